@@ -1,0 +1,377 @@
+//! Registered clients: who they are, how they prove it, and what they may do.
+//!
+//! A registration is written with the member names of RFC 7591 and RFC 8705 and checked once, at start; a checked
+//! [`ClientRegistration`] cannot be half right.
+
+use std::{collections::HashMap, fmt, net::IpAddr};
+
+use serde::Deserialize;
+
+use crate::{
+    certificate::ClientCertificate,
+    distinguished_name::{DistinguishedName, DistinguishedNameError},
+    scope::{MalformedScope, Scope},
+    secret::SecretDigest,
+};
+
+/// A client's metadata as an operator writes it.
+///
+/// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2), RFC 8705 §2.1.2 and §3.4
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientMetadata {
+    /// The client's name in every request.
+    pub client_id: String,
+    /// `tls_client_auth` or `client_secret_basic`.
+    pub token_endpoint_auth_method: String,
+    /// Subject of the client's certificate, as RFC 4514 text.
+    pub tls_client_auth_subject_dn: Option<String>,
+    /// A dNSName of the client's certificate.
+    pub tls_client_auth_san_dns: Option<String>,
+    /// A URI of the client's certificate.
+    pub tls_client_auth_san_uri: Option<String>,
+    /// An IP address of the client's certificate.
+    pub tls_client_auth_san_ip: Option<String>,
+    /// An e-mail address of the client's certificate.
+    pub tls_client_auth_san_email: Option<String>,
+    /// `sha256:` and the unpadded base64url of the secret's SHA-256.
+    pub client_secret_hash: Option<String>,
+    /// What the client may ask for, and gets when it asks for nothing.
+    pub scope: String,
+    /// `client_credentials`, or empty for a client that only introspects.
+    pub grant_types: Vec<String>,
+    /// Whether its tokens are bound to its certificate: `true` unless said otherwise.
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
+    /// The resource server its tokens are for.
+    pub audience: Option<String>,
+    /// The resource server that this client *is*, and may introspect for.
+    pub resource_server: Option<String>,
+    /// `true` shuts the client out without forgetting it.
+    pub disabled: bool,
+}
+
+/// A checked registration.
+#[derive(Clone, Debug)]
+pub struct ClientRegistration {
+    /// The client's name.
+    pub client_id: String,
+    /// How it proves who it is.
+    pub authentication: ClientAuthenticationMethod,
+    /// What it may be granted.
+    pub grant: Option<ClientCredentialsGrant>,
+    /// The resource server it introspects for.
+    pub resource_server: Option<String>,
+    /// Whether it is let in at all.
+    pub status: ClientStatus,
+}
+
+/// What a client may obtain by the client credentials grant.
+#[derive(Clone, Debug)]
+pub struct ClientCredentialsGrant {
+    /// The most it may ask for.
+    pub scope: Scope,
+    /// The resource server of its tokens.
+    pub audience: String,
+    /// Whether its tokens are bound to its certificate.
+    pub binding: TokenBinding,
+}
+
+/// Whether tokens are bound to the client's certificate.
+///
+/// RFC 8705 §3.4
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenBinding {
+    /// Bound; without a certificate no token is issued.
+    CertificateBound,
+    /// Bearer tokens.
+    Unbound,
+}
+
+/// Whether a client is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientStatus {
+    /// It is.
+    Enabled,
+    /// It is not, and its tokens are inactive.
+    Disabled,
+}
+
+/// How a client proves who it is.
+#[derive(Clone)]
+pub enum ClientAuthenticationMethod {
+    /// By a certificate of a trusted CA that carries this name. RFC 8705 §2.1
+    TlsClientAuth(CertificateSubject),
+    /// By a shared secret in HTTP Basic. RFC 6749 §2.3.1
+    ClientSecretBasic(ClientSecretDigest),
+}
+
+impl ClientAuthenticationMethod {
+    /// The method's registered name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::TlsClientAuth(_) => "tls_client_auth",
+            Self::ClientSecretBasic(_) => "client_secret_basic",
+        }
+    }
+}
+
+impl fmt::Debug for ClientAuthenticationMethod {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The one name of its certificate that a `tls_client_auth` client is registered under.
+///
+/// [RFC 8705 §2.1.2](https://www.rfc-editor.org/rfc/rfc8705#section-2.1.2)
+#[derive(Clone, Debug)]
+pub enum CertificateSubject {
+    /// The whole subject.
+    DistinguishedName(DistinguishedName),
+    /// One dNSName; ASCII case does not matter, `*` is a letter like any other.
+    DnsName(String),
+    /// One URI, letter by letter.
+    Uri(String),
+    /// One IP address, compared as an address.
+    IpAddress(IpAddr),
+    /// One e-mail address: case matters before the `@` and not behind it.
+    EmailAddress(String),
+}
+
+impl CertificateSubject {
+    /// Whether `certificate` carries this name, in the place where names of this type stand.
+    ///
+    /// RFC 8705 §2.1.2, RFC 5280 §7
+    pub fn matches(&self, certificate: &ClientCertificate) -> bool {
+        let names = certificate.subject_alternative_names();
+        match self {
+            Self::DistinguishedName(name) => name.matches(certificate.subject()),
+            Self::DnsName(name) => names
+                .dns_names()
+                .iter()
+                .any(|presented| presented.eq_ignore_ascii_case(name)),
+            Self::Uri(uri) => names.uris().contains(uri),
+            Self::IpAddress(address) => names.ip_addresses().contains(address),
+            Self::EmailAddress(address) => names
+                .email_addresses()
+                .iter()
+                .any(|presented| same_mailbox(presented, address)),
+        }
+    }
+}
+
+/// RFC 5280 §7.5
+fn same_mailbox(one: &str, other: &str) -> bool {
+    match (one.rsplit_once('@'), other.rsplit_once('@')) {
+        (Some((local, host)), Some((other_local, other_host))) => {
+            local == other_local && host.eq_ignore_ascii_case(other_host)
+        }
+        _ => false,
+    }
+}
+
+/// SHA-256 of a client secret: enough for a secret of high entropy, and cheap enough not to be a lever for floods.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientSecretDigest(SecretDigest);
+
+impl ClientSecretDigest {
+    /// The digest of `secret`.
+    pub fn of(secret: &str) -> Self {
+        Self(SecretDigest::of(secret.as_bytes()))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.strip_prefix("sha256:")
+            .and_then(SecretDigest::parse)
+            .map(Self)
+    }
+}
+
+impl fmt::Display for ClientSecretDigest {
+    /// The form that `client_secret_hash` takes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "sha256:{}", self.0)
+    }
+}
+
+impl fmt::Debug for ClientSecretDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ClientSecretDigest([redacted])")
+    }
+}
+
+impl TryFrom<ClientMetadata> for ClientRegistration {
+    type Error = RegistrationError;
+
+    fn try_from(metadata: ClientMetadata) -> Result<Self, RegistrationError> {
+        if metadata.client_id.is_empty()
+            || !metadata
+                .client_id
+                .bytes()
+                .all(|byte| (0x20..=0x7e).contains(&byte))
+        {
+            return Err(RegistrationError::ClientId);
+        }
+        Ok(Self {
+            authentication: authentication(&metadata)?,
+            grant: grant(&metadata)?,
+            status: if metadata.disabled {
+                ClientStatus::Disabled
+            } else {
+                ClientStatus::Enabled
+            },
+            resource_server: metadata.resource_server,
+            client_id: metadata.client_id,
+        })
+    }
+}
+
+fn authentication(metadata: &ClientMetadata) -> Result<ClientAuthenticationMethod, RegistrationError> {
+    let subjects = certificate_subjects(metadata)?;
+    match (
+        metadata.token_endpoint_auth_method.as_str(),
+        &metadata.client_secret_hash,
+        subjects.as_slice(),
+    ) {
+        ("tls_client_auth", None, [subject]) => {
+            Ok(ClientAuthenticationMethod::TlsClientAuth(subject.clone()))
+        }
+        ("tls_client_auth", Some(_), _) => Err(RegistrationError::SecretNotUsed),
+        ("tls_client_auth", None, _) => Err(RegistrationError::ExactlyOneSubject),
+        ("client_secret_basic", _, [_, ..]) => Err(RegistrationError::SubjectNotUsed),
+        ("client_secret_basic", hash, []) => hash
+            .as_deref()
+            .and_then(ClientSecretDigest::parse)
+            .map(ClientAuthenticationMethod::ClientSecretBasic)
+            .ok_or(RegistrationError::SecretHash),
+        _ => Err(RegistrationError::AuthenticationMethod),
+    }
+}
+
+fn certificate_subjects(metadata: &ClientMetadata) -> Result<Vec<CertificateSubject>, RegistrationError> {
+    let distinguished_name = metadata
+        .tls_client_auth_subject_dn
+        .as_deref()
+        .map(DistinguishedName::parse)
+        .transpose()?;
+    let ip_address = metadata
+        .tls_client_auth_san_ip
+        .as_deref()
+        .map(|text| text.parse().map_err(|_| RegistrationError::IpAddress))
+        .transpose()?;
+    Ok([
+        distinguished_name.map(CertificateSubject::DistinguishedName),
+        metadata
+            .tls_client_auth_san_dns
+            .clone()
+            .map(CertificateSubject::DnsName),
+        metadata
+            .tls_client_auth_san_uri
+            .clone()
+            .map(CertificateSubject::Uri),
+        ip_address.map(CertificateSubject::IpAddress),
+        metadata
+            .tls_client_auth_san_email
+            .clone()
+            .map(CertificateSubject::EmailAddress),
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
+}
+
+fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, RegistrationError> {
+    match metadata.grant_types.as_slice() {
+        [] => Ok(None),
+        [grant_type] if grant_type == "client_credentials" => Ok(Some(ClientCredentialsGrant {
+            scope: metadata.scope.parse()?,
+            audience: metadata.audience.clone().ok_or(RegistrationError::Audience)?,
+            binding: match metadata.tls_client_certificate_bound_access_tokens {
+                Some(false) => TokenBinding::Unbound,
+                Some(true) | None => TokenBinding::CertificateBound,
+            },
+        })),
+        _ => Err(RegistrationError::GrantTypes),
+    }
+}
+
+/// What is wrong with a registration; each message names the member and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// `client_id` is empty or not printable ASCII.
+    #[error("client_id: give the client a name of printable ASCII characters")]
+    ClientId,
+    /// Two registrations share a `client_id`.
+    #[error("client_id: `{0}` is registered twice")]
+    Duplicate(String),
+    /// The method is none that this server offers.
+    #[error("token_endpoint_auth_method: use `tls_client_auth` or `client_secret_basic`")]
+    AuthenticationMethod,
+    /// Not exactly one subject member. RFC 8705 §2.1.2
+    #[error(
+        "tls_client_auth: give exactly one of tls_client_auth_subject_dn, tls_client_auth_san_dns, \
+         tls_client_auth_san_uri, tls_client_auth_san_ip and tls_client_auth_san_email"
+    )]
+    ExactlyOneSubject,
+    /// A subject member with a method that does not read it.
+    #[error("client_secret_basic takes no tls_client_auth_* member; remove it, or use tls_client_auth")]
+    SubjectNotUsed,
+    /// A secret with a method that does not read it.
+    #[error("tls_client_auth takes no client_secret_hash; remove it, or use client_secret_basic")]
+    SecretNotUsed,
+    /// No or an unreadable hash.
+    #[error("client_secret_hash: give `sha256:` and the unpadded base64url of the secret's SHA-256")]
+    SecretHash,
+    /// The subject is no distinguished name.
+    #[error("tls_client_auth_subject_dn: {0}")]
+    SubjectDistinguishedName(#[from] DistinguishedNameError),
+    /// The address is none.
+    #[error("tls_client_auth_san_ip: write an IPv4 or IPv6 address")]
+    IpAddress,
+    /// The scope breaks its grammar.
+    #[error("scope: {0}")]
+    Scope(#[from] MalformedScope),
+    /// A client that obtains tokens needs to say for whom.
+    #[error("audience: name the resource server that the client's tokens are for")]
+    Audience,
+    /// Another grant than client credentials.
+    #[error(
+        "grant_types: only `client_credentials` is offered; leave it out for a client that only introspects"
+    )]
+    GrantTypes,
+}
+
+/// All registered clients by `client_id`.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRegistry(HashMap<String, ClientRegistration>);
+
+impl ClientRegistry {
+    /// Adds a registration.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistrationError::Duplicate`] where the `client_id` is taken.
+    pub fn register(&mut self, registration: ClientRegistration) -> Result<(), RegistrationError> {
+        if self.0.contains_key(&registration.client_id) {
+            return Err(RegistrationError::Duplicate(registration.client_id));
+        }
+        self.0.insert(registration.client_id.clone(), registration);
+        Ok(())
+    }
+
+    /// The enabled client of that name; a disabled one is as good as none.
+    pub fn find(&self, client_id: &str) -> Option<&ClientRegistration> {
+        self.0
+            .get(client_id)
+            .filter(|client| client.status == ClientStatus::Enabled)
+    }
+
+    /// Every registration, enabled or not, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &ClientRegistration> {
+        self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests;

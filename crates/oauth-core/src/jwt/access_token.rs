@@ -1,0 +1,275 @@
+//! The JWT access token: what travels from the gateway to the API, and what both demand of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys};
+use crate::{
+    access_token::TokenRecord,
+    confirmation::{Confirmation, present},
+    scope::Scope,
+    time::Timestamp,
+};
+
+/// The explicit type. RFC 9068 §2.1
+const TYP: &str = "at+jwt";
+
+/// The same with the prefix that RFC 7515 §4.1.9 lets a sender leave out.
+const LONG_TYP: &str = "application/at+jwt";
+
+/// By how much clocks may differ. It bounds for how long an expired token can still be used, and how far ahead of
+/// us the issuer's clock may run.
+pub const CLOCK_LEEWAY: Duration = Duration::from_secs(10);
+
+/// The claims of an access token.
+///
+/// [RFC 9068 §2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2), RFC 8705 §3.1
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessTokenClaims {
+    /// Who issued the token.
+    pub iss: String,
+    /// From when on it is worth nothing.
+    pub exp: Timestamp,
+    /// Who may be shown it.
+    #[serde(serialize_with = "one_or_many", deserialize_with = "many_or_one")]
+    pub aud: Vec<String>,
+    /// On whose behalf: the client itself.
+    pub sub: String,
+    /// To whom it was issued.
+    pub client_id: String,
+    /// When it was issued.
+    pub iat: Timestamp,
+    /// Before when it is worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<Timestamp>,
+    /// Its id.
+    pub jti: String,
+    /// The scope granted.
+    #[serde(default)]
+    pub scope: Scope,
+    /// The certificate it is bound to.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cnf: Option<Confirmation>,
+}
+
+impl AccessTokenClaims {
+    /// The claims of the JWT that stands for the opaque token of `record`.
+    pub fn of(record: &TokenRecord, issuer: &str) -> Self {
+        Self {
+            iss: issuer.to_owned(),
+            exp: record.expires_at,
+            aud: vec![record.audience.clone()],
+            sub: record.client_id.clone(),
+            client_id: record.client_id.clone(),
+            iat: record.issued_at,
+            nbf: None,
+            jti: record.id.to_string(),
+            scope: record.scope.clone(),
+            cnf: record.confirmation,
+        }
+    }
+
+    /// The access token, in compact form.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError`], as from every signature.
+    pub fn sign(&self, key: &SigningKey) -> Result<String, SigningError> {
+        key.sign(TYP, self)
+    }
+}
+
+fn one_or_many<S: serde::Serializer>(audience: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match audience {
+        [one] => serializer.serialize_str(one),
+        many => many.serialize(serializer),
+    }
+}
+
+fn many_or_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Audience {
+        One(String),
+        Many(Vec<String>),
+    }
+    Audience::deserialize(deserializer).map(|audience| match audience {
+        Audience::One(one) => vec![one],
+        Audience::Many(many) => many,
+    })
+}
+
+/// The claims of a token whose signature, type, issuer, audience and times have been checked; nothing else makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedAccessToken {
+    claims: AccessTokenClaims,
+}
+
+impl VerifiedAccessToken {
+    /// What the token says.
+    pub const fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
+    /// Whether the token can still be used at `now`; asked again whenever the verified token is used later.
+    ///
+    /// # Errors
+    ///
+    /// [`VerificationError::Expired`] or [`VerificationError::NotYetValid`].
+    ///
+    /// RFC 7519 §4.1.4, §4.1.5
+    pub fn verify_time(&self, now: Timestamp) -> Result<(), VerificationError> {
+        self.claims.verify_time(now)
+    }
+}
+
+impl AccessTokenClaims {
+    fn verify_time(&self, now: Timestamp) -> Result<(), VerificationError> {
+        if now >= self.exp.plus(CLOCK_LEEWAY) {
+            return Err(VerificationError::Expired);
+        }
+        let valid_from = self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat));
+        if valid_from > now.plus(CLOCK_LEEWAY) {
+            Err(VerificationError::NotYetValid)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What an access token must be to be believed.
+///
+/// [RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4)
+#[derive(Clone, Debug)]
+pub struct AccessTokenVerifier {
+    /// The one issuer, compared letter by letter.
+    pub issuer: String,
+    /// Names of ours of which the token's audience must hold at least one.
+    pub audiences: Vec<String>,
+    /// The signature algorithms accepted.
+    pub algorithms: Vec<SignatureAlgorithm>,
+}
+
+impl AccessTokenVerifier {
+    /// Verifies type, algorithm, signature, issuer, audience and times of `token`.
+    ///
+    /// Key and algorithm come from `keys`; a token's `jku`, `x5u`, `jwk` and `x5c` are never looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`VerificationError`]; [`VerificationError::UnknownKey`] is the one that newer keys may cure.
+    ///
+    /// RFC 9068 §4, RFC 8725 §3
+    pub fn verify(
+        &self,
+        token: &str,
+        keys: &VerificationKeys,
+        now: Timestamp,
+    ) -> Result<VerifiedAccessToken, VerificationError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| VerificationError::Malformed)?;
+        let typ = header.typ.as_deref().unwrap_or_default();
+        if !typ.eq_ignore_ascii_case(TYP) && !typ.eq_ignore_ascii_case(LONG_TYP) {
+            return Err(VerificationError::OtherType);
+        }
+        if header.crit.is_some() || header.extras.inner().contains_key("b64") {
+            return Err(VerificationError::CriticalHeader);
+        }
+        let algorithm = SignatureAlgorithm::from_header(header.alg)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or(VerificationError::AlgorithmNotAccepted)?;
+        let key_id = header.kid.ok_or(VerificationError::NoKeyId)?;
+        let key = match keys.find(&key_id, algorithm) {
+            Some(key) => &key.key,
+            None if keys.contains(&key_id) => return Err(VerificationError::AlgorithmNotAccepted),
+            None => return Err(VerificationError::UnknownKey),
+        };
+        let claims = verified_claims(token, key, algorithm)?;
+        self.verify_claims(&claims)?;
+        claims.verify_time(now)?;
+        Ok(VerifiedAccessToken { claims })
+    }
+
+    fn verify_claims(&self, claims: &AccessTokenClaims) -> Result<(), VerificationError> {
+        if claims.iss != self.issuer {
+            return Err(VerificationError::OtherIssuer);
+        }
+        if !claims
+            .aud
+            .iter()
+            .any(|audience| self.audiences.contains(audience))
+        {
+            return Err(VerificationError::OtherAudience);
+        }
+        Ok(())
+    }
+}
+
+/// Checks the signature and reads the claims. The library's own claim checks are switched off: they read the clock,
+/// and pass over what is absent or of the wrong type.
+fn verified_claims(
+    token: &str,
+    key: &jsonwebtoken::DecodingKey,
+    algorithm: SignatureAlgorithm,
+) -> Result<AccessTokenClaims, VerificationError> {
+    let mut signature_alone = jsonwebtoken::Validation::new(algorithm.into());
+    signature_alone.required_spec_claims.clear();
+    signature_alone.validate_exp = false;
+    signature_alone.validate_aud = false;
+    jsonwebtoken::decode(token, key, &signature_alone)
+        .map(|data| data.claims)
+        .map_err(|error| match error.kind() {
+            jsonwebtoken::errors::ErrorKind::InvalidSignature => VerificationError::Signature,
+            jsonwebtoken::errors::ErrorKind::Json(_) => VerificationError::Claims,
+            _ => VerificationError::Malformed,
+        })
+}
+
+/// Why an access token is not believed: for the log. To the caller all are one `invalid_token`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerificationError {
+    /// Not a JWT in compact form, or of an algorithm nobody accepts, such as `none`.
+    #[error("not a signed JWT")]
+    Malformed,
+    /// Another explicit type than `at+jwt`. RFC 9068 §4
+    #[error("the JWT's typ is not at+jwt")]
+    OtherType,
+    /// A header parameter that must be understood, and is not. RFC 7515 §4.1.11
+    #[error("the JWT has a critical header parameter")]
+    CriticalHeader,
+    /// The algorithm is not accepted here, or not for that key.
+    #[error("the JWT's algorithm is not accepted")]
+    AlgorithmNotAccepted,
+    /// No `kid`.
+    #[error("the JWT names no key")]
+    NoKeyId,
+    /// A `kid` that the keys at hand do not hold.
+    #[error("the JWT names an unknown key")]
+    UnknownKey,
+    /// The signature is not that key's.
+    #[error("the JWT's signature is wrong")]
+    Signature,
+    /// A claim is missing, repeated or of the wrong type; a `cnf` of another kind counts so too.
+    #[error("the JWT's claims are incomplete or malformed")]
+    Claims,
+    /// Another `iss`.
+    #[error("the JWT is of another issuer")]
+    OtherIssuer,
+    /// None of our names in `aud`.
+    #[error("the JWT is for another audience")]
+    OtherAudience,
+    /// Past `exp`.
+    #[error("the JWT is expired")]
+    Expired,
+    /// Before `nbf` or `iat`.
+    #[error("the JWT is not yet valid")]
+    NotYetValid,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Private keys that sign JWTs, each known by the thumbprint of its public half.
+
+use std::fmt;
+
+use jsonwebtoken::{
+    EncodingKey, Header,
+    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
+};
+use serde::Serialize;
+
+use super::SignatureAlgorithm;
+
+/// A private key, its algorithm, and its public JWK. `Debug` shows the key's id alone.
+pub struct SigningKey {
+    key: EncodingKey,
+    header: Header,
+    key_id: String,
+    public: Jwk,
+}
+
+impl SigningKey {
+    /// Reads a private key in PKCS#8 PEM. Its `kid` is the RFC 7638 thumbprint of the public key.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Key`] where the PEM holds no private key that fits `algorithm`.
+    ///
+    /// [RFC 7638 §3](https://www.rfc-editor.org/rfc/rfc7638#section-3)
+    pub fn from_pkcs8_pem(pem: &[u8], algorithm: SignatureAlgorithm) -> Result<Self, SigningError> {
+        let key = match algorithm {
+            SignatureAlgorithm::ES256 => EncodingKey::from_ec_pem(pem),
+            SignatureAlgorithm::PS256 | SignatureAlgorithm::RS256 => EncodingKey::from_rsa_pem(pem),
+            SignatureAlgorithm::EdDSA => EncodingKey::from_ed_pem(pem),
+        };
+        let key = key.map_err(|_| SigningError::Key)?;
+        let mut public = Jwk::from_encoding_key(&key, algorithm.into()).map_err(|_| SigningError::Key)?;
+        let key_id = public
+            .thumbprint(ThumbprintHash::SHA256)
+            .map_err(|_| SigningError::Key)?;
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        public.common.key_id = Some(key_id.clone());
+        let mut header = Header::new(algorithm.into());
+        header.kid = Some(key_id.clone());
+        Ok(Self {
+            key,
+            header,
+            key_id,
+            public,
+        })
+    }
+
+    /// The key's id: `kid` in the header of everything it signs.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The public half, as a member of a JWKS.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Encoding`] where it cannot be written as JSON, which no key that was read can cause.
+    ///
+    /// RFC 7517 §4
+    pub fn public_jwk(&self) -> Result<serde_json::Value, SigningError> {
+        serde_json::to_value(&self.public).map_err(|_| SigningError::Encoding)
+    }
+
+    /// Signs `claims` as a JWT of the explicit type `typ`.
+    pub(super) fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, SigningError> {
+        let header = Header {
+            typ: Some(typ.to_owned()),
+            ..self.header.clone()
+        };
+        jsonwebtoken::encode(&header, claims, &self.key).map_err(|_| SigningError::Signing)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SigningKey")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why something could not be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// No usable private key.
+    #[error("not a PKCS#8 private key for the configured algorithm")]
+    Key,
+    /// The claims or the key cannot be written as JSON.
+    #[error("the claims cannot be encoded")]
+    Encoding,
+    /// The signature could not be made.
+    #[error("signing failed")]
+    Signing,
+}

@@ -1,0 +1,116 @@
+//! Scope: a set of case-sensitive tokens whose order means nothing.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A set of scope tokens; may be empty.
+///
+/// [RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope(BTreeSet<String>);
+
+impl Scope {
+    /// Whether every token of `required` is in this scope.
+    pub fn contains_all(&self, required: &Self) -> bool {
+        required.0.is_subset(&self.0)
+    }
+
+    /// The tokens that stand in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// Whether there is no token in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens, sorted.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = MalformedScope;
+
+    /// Reads tokens separated by single blanks; the empty text is the empty scope.
+    fn from_str(text: &str) -> Result<Self, MalformedScope> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        text.split(' ')
+            .map(|token| {
+                if is_scope_token(token) {
+                    Ok(token.to_owned())
+                } else {
+                    Err(MalformedScope)
+                }
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// `1*( %x21 / %x23-5B / %x5D-7E )`, RFC 6749 §3.3.
+fn is_scope_token(token: &str) -> bool {
+    !token.is_empty()
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, token) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(" ")?;
+            }
+            formatter.write_str(token)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+/// The text breaks the grammar of `scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("scope tokens are printable ASCII without blank, quote and backslash, separated by single blanks")]
+pub struct MalformedScope;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// O16.
+    #[test]
+    fn accepts_tokens_in_any_order_and_keeps_their_case() {
+        let scope: Scope = "write read".parse().unwrap();
+        assert_eq!(scope, "read write".parse().unwrap());
+        assert!(scope.contains_all(&"read".parse().unwrap()));
+        assert!(!scope.contains_all(&"Read".parse().unwrap()));
+    }
+
+    /// O16.
+    #[test]
+    fn refuses_quotes_backslashes_controls_and_double_blanks() {
+        for text in ["a  b", " a", "a ", "a\"b", "a\\b", "a\u{7}", "a\tb", "é"] {
+            assert_eq!(text.parse::<Scope>(), Err(MalformedScope), "{text:?}");
+        }
+    }
+}
