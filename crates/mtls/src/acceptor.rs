@@ -1,0 +1,172 @@
+//! From a TCP connection to a TLS connection whose peer is known.
+//!
+//! Bounds how many there are and how long a handshake may take, refuses so that the peer can read why, and hands
+//! every request of the connection the same [`Connection`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::middleware::AddExtension;
+use axum_server::accept::Accept;
+use oauth_core::certificate::ClientCertificate;
+use rustls::{CertificateError, OtherError, ServerConfig};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower::Layer;
+
+use crate::alert::tls_error;
+use crate::linger::linger;
+use crate::serve::Limits;
+use crate::start_deadline::StartDeadline;
+
+/// What is known of a connection after its handshake; every request of it carries `Extension<Arc<Connection>>`.
+///
+/// The certificate is parsed and hashed once per connection, not per request.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The certificate the peer proved to hold the key of; `None` where none was asked for or none was sent.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Where the connection comes from.
+    pub peer_address: SocketAddr,
+    /// The host the peer named in the handshake, in lower case. RFC 6066 §3.
+    pub server_name: Option<String>,
+}
+
+/// The acceptor of one TLS listener, to be given to `axum_server`.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    tls: Arc<ServerConfig>,
+    limits: Limits,
+    vacancies: Arc<Semaphore>,
+}
+
+/// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
+pub type AcceptedStream = StartDeadline<TlsStream<TcpStream>, OwnedSemaphorePermit>;
+
+impl Acceptor {
+    /// Accepts under this TLS configuration and within these limits.
+    pub fn new(tls: Arc<ServerConfig>, limits: Limits) -> Self {
+        Self {
+            tls,
+            limits,
+            vacancies: Arc::new(Semaphore::new(limits.connections)),
+        }
+    }
+
+    async fn admit(&self, stream: TcpStream) -> io::Result<(AcceptedStream, Connection)> {
+        let peer = stream.peer_addr()?;
+        let place = self.take_place(peer)?;
+        stream.set_nodelay(true)?;
+        let stream = self.handshake(stream, peer).await?;
+        let connection = facts(&stream, peer)?;
+        Ok((
+            StartDeadline::new(stream, self.limits.first_bytes, place),
+            connection,
+        ))
+    }
+
+    fn take_place(&self, peer: SocketAddr) -> io::Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.vacancies).try_acquire_owned().map_err(|_| {
+            let limit = self.limits.connections;
+            tracing::warn!(peer.address = %peer, "connection from {peer} dropped: all {limit} places are taken");
+            io::Error::from(io::ErrorKind::QuotaExceeded)
+        })
+    }
+
+    async fn handshake(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        let handshake = TlsAcceptor::from(Arc::clone(&self.tls))
+            .accept(stream)
+            .into_fallible();
+        match timeout(self.limits.handshake, handshake).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err((error, stream))) => {
+                log_refusal(peer, &handshake_failure(&error));
+                linger(stream).await;
+                Err(error)
+            }
+            Err(elapsed) => {
+                log_refusal(peer, "the peer did not finish it in time");
+                Err(io::Error::new(io::ErrorKind::TimedOut, elapsed))
+            }
+        }
+    }
+}
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
+    type Stream = AcceptedStream;
+    type Service = AddExtension<S, Arc<Connection>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let acceptor = self.clone();
+        Box::pin(async move {
+            let (stream, connection) = acceptor.admit(stream).await?;
+            Ok((stream, Extension(Arc::new(connection)).layer(service)))
+        })
+    }
+}
+
+/// Why a handshake failed, in one line for the log.
+///
+/// Names what a verifier found wrong where it has words of its own, else what rustls says.
+pub fn handshake_failure(error: &io::Error) -> String {
+    match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => {
+            reason.to_string()
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            "the client certificate is valid and not among those let in here".into()
+        }
+        Some(reason) => reason.to_string(),
+        None => error.to_string(),
+    }
+}
+
+fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr) -> io::Result<Connection> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates().and_then(|chain| chain.first());
+    let client_certificate = leaf
+        .map(|der| ClientCertificate::from_der(der))
+        .transpose()
+        .map_err(|error| {
+            log_refusal(peer_address, "the client certificate cannot be parsed");
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        })?;
+    let server_name = session.server_name().map(str::to_ascii_lowercase);
+    Ok(Connection {
+        client_certificate,
+        peer_address,
+        server_name,
+    })
+}
+
+fn log_refusal(peer: SocketAddr, reason: &str) {
+    tracing::info!(peer.address = %peer, reason, "TLS handshake with {peer} refused: {reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::Refusal;
+
+    fn failure(error: rustls::Error) -> String {
+        handshake_failure(&io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    #[test]
+    fn a_failure_is_logged_in_the_words_of_whoever_found_it() {
+        assert!(failure(CertificateError::Revoked.into()).contains("Revoked"));
+        let refused = CertificateError::from(Refusal::WeakKey);
+        assert_eq!(failure(refused.into()), Refusal::WeakKey.to_string());
+        let not_admitted = CertificateError::ApplicationVerificationFailure;
+        assert!(failure(not_admitted.into()).contains("not among those let in"));
+        let ended = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
+        assert_eq!(handshake_failure(&ended), "tls handshake eof");
+    }
+}

@@ -1,0 +1,39 @@
+//! Mutual TLS and serving: everything that names a rustls type, in one place.
+//!
+//! Decides which certificates pass a handshake and how connections are opened, bounded and closed. Of OAuth it
+//! knows [`ClientCertificate`](oauth_core::certificate::ClientCertificate) alone: whether a certificate belongs to
+//! a client, and what that client may do, is decided above. Services, the client and the tests may depend on it.
+
+pub mod acceptor;
+pub mod alert;
+pub mod client;
+pub mod connect_to;
+pub mod credentials;
+mod file;
+mod linger;
+pub mod provider;
+pub mod revocation;
+pub mod serve;
+pub mod server;
+mod start_deadline;
+pub mod trust;
+mod verifier;
+
+pub use acceptor::Connection;
+pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
+pub use client::{ClientTls, Timeouts};
+pub use connect_to::ConnectTo;
+pub use credentials::Credentials;
+pub use file::UnreadableFile;
+pub use linger::linger;
+pub use provider::{Alpn, crypto_provider, install_crypto_provider};
+pub use revocation::{CrlPolicy, RevocationLists};
+pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
+pub use server::{
+    ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
+};
+pub use trust::TrustAnchors;
+
+#[cfg(test)]
+#[path = "../tests/sockets/pki.rs"]
+mod pki;

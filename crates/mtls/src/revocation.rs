@@ -1,0 +1,162 @@
+//! Certificate revocation lists: which are loaded, and what their absence means.
+//!
+//! Whatever is loaded is enforced in full: every certificate of the chain, and the list's own expiry.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use oauth_core::time::Timestamp;
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+use x509_cert::crl::CertificateList;
+use x509_cert::der::Decode;
+
+use crate::file::{self, UnreadableFile};
+
+/// What is done about an issuer whose revocation list is not at hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrlPolicy {
+    /// Fails closed: no list, no start; unknown status, no handshake.
+    #[default]
+    Require,
+    /// Lists that exist are enforced, expiry included; an issuer without one is taken at its word.
+    IfPresent,
+}
+
+/// The revocation lists a listener enforces, under one policy. RFC 5280 §6.3.
+#[derive(Clone, Debug)]
+pub struct RevocationLists {
+    lists: Vec<CertificateRevocationListDer<'static>>,
+    next_update: Option<Timestamp>,
+    policy: CrlPolicy,
+}
+
+impl RevocationLists {
+    /// Reads every list of every file, PEM or DER.
+    ///
+    /// # Errors
+    ///
+    /// When a file is unreadable or holds no list; with [`CrlPolicy::Require`] also when a file is absent or none
+    /// is named. With [`CrlPolicy::IfPresent`] an absent file is passed over and logged.
+    pub fn load(files: &[PathBuf], policy: CrlPolicy) -> Result<Self, RevocationError> {
+        if files.is_empty() && policy == CrlPolicy::Require {
+            return Err(RevocationError::NoneNamed);
+        }
+        let mut lists = Vec::new();
+        let mut next_update = None;
+        for path in files {
+            let Some(bytes) = read_list(path, policy)? else {
+                continue;
+            };
+            for list in lists_in(&bytes).map_err(|error| error.in_file(path))? {
+                let expiry = parse_next_update(&list).map_err(|error| error.in_file(path))?;
+                next_update = earliest(next_update, expiry);
+                lists.push(list);
+            }
+        }
+        if lists.is_empty() {
+            tracing::warn!("no revocation list is loaded: revoked client certificates are let in");
+        }
+        Ok(Self {
+            lists,
+            next_update,
+            policy,
+        })
+    }
+
+    /// The earliest `nextUpdate` among the lists: from then on handshakes under that list are refused.
+    pub fn next_update(&self) -> Option<Timestamp> {
+        self.next_update
+    }
+
+    pub(crate) fn lists(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
+        self.lists.iter().cloned()
+    }
+
+    pub(crate) fn policy(&self) -> CrlPolicy {
+        self.policy
+    }
+}
+
+/// Why revocation lists could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevocationError {
+    /// The policy demands a list and none is named.
+    #[error("crl_policy is \"require\" and no CRL is named; list one, or choose \"if-present\"")]
+    NoneNamed,
+    /// A file is absent or unreadable.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFile),
+    /// There is no list in what was given.
+    #[error("holds no revocation list; a PEM block `X509 CRL` or DER is expected")]
+    NoList,
+    /// A list is damaged.
+    #[error("holds a damaged revocation list: {0}")]
+    Damaged(String),
+    /// One of the above, in a named file.
+    #[error("{}: {reason}", path.display())]
+    InFile {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What is wrong with it; already part of the message.
+        reason: Box<Self>,
+    },
+}
+
+impl RevocationError {
+    fn in_file(self, path: &Path) -> Self {
+        Self::InFile {
+            path: path.to_path_buf(),
+            reason: Box::new(self),
+        }
+    }
+}
+
+fn read_list(path: &Path, policy: CrlPolicy) -> Result<Option<Vec<u8>>, RevocationError> {
+    match file::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(UnreadableFile { path, cause })
+            if policy == CrlPolicy::IfPresent && cause.kind() == io::ErrorKind::NotFound =>
+        {
+            let path = path.display();
+            tracing::warn!(crl.path = %path, "revocation list {path} is absent and passed over (crl_policy = \"if-present\")");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn lists_in(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, RevocationError> {
+    const DER_SEQUENCE: u8 = 0x30;
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        return Ok(vec![CertificateRevocationListDer::from(bytes.to_vec())]);
+    }
+    let lists = CertificateRevocationListDer::pem_slice_iter(bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| RevocationError::Damaged(error.to_string()))?;
+    if lists.is_empty() {
+        Err(RevocationError::NoList)
+    } else {
+        Ok(lists)
+    }
+}
+
+fn parse_next_update(list: &CertificateRevocationListDer<'_>) -> Result<Option<Timestamp>, RevocationError> {
+    let parsed = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(list)
+        .map_err(|error| RevocationError::Damaged(error.to_string()))?;
+    Ok(parsed
+        .tbs_cert_list
+        .next_update
+        .map(|time| Timestamp::from(time.to_system_time())))
+}
+
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+#[path = "revocation_tests.rs"]
+mod tests;

@@ -1,0 +1,68 @@
+use super::*;
+use crate::pki::Authority;
+
+fn file_with(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.crl.pem");
+    std::fs::write(&path, content).unwrap();
+    (directory, path)
+}
+
+#[test]
+fn accepts_a_list_in_pem_and_in_der_and_knows_when_it_expires() {
+    let pem = Authority::new("root").revocation_list(&[], 2100);
+    let der = CertificateRevocationListDer::from_pem_slice(pem.as_bytes())
+        .unwrap()
+        .to_vec();
+    for content in [pem.as_bytes(), &der] {
+        let (_directory, path) = file_with(content);
+        let lists = RevocationLists::load(&[path], CrlPolicy::Require).unwrap();
+        assert_eq!(lists.lists().count(), 1);
+        let expiry = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_102_444_800);
+        assert_eq!(lists.next_update(), Some(Timestamp::from(expiry)));
+    }
+}
+
+#[test]
+fn the_first_list_to_expire_counts() {
+    let authority = Authority::new("root");
+    let (_one, early) = file_with(authority.revocation_list(&[], 2050).as_bytes());
+    let (_other, late) = file_with(authority.revocation_list(&[], 2100).as_bytes());
+    let both = RevocationLists::load(&[late, early.clone()], CrlPolicy::Require).unwrap();
+    let first = RevocationLists::load(&[early], CrlPolicy::Require).unwrap();
+    assert_eq!(both.next_update(), first.next_update());
+}
+
+/// T14.
+#[test]
+fn refuses_an_absent_list_where_one_is_required() {
+    let error = RevocationLists::load(&["absent.crl.pem".into()], CrlPolicy::Require).unwrap_err();
+    assert!(matches!(error, RevocationError::Unreadable(_)), "{error}");
+    let error = RevocationLists::load(&[], CrlPolicy::Require).unwrap_err();
+    assert!(matches!(error, RevocationError::NoneNamed), "{error}");
+}
+
+#[test]
+fn accepts_an_absent_list_where_the_policy_is_if_present() {
+    let lists = RevocationLists::load(&["absent.crl.pem".into()], CrlPolicy::IfPresent).unwrap();
+    assert_eq!((lists.lists().count(), lists.next_update()), (0, None));
+    assert!(RevocationLists::load(&[], CrlPolicy::IfPresent).is_ok());
+}
+
+#[test]
+fn refuses_a_damaged_list_under_either_policy() {
+    for policy in [CrlPolicy::Require, CrlPolicy::IfPresent] {
+        let (_directory, path) = file_with(b"nothing of the kind");
+        let error = RevocationLists::load(&[path], policy).unwrap_err().to_string();
+        assert!(
+            error.contains("root.crl.pem: holds no revocation list"),
+            "{error}"
+        );
+        let (_directory, path) = file_with(&[0x30, 0x03, 0x01, 0x01, 0xff]);
+        let error = RevocationLists::load(&[path], policy).unwrap_err().to_string();
+        assert!(
+            error.contains("root.crl.pem: holds a damaged revocation list"),
+            "{error}"
+        );
+    }
+}

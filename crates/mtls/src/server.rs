@@ -1,0 +1,255 @@
+//! TLS as a server: the configuration sections all services share, and what becomes of them.
+//!
+//! Decides whom a handshake lets in. Fails closed: what cannot be verified does not connect, and a listener that
+//! asks for certificates resumes no session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oauth_core::time::Timestamp;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::NoServerSessionStorage;
+use serde::Deserialize;
+
+use crate::credentials::{Credentials, CredentialsError};
+use crate::provider::{Alpn, crypto_provider};
+use crate::revocation::{CrlPolicy, RevocationError, RevocationLists};
+use crate::trust::{TrustAnchors, TrustError};
+use crate::verifier::{Anonymous, Verifier};
+
+/// The section `[tls]`: the service's own certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// PEM file: the certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file: the leaf's private key.
+    pub key: PathBuf,
+}
+
+impl TlsSection {
+    /// Reads both files.
+    ///
+    /// # Errors
+    ///
+    /// As [`Credentials::from_pem_files`].
+    pub fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        Credentials::from_pem_files(&self.certificate, &self.key)
+    }
+}
+
+/// The section `[client_certificates]`: whose certificates are accepted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificatesSection {
+    /// PEM files of the trusted certification authorities.
+    pub trust: Vec<PathBuf>,
+    /// PEM or DER files of their revocation lists.
+    #[serde(default)]
+    pub crl: Vec<PathBuf>,
+    /// What the absence of a revocation list means.
+    #[serde(default)]
+    pub crl_policy: CrlPolicy,
+    /// Whether a certificate must carry the extended key usage clientAuth even where it could carry none.
+    #[serde(default = "yes")]
+    pub require_client_eku: bool,
+}
+
+impl ClientCertificatesSection {
+    /// Reads the trust anchors and the revocation lists.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the file at fault; as [`TrustAnchors::from_pem_files`] and [`RevocationLists::load`].
+    pub fn verification(&self) -> Result<Verification, VerificationError> {
+        let trust = TrustAnchors::from_pem_files(&self.trust)?;
+        let revocation = RevocationLists::load(&self.crl, self.crl_policy)?;
+        let client_eku = if self.require_client_eku {
+            ClientEku::Required
+        } else {
+            ClientEku::RequiredIfPresent
+        };
+        Ok(Verification::new(trust, revocation, client_eku))
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Whether a client certificate must say that it is one. RFC 5280 §4.2.1.12.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientEku {
+    /// The extended key usage must be there and name clientAuth.
+    #[default]
+    Required,
+    /// An absent extended key usage allows every use, as RFC 5280 has it; a present one must name clientAuth.
+    RequiredIfPresent,
+}
+
+/// How a listener verifies the certificates its peers send.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    pub(crate) trust: TrustAnchors,
+    pub(crate) revocation: RevocationLists,
+    pub(crate) client_eku: ClientEku,
+    pub(crate) admitted_dns_names: Option<Vec<String>>,
+}
+
+impl Verification {
+    /// Verifies against `trust` and `revocation`, and lets every such certificate in.
+    pub fn new(trust: TrustAnchors, revocation: RevocationLists, client_eku: ClientEku) -> Self {
+        Self {
+            trust,
+            revocation,
+            client_eku,
+            admitted_dns_names: None,
+        }
+    }
+
+    /// Lets only those in whose certificate has one of these dNSNames; others are refused in the handshake with
+    /// `access_denied`. An empty list lets nobody in. Letter case does not matter. RFC 5280 §4.2.1.6.
+    #[must_use]
+    pub fn admit_san_dns(mut self, names: Vec<String>) -> Self {
+        self.admitted_dns_names = Some(names);
+        self
+    }
+
+    /// When the first of the revocation lists expires, after which its issuer's certificates are refused.
+    pub fn revocation_next_update(&self) -> Option<Timestamp> {
+        self.revocation.next_update()
+    }
+}
+
+/// What a listener asks of its peers. RFC 8446 §4.3.2.
+#[derive(Clone, Debug)]
+pub enum ClientCertificates {
+    /// Not asked for.
+    NotRequested,
+    /// Asked for; a handshake without one goes on, a certificate that is sent must verify.
+    Optional(Verification),
+    /// Demanded: without one that verifies there is no connection.
+    Required(Verification),
+}
+
+/// Makes the TLS configuration of one listener.
+///
+/// A listener that asks for client certificates resumes no session: resumption skips the verification of the
+/// certificate, so that a session would outlive an expiry, a revocation or a change of trust. Early data is accepted
+/// nowhere. [RFC 9440 §3.3](https://www.rfc-editor.org/rfc/rfc9440#section-3.3)
+///
+/// # Errors
+///
+/// When a revocation list cannot be used, or the system gives no randomness for session tickets.
+pub fn server_config(
+    credentials: &Credentials,
+    client_certificates: &ClientCertificates,
+    alpn: Alpn,
+) -> Result<Arc<ServerConfig>, ServerConfigError> {
+    let builder =
+        ServerConfig::builder_with_provider(crypto_provider()).with_safe_default_protocol_versions()?;
+    let resolver = credentials.resolver();
+    let mut config = match verifier(client_certificates)? {
+        Some(verifier) => {
+            let config = builder
+                .with_client_cert_verifier(Arc::new(verifier))
+                .with_cert_resolver(resolver);
+            without_resumption(config)
+        }
+        None => {
+            let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+            config.ticketer = Ticketer::new()?;
+            config
+        }
+    };
+    config.alpn_protocols = alpn.protocols();
+    Ok(Arc::new(config))
+}
+
+/// Why a listener's TLS configuration could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerConfigError {
+    /// The trust anchors or revocation lists cannot be used.
+    #[error("client certificates cannot be verified: {0}")]
+    Verifier(String),
+    /// rustls refused the configuration.
+    #[error("the TLS configuration cannot be used: {0}")]
+    Tls(String),
+}
+
+impl From<rustls::Error> for ServerConfigError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error.to_string())
+    }
+}
+
+/// Why the verification of client certificates could not be set up, by configuration key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerificationError {
+    /// The key `trust`.
+    #[error("trust: {0}")]
+    Trust(#[from] TrustError),
+    /// The key `crl`.
+    #[error("crl: {0}")]
+    Revocation(#[from] RevocationError),
+}
+
+fn verifier(client_certificates: &ClientCertificates) -> Result<Option<Verifier>, ServerConfigError> {
+    match client_certificates {
+        ClientCertificates::NotRequested => Ok(None),
+        ClientCertificates::Optional(verification) => {
+            Verifier::new(verification, Anonymous::Allowed).map(Some)
+        }
+        ClientCertificates::Required(verification) => {
+            Verifier::new(verification, Anonymous::Refused).map(Some)
+        }
+    }
+}
+
+fn without_resumption(mut config: ServerConfig) -> ServerConfig {
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_that_names_trust_alone_takes_the_strict_defaults() {
+        let section: ClientCertificatesSection = toml::from_str("trust = ['root.pem']").unwrap();
+        assert_eq!(section.crl_policy, CrlPolicy::Require);
+        assert!(section.require_client_eku && section.crl.is_empty());
+    }
+
+    #[test]
+    fn accepts_the_policy_if_present_and_refuses_an_unknown_one() {
+        let parse = |policy: &str| {
+            toml::from_str::<ClientCertificatesSection>(&format!("trust = []\ncrl_policy = '{policy}'"))
+        };
+        assert_eq!(parse("if-present").unwrap().crl_policy, CrlPolicy::IfPresent);
+        assert!(parse("never").unwrap_err().to_string().contains("if-present"));
+    }
+
+    #[test]
+    fn refuses_an_unknown_key_in_either_section() {
+        assert!(toml::from_str::<ClientCertificatesSection>("trust = []\ncrls = []").is_err());
+        assert!(toml::from_str::<TlsSection>("certificate = 'a'\nkey = 'b'\npassword = 'c'").is_err());
+        assert!(toml::from_str::<TlsSection>("certificate = 'a'\nkey = 'b'").is_ok());
+    }
+
+    #[test]
+    fn names_the_key_at_fault() {
+        let section: ClientCertificatesSection = toml::from_str("trust = []").unwrap();
+        let error = section.verification().unwrap_err();
+        assert!(
+            matches!(error, VerificationError::Trust(TrustError::NoFile)),
+            "{error}"
+        );
+        assert!(error.to_string().starts_with("trust: "));
+    }
+}

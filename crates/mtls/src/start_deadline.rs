@@ -1,0 +1,150 @@
+//! A deadline for the first bytes of a connection.
+//!
+//! hyper-util waits without limit for the bytes that tell HTTP/2 from HTTP/1 (hyperium/hyper#3756); this bounds that
+//! wait and nothing after it, where hyper's own timers take over. It can go when hyper-util bounds the wait itself.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A stream whose reader must have shown its HTTP version before a deadline; carries `G` for as long as it lives.
+#[derive(Debug)]
+pub struct StartDeadline<S, G> {
+    stream: S,
+    start: Option<Start>,
+    _guard: G,
+}
+
+#[derive(Debug)]
+struct Start {
+    deadline: Pin<Box<Sleep>>,
+    preface_seen: usize,
+}
+
+impl<S, G> StartDeadline<S, G> {
+    pub(crate) fn new(stream: S, within: Duration, guard: G) -> Self {
+        let start = Start {
+            deadline: Box::pin(sleep(within)),
+            preface_seen: 0,
+        };
+        Self {
+            stream,
+            start: Some(start),
+            _guard: guard,
+        }
+    }
+
+    fn observe(&mut self, read: &[u8]) {
+        let Some(start) = &mut self.start else { return };
+        let expected = &HTTP2_PREFACE[start.preface_seen..];
+        let compared = read.len().min(expected.len());
+        start.preface_seen += compared;
+        let is_other_than_preface = read[..compared] != expected[..compared];
+        if is_other_than_preface || start.preface_seen == HTTP2_PREFACE.len() {
+            self.start = None;
+        }
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.start {
+            Some(start) => start
+                .deadline
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin, G: Unpin> AsyncRead for StartDeadline<S, G> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => self.poll_deadline(context),
+            ready @ Poll::Ready(_) => {
+                self.observe(&buffer.filled()[before..]);
+                ready
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin, G: Unpin> AsyncWrite for StartDeadline<S, G> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    async fn read_all_of(sent: &[u8]) -> io::Result<usize> {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        theirs.write_all(sent).await.unwrap();
+        let mut stream = StartDeadline::new(ours, WITHIN, ());
+        let mut buffer = [0; 1024];
+        stream.read_exact(&mut buffer[..sent.len()]).await?;
+        tokio::spawn(async move {
+            sleep(WITHIN * 2).await;
+            theirs.write_all(b"x").await.unwrap();
+        });
+        stream.read(&mut buffer).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accepts_any_wait_once_the_version_is_known() {
+        assert_eq!(read_all_of(b"GET / HTTP/1.1\r\n").await.unwrap(), 1);
+        assert_eq!(read_all_of(HTTP2_PREFACE).await.unwrap(), 1);
+        assert_eq!(read_all_of(b"PRO").await.unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_a_wait_past_the_deadline_before_the_version_is_known() {
+        for sent in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n"] {
+            assert_eq!(
+                read_all_of(sent).await.unwrap_err().kind(),
+                io::ErrorKind::TimedOut
+            );
+        }
+    }
+}

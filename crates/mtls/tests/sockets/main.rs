@@ -1,0 +1,12 @@
+//! Handshakes and connections over real sockets: whom a listener lets in, what the refused learn, what is bounded.
+
+#![expect(clippy::unwrap_used, reason = "what the tests share is test code too")]
+
+mod admission;
+mod bounds;
+mod http_client;
+mod pki;
+mod refusal;
+mod resumption;
+mod revocation;
+mod support;
