@@ -1,0 +1,206 @@
+//! The command line of a service: from arguments to an exit code.
+//!
+//! 0 after an orderly end, 1 when the service cannot start or fails, 2 for arguments that are not understood, 64 for
+//! a configuration error.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::builder::FalseyValueParser;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::admin::install_metrics;
+use crate::configuration::{ConfigurationError, ConfigurationSource};
+use crate::healthcheck;
+use crate::logging::{self, LogFormat};
+use crate::running::Running;
+use crate::shutdown::Shutdown;
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+/// `EX_USAGE` of `sysexits.h`.
+const CONFIGURATION_ERROR: u8 = 64;
+
+/// How a service presents itself.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// The binary's name; `deploy/NAME.toml` is the example of its configuration.
+    pub name: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+}
+
+/// Runs a service from its command line to its end: the whole of its `main`.
+///
+/// `load` reads and checks the configuration, `admin_address` finds the admin listener in it, `start` brings the
+/// service up.
+pub fn run<C>(
+    about: About,
+    load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
+    admin_address: impl Fn(&C) -> Option<SocketAddr>,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> ExitCode {
+    ExitCode::from(run_with(about, std::env::args_os(), load, admin_address, start))
+}
+
+fn run_with<C>(
+    about: About,
+    arguments: impl Iterator<Item = OsString>,
+    load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
+    admin_address: impl Fn(&C) -> Option<SocketAddr>,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> u8 {
+    let arguments = match parse(about, arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _nobody_reads = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(FAILURE);
+        }
+    };
+    let source = arguments.source();
+    // A healthcheck runs beside the service, every few seconds: it has nothing to log.
+    if arguments.command.is_none() {
+        logging::initialize(arguments.log_format);
+        install_metrics();
+    }
+    let configuration = match load(source.clone()) {
+        Ok(configuration) => configuration,
+        Err(error) => return refused(about, &source, &error),
+    };
+    if let Some(Command::Healthcheck) = arguments.command {
+        return ended(about, check_health(admin_address(&configuration)));
+    }
+    if arguments.check_config {
+        tell(&format!("{}: {source} is valid", about.name));
+        return SUCCESS;
+    }
+    if source == ConfigurationSource::Demo {
+        tracing::warn!("no --config given: demo registrations apply, on loopback only");
+    }
+    ended(about, serve(configuration, start))
+}
+
+fn serve<C>(
+    configuration: C,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let result = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().context("signals cannot be listened to")?;
+        start(configuration, shutdown).await?.finished().await
+    });
+    // A name that is still being looked up must not hold the end of the process.
+    runtime.shutdown_background();
+    result
+}
+
+fn check_health(admin: Option<SocketAddr>) -> anyhow::Result<()> {
+    let admin = admin.context("the configuration names no admin listener to ask; set listen.admin")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    Ok(runtime.block_on(healthcheck::ask(admin))?)
+}
+
+fn ended(about: About, result: anyhow::Result<()>) -> u8 {
+    match result {
+        Ok(()) => SUCCESS,
+        Err(error) => {
+            tell(&format!("{}: {error:#}", about.name));
+            FAILURE
+        }
+    }
+}
+
+fn refused(about: About, source: &ConfigurationSource, error: &ConfigurationError) -> u8 {
+    let name = about.name;
+    match error {
+        ConfigurationError::Invalid(_) => tell(&format!("{name}: {source} cannot be used: {error}")),
+        ConfigurationError::Unreadable { .. } | ConfigurationError::NotUnderstood { .. } => {
+            tell(&format!("{name}: {error}"));
+        }
+    }
+    CONFIGURATION_ERROR
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word of a command line program, log or no log"
+)]
+fn tell(sentence: &str) {
+    eprintln!("{sentence}");
+}
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// TOML file to configure the service from; without it the demo registrations apply, on loopback only
+    #[arg(long, value_name = "FILE", env = "CERTBOUND_CONFIG", global = true)]
+    config: Option<PathBuf>,
+
+    /// Check the configuration, say what is wrong with it, and exit: 0 if it is valid, 64 if not
+    #[arg(long, env = "CERTBOUND_CHECK_CONFIG", value_parser = FalseyValueParser::new())]
+    check_config: bool,
+
+    /// How log lines are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "CERTBOUND_LOG_FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    log_format: LogFormat,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask the running service whether it is ready; exit 0 if it is, 1 if not
+    Healthcheck,
+}
+
+impl Arguments {
+    fn source(&self) -> ConfigurationSource {
+        match &self.config {
+            Some(path) => ConfigurationSource::File(path.clone()),
+            None => ConfigurationSource::Demo,
+        }
+    }
+}
+
+fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let name = about.name;
+    let examples = format!(
+        "Examples:\n  \
+           {name}                                    the demo, on loopback\n  \
+           {name} --config deploy/{name}.toml\n  \
+           {name} --config deploy/{name}.toml --check-config\n  \
+           {name} --config deploy/{name}.toml healthcheck\n\n\
+         Environment:\n  \
+           RUST_LOG   what is logged, by level and module (default: info), such as debug or info,{module}=trace\n\n\
+         Paths in the configuration are relative to the working directory. A configuration error exits 64.\n\
+         SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
+        module = name.replace('-', "_"),
+    );
+    let matches = Arguments::command()
+        .name(name)
+        .about(about.description)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(examples)
+        .try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+#[cfg(test)]
+#[path = "command_line_tests.rs"]
+mod tests;

@@ -1,0 +1,23 @@
+//! What every service does alike: command line, configuration file, logs, admin listener, shutdown.
+//!
+//! Decides how a service starts, says what is wrong, and stops; knows nothing of TLS or OAuth. The binaries depend
+//! on it, and nothing below them.
+
+pub mod admin;
+pub mod command_line;
+pub mod configuration;
+pub mod healthcheck;
+pub mod logging;
+pub mod readiness;
+pub mod request_id;
+pub mod running;
+pub mod shutdown;
+
+pub use admin::{install_metrics, serve_admin};
+pub use command_line::{About, run};
+pub use configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
+pub use logging::LogFormat;
+pub use readiness::Readiness;
+pub use request_id::RequestId;
+pub use running::Running;
+pub use shutdown::Shutdown;
