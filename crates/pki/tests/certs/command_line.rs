@@ -1,0 +1,308 @@
+//! The `pki` command as a user meets it: what it prints, what it writes, and how it ends.
+
+use std::fs;
+use std::process::Command;
+
+use pki::{Certificate, RevocationList, Root};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
+use crate::support::{Certs, tool};
+
+/// How a run ended: exit code, standard output, standard error.
+type Ending = (i32, String, String);
+
+fn pki_with(certs: &Certs, line: &str, environment: &[(&str, &str)]) -> Ending {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pki"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CERTBOUND_")) {
+        command.env_remove(name);
+    }
+    command
+        .envs(environment.iter().copied())
+        .current_dir(certs.path())
+        .args(line.split(' '));
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// Runs in the certificates directory itself.
+fn pki(certs: &Certs, line: &str) -> Ending {
+    pki_with(certs, line, &[("CERTBOUND_DIR", ".")])
+}
+
+fn revocation_list(certs: &Certs) -> RevocationList {
+    let root = Root::from_pem(&certs.read("root.pem"), &certs.read("root.key")).unwrap();
+    RevocationList::from_pem_or_der(&certs.read("root.crl.pem"), &root).unwrap()
+}
+
+fn request(certs: &Certs, common_name: &str) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let request = params.serialize_request(&KeyPair::generate().unwrap()).unwrap();
+    fs::write(certs.file("partner.csr"), request.pem().unwrap()).unwrap();
+    request.der().to_vec()
+}
+
+/// The one test that pays for the real number of iterations.
+#[test]
+fn init_makes_certs_and_then_has_nothing_to_do() {
+    let certs = Certs::empty();
+    let (code, made, errors) = pki_with(&certs, "init", &[]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(made.contains("made     certs/example.client.p12"), "{made}");
+    let (code, again, _) = pki_with(&certs, "init", &[]);
+    assert_eq!(
+        (code, again.as_str()),
+        (0, "certs: everything is there and valid; nothing was changed\n")
+    );
+
+    let Some(mut openssl) = tool("openssl") else {
+        return;
+    };
+    let path = certs.text_path("certs/example.client.p12");
+    let (_, said) = crate::support::run(openssl.args([
+        "pkcs12",
+        "-in",
+        &path,
+        "-passin",
+        "pass:Password1",
+        "-noout",
+        "-info",
+    ]));
+    assert_eq!(
+        said.matches("Iteration 100000").count(),
+        3,
+        "MAC, certificates and key: {said}"
+    );
+}
+
+#[test]
+fn init_says_what_does_not_fit_and_what_to_do() {
+    let certs = Certs::complete();
+    certs.remove("login.tls.key");
+    let (code, _, errors) = pki(&certs, "init");
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("login.tls.pem") && errors.contains("restore the .key file"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn issue_makes_a_client_with_the_names_it_was_given() {
+    let certs = Certs::complete();
+    let line = "issue client acme --subject CN=acme,O=Acme,C=SE --san-dns acme.example.com --days 7 --p12";
+    let (code, said, errors) = pki(&certs, line);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(
+        said.contains("tls_client_auth_subject_dn  CN=acme,O=Acme,C=SE"),
+        "{said}"
+    );
+    assert!(
+        said.contains("tls_client_auth_san_dns     acme.example.com"),
+        "{said}"
+    );
+    assert_eq!(
+        ["key", "p12", "pem"].map(|end| certs.mode(&format!("acme.client.{end}"))),
+        [0o600, 0o600, 0o644]
+    );
+}
+
+#[test]
+fn issue_makes_a_server_that_goes_by_its_name() {
+    let certs = Certs::complete();
+    let (code, ..) = pki(&certs, "issue server api2.example.com --key-algorithm rsa-2048");
+    assert_eq!(code, 0);
+    let Some(mut openssl) = tool("openssl") else {
+        return;
+    };
+    let path = certs.text_path("api2.example.com.tls.pem");
+    let (_, said) =
+        crate::support::run(openssl.args(["x509", "-in", &path, "-noout", "-ext", "subjectAltName"]));
+    assert!(said.contains("DNS:api2.example.com"), "{said}");
+}
+
+#[test]
+fn issue_refuses_to_overwrite_unasked() {
+    let certs = Certs::complete();
+    let before = certs.snapshot();
+    let (code, _, errors) = pki(&certs, "issue client example");
+    assert_eq!(code, 1);
+    assert!(errors.contains("--force"), "{errors}");
+    assert_eq!(certs.snapshot(), before);
+    let (code, ..) = pki(&certs, "issue client example --force");
+    assert_eq!(code, 0);
+    assert_eq!(
+        certs.certificate("example.client.pem").subject().to_string(),
+        "CN=example"
+    );
+}
+
+#[test]
+fn sign_certifies_a_partners_request() {
+    let certs = Certs::complete();
+    request(&certs, "partner");
+    let (code, ..) = pki(&certs, "sign partner.csr --client --out partner.pem");
+    assert_eq!(code, 0);
+    let (code, pem, _) = pki(&certs, "sign partner.csr --client");
+    assert_eq!(code, 0);
+    let root = Root::from_pem(&certs.read("root.pem"), &certs.read("root.key")).unwrap();
+    for certificate in [
+        certs.certificate("partner.pem"),
+        Certificate::from_pem_or_der(pem.as_bytes()).unwrap(),
+    ] {
+        assert_eq!(certificate.subject().to_string(), "CN=partner");
+        assert!(root.has_issued(&certificate));
+    }
+}
+
+#[test]
+fn sign_refuses_a_request_that_was_tampered_with() {
+    let certs = Certs::complete();
+    let mut der = request(&certs, "partner");
+    let place = der.windows(7).position(|bytes| bytes == b"partner").unwrap();
+    der[place..place + 7].copy_from_slice(b"another");
+    fs::write(certs.file("partner.csr"), der).unwrap();
+    let (code, _, errors) = pki(&certs, "sign partner.csr --client --out partner.pem");
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("partner.csr") && errors.contains("does not verify"),
+        "{errors}"
+    );
+    assert!(!certs.file("partner.pem").exists());
+}
+
+#[test]
+fn revoke_adds_to_the_list_once() {
+    let certs = Certs::complete();
+    let first = revocation_list(&certs);
+    let (code, said, _) = pki(&certs, "revoke other.client.pem");
+    assert_eq!(code, 0);
+    assert!(
+        said.starts_with("revoked  other.client.pem (CN=other-partner)"),
+        "{said}"
+    );
+    let second = revocation_list(&certs);
+    assert!(second.lists(&certs.certificate("other.client.pem")));
+    assert!(
+        second.lists(&certs.certificate("refused/revoked.client.pem")),
+        "earlier entries stay"
+    );
+    assert!(second.number() > first.number());
+
+    let (code, said, _) = pki(&certs, "revoke other.client.pem");
+    assert_eq!(code, 0);
+    assert!(said.contains("was revoked already"), "{said}");
+    assert_eq!(revocation_list(&certs).der(), second.der());
+}
+
+#[test]
+fn revoke_refuses_a_certificate_of_another_root() {
+    let certs = Certs::complete();
+    let before = certs.snapshot();
+    let (code, _, errors) = pki(&certs, "revoke refused/rogue.client.pem");
+    assert_eq!(code, 1);
+    assert!(errors.contains("was not issued by this root"), "{errors}");
+    assert_eq!(certs.snapshot(), before);
+}
+
+#[test]
+fn crl_signs_the_list_again() {
+    let certs = Certs::complete();
+    let first = revocation_list(&certs);
+    let (code, ..) = pki(&certs, "crl --days 60");
+    assert_eq!(code, 0);
+    let second = revocation_list(&certs);
+    assert_eq!(second.revoked(), first.revoked());
+    assert!(second.number() > first.number());
+    assert!(second.next_update() > first.next_update());
+}
+
+#[test]
+fn crl_refuses_to_start_from_nothing() {
+    let certs = Certs::complete();
+    certs.remove("root.crl.pem");
+    let (code, _, errors) = pki(&certs, "crl");
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("root.crl.pem") && errors.contains("init"),
+        "{errors}"
+    );
+    assert!(!certs.file("root.crl.pem").exists());
+}
+
+#[test]
+fn show_prints_what_to_register() {
+    let certs = Certs::complete();
+    let (code, said, _) = pki(&certs, "show gateway.client.pem");
+    assert_eq!(code, 0);
+    assert!(
+        said.contains("tls_client_auth_san_dns     gateway-internal.example.com\n"),
+        "{said}"
+    );
+    let (code, json, _) = pki(&certs, "show --json gateway.client.pem");
+    assert_eq!(code, 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(said.contains(json["x5t#S256"].as_str().unwrap()));
+}
+
+#[test]
+fn show_refuses_a_key() {
+    let certs = Certs::complete();
+    let (code, said, errors) = pki(&certs, "show root.key");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("root.key: holds no X.509 certificate"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn ends_with_64_for_a_wrong_command_line_and_0_for_help() {
+    let certs = Certs::empty();
+    for line in [
+        "",
+        "frobnicate",
+        "issue client a --days 0",
+        "issue client a --subject a",
+        "sign a.csr",
+    ] {
+        let (code, said, errors) = pki(&certs, line);
+        assert_eq!((code, said.as_str()), (64, ""), "{line}");
+        assert!(!errors.is_empty());
+    }
+    let (code, help, _) = pki(&certs, "--help");
+    assert_eq!(code, 0);
+    assert!(help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn points_to_init_where_there_is_no_root() {
+    let certs = Certs::empty();
+    for line in ["issue client a", "crl"] {
+        let (code, _, errors) = pki(&certs, line);
+        assert_eq!(code, 1);
+        assert!(errors.contains("root.pem") && errors.contains("init"), "{errors}");
+    }
+}
+
+#[test]
+fn takes_flags_from_the_environment() {
+    let certs = Certs::complete();
+    let environment = [
+        ("CERTBOUND_DIR", "."),
+        ("CERTBOUND_SUBJECT", "CN=from-outside"),
+        ("CERTBOUND_FORCE", "1"),
+    ];
+    let (code, ..) = pki_with(&certs, "issue client example", &environment);
+    assert_eq!(code, 0);
+    assert_eq!(
+        certs.certificate("example.client.pem").subject().to_string(),
+        "CN=from-outside"
+    );
+}
