@@ -12,6 +12,7 @@ pub mod credentials;
 mod file;
 mod linger;
 pub mod provider;
+mod refusal;
 pub mod revocation;
 pub mod serve;
 pub mod server;

@@ -43,8 +43,25 @@ async fn tells_the_alert_that_refused_it() {
         .send()
         .await
         .unwrap_err();
-    assert_eq!(peer_alert(&error), Some(Alert::CertificateRequired), "{error:?}");
+    let alert = tls.refusal_behind(&error, "localhost", server.address).await;
+    assert_eq!(alert, Some(Alert::CertificateRequired), "{error:?}");
     assert_eq!(server_certificate_fault(&error), None);
+}
+
+#[tokio::test]
+async fn tells_no_alert_where_nobody_refused_it() {
+    let mut server = Server::start(&ClientCertificates::NotRequested);
+    let tls = ClientTls::new(trust(&server.authority));
+    let http = client(&tls, &server, "localhost");
+    let address = server.address;
+    server.stop();
+    server.stopped().await;
+    let error = http.get("https://localhost/").send().await.unwrap_err();
+    assert_eq!(
+        tls.refusal_behind(&error, "localhost", address).await,
+        None,
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
