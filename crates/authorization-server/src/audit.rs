@@ -1,0 +1,130 @@
+//! What happened to which token, for the log; and how often and how fast, for the metrics.
+//!
+//! | metric | labels |
+//! |---|---|
+//! | `certbound_authorization_server_tokens_issued_total` | |
+//! | `certbound_authorization_server_tokens_revoked_total` | |
+//! | `certbound_authorization_server_introspections_total` | `outcome`: `active`, or why not |
+//! | `certbound_authorization_server_refusals_total` | `endpoint`, `reason` |
+//! | `certbound_authorization_server_request_duration_seconds` | `endpoint` |
+//! | `certbound_authorization_server_store_commits_total`, `…_store_changes_total` | |
+//! | `certbound_authorization_server_store_commit_duration_seconds` | |
+//!
+//! Tokens appear by their `jti`, never themselves.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::{counter, histogram};
+use mtls::Connection;
+use oauth_core::access_token::{InactiveToken, TokenRecord};
+use uuid::Uuid;
+
+use crate::response::{Refused, inactive_reason};
+
+/// A token was issued.
+pub(crate) fn issued(record: &TokenRecord) {
+    counter!("certbound_authorization_server_tokens_issued_total").increment(1);
+    let thumbprint = thumbprint(record);
+    let (client, jti) = (&record.client_id, record.id);
+    tracing::info!(
+        client.id = %client,
+        token.jti = %jti,
+        token.scope = %record.scope,
+        token.audience = %record.audience,
+        certificate.thumbprint = %thumbprint,
+        "token {jti} issued to {client}"
+    );
+}
+
+/// A resource server was told that a token is active.
+pub(crate) fn introspected(record: &TokenRecord, caller: &str) {
+    count_introspection("active");
+    let jti = record.id;
+    tracing::info!(
+        client.id = %caller,
+        token.jti = %jti,
+        token.client_id = %record.client_id,
+        certificate.thumbprint = %thumbprint(record),
+        "token {jti} is active for {caller}"
+    );
+}
+
+/// A resource server was told that a token is inactive; the log alone knows why.
+pub(crate) fn inactive(jti: Option<Uuid>, reason: InactiveToken, caller: &str) {
+    let name = inactive_reason(reason);
+    count_introspection(name);
+    let jti = jti.map_or_else(|| "-".to_owned(), |jti| jti.to_string());
+    tracing::info!(
+        client.id = %caller,
+        token.jti = %jti,
+        reason = name,
+        "token {jti} is inactive for {caller}: {reason}"
+    );
+}
+
+/// A token was revoked by its client.
+pub(crate) fn revoked(record: &TokenRecord) {
+    counter!("certbound_authorization_server_tokens_revoked_total").increment(1);
+    let (client, jti) = (&record.client_id, record.id);
+    tracing::info!(
+        client.id = %client,
+        token.jti = %jti,
+        certificate.thumbprint = %thumbprint(record),
+        "token {jti} revoked by {client}"
+    );
+}
+
+/// Measures a request, and logs a refusal: the only place that does.
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let endpoint = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let response = next.run(request).await;
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        log_refusal(&endpoint, refused, connection.as_deref());
+    }
+    histogram!("certbound_authorization_server_request_duration_seconds", "endpoint" => endpoint)
+        .record(started.elapsed());
+    response
+}
+
+fn log_refusal(endpoint: &str, refused: &Refused, connection: Option<&Connection>) {
+    let Refused {
+        reason,
+        explanation,
+        sender,
+    } = refused;
+    counter!(
+        "certbound_authorization_server_refusals_total",
+        "endpoint" => endpoint.to_owned(), "reason" => *reason
+    )
+    .increment(1);
+    let certificate = connection.and_then(|connection| connection.client_certificate.as_ref());
+    tracing::info!(
+        endpoint,
+        reason,
+        client.id = sender.claimed_client_id,
+        certificate.thumbprint = certificate.map(|certificate| certificate.thumbprint().to_string()),
+        peer.address = connection.map(|connection| connection.peer_address.to_string()),
+        "request to {endpoint} refused: {explanation}"
+    );
+}
+
+fn count_introspection(outcome: &'static str) {
+    counter!("certbound_authorization_server_introspections_total", "outcome" => outcome).increment(1);
+}
+
+fn thumbprint(record: &TokenRecord) -> String {
+    record.confirmation.map_or_else(
+        || "-".to_owned(),
+        |confirmation| confirmation.x5t_s256.to_string(),
+    )
+}

@@ -1,0 +1,222 @@
+//! The configuration: a TOML file as an operator writes it, and what stands after every value has been checked.
+//!
+//! All problems are collected and named by key; nothing is guessed, and an unknown key is an error.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mtls::{ClientCertificatesSection, TlsSection};
+use oauth_core::client::{ClientMetadata, ClientRegistration, ClientRegistry};
+use oauth_core::jwt::SignatureAlgorithm;
+use serde::Deserialize;
+use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
+
+use crate::issuer::Issuer;
+
+const DEMO: &str = include_str!("demo.toml");
+
+/// Bounds for how long a token that leaked together with its key can be used.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bounds for how long a resource server may go on believing in a token that has been revoked.
+const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// The checked configuration of an authorization server.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The issuer identifier.
+    pub issuer: Issuer,
+    /// The listeners' addresses.
+    pub listen: ListenSection,
+    /// The server's own certificate.
+    pub tls: TlsSection,
+    /// Whose client certificates are accepted on the mutual TLS listener.
+    pub client_certificates: ClientCertificatesSection,
+    /// Where tokens are kept.
+    pub store: StoreSection,
+    /// What signs JWTs.
+    pub signing: SigningSection,
+    /// How long tokens live.
+    pub tokens: TokensSection,
+    /// The registered clients.
+    pub clients: ClientRegistry,
+}
+
+/// The configuration file as an operator writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationFile {
+    /// The issuer identifier: an `https` URL without query and fragment. RFC 8414 §2
+    pub issuer: String,
+    /// The listeners' addresses.
+    #[serde(default)]
+    pub listen: ListenSection,
+    /// The server's own certificate.
+    pub tls: TlsSection,
+    /// Whose client certificates are accepted on the mutual TLS listener.
+    pub client_certificates: ClientCertificatesSection,
+    /// Where tokens are kept.
+    pub store: StoreSection,
+    /// What signs JWTs.
+    pub signing: SigningSection,
+    /// How long tokens live.
+    #[serde(default)]
+    pub tokens: TokensSection,
+    /// The registered clients, by the member names of RFC 7591 and RFC 8705.
+    #[serde(default)]
+    pub clients: Vec<ClientMetadata>,
+}
+
+/// The section `[listen]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenSection {
+    /// TLS without client certificates: everything but the token endpoint.
+    pub tls: SocketAddr,
+    /// Mutual TLS: everything.
+    pub mutual_tls: SocketAddr,
+    /// Plain HTTP for those who operate the service.
+    pub admin: SocketAddr,
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        let on_loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            tls: on_loopback(8443),
+            mutual_tls: on_loopback(8444),
+            admin: on_loopback(9101),
+        }
+    }
+}
+
+/// The section `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// The file of the embedded store; made, with its directory, where there is none.
+    pub path: PathBuf,
+}
+
+/// The section `[signing]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningSection {
+    /// What JWTs are signed with.
+    #[serde(default)]
+    pub algorithm: SignatureAlgorithm,
+    /// Directory of the private keys; a key is made on the first start.
+    pub keys: PathBuf,
+}
+
+/// The section `[tokens]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokensSection {
+    /// From issue to expiry.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Duration,
+    /// For how long a resource server may keep the JWT of a token without asking again.
+    #[serde(with = "humantime_serde")]
+    pub revocation_window: Duration,
+}
+
+impl Default for TokensSection {
+    fn default() -> Self {
+        Self {
+            lifetime: Duration::from_secs(15 * 60),
+            revocation_window: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Configuration {
+    /// The configuration that `source` names, every file it names readable.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] names the file and every key at fault.
+    pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
+        let configuration = match source {
+            ConfigurationSource::Demo => Self::demo()?,
+            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?.try_into()?,
+        };
+        configuration.verify_files()?;
+        Ok(configuration)
+    }
+
+    fn verify_files(&self) -> Result<(), ConfigurationError> {
+        let mut problems = Problems::new();
+        problems.take("tls", self.tls.credentials());
+        problems.take("client_certificates", self.client_certificates.verification());
+        problems.into_result(())
+    }
+
+    /// The demo: registrations of two partners, the gateway and an introspecting client, on loopback.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the demo is part of the program, and a test reads it.
+    pub fn demo() -> Result<Self, ConfigurationError> {
+        Self::from_toml(DEMO)
+    }
+
+    /// The configuration that `text` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] names line and column, or every key at fault.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
+        let file: ConfigurationFile =
+            toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
+                path: Path::new("the configuration").to_path_buf(),
+                reason: error.to_string(),
+            })?;
+        file.try_into()
+    }
+}
+
+impl TryFrom<ConfigurationFile> for Configuration {
+    type Error = ConfigurationError;
+
+    fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
+        let mut problems = Problems::new();
+        let issuer = problems.take("issuer", Issuer::parse(file.issuer));
+        verify_lifetimes(file.tokens, &mut problems);
+        let clients = registry(file.clients, &mut problems);
+        let configuration = issuer.map(|issuer| Self {
+            issuer,
+            listen: file.listen,
+            tls: file.tls,
+            client_certificates: file.client_certificates,
+            store: file.store,
+            signing: file.signing,
+            tokens: file.tokens,
+            clients,
+        });
+        problems.conclude(configuration)
+    }
+}
+
+fn verify_lifetimes(tokens: TokensSection, problems: &mut Problems) {
+    if !(Duration::from_secs(1)..=LONGEST_LIFETIME).contains(&tokens.lifetime) {
+        problems.add("tokens.lifetime", "must be between 1s and 24h");
+    }
+    if tokens.revocation_window > LONGEST_REVOCATION_WINDOW {
+        problems.add("tokens.revocation_window", "must be at most 1h");
+    }
+}
+
+fn registry(clients: Vec<ClientMetadata>, problems: &mut Problems) -> ClientRegistry {
+    let mut registry = ClientRegistry::default();
+    for (index, metadata) in clients.into_iter().enumerate() {
+        let key = format!("clients[{index}] ({})", metadata.client_id);
+        let registered =
+            ClientRegistration::try_from(metadata).and_then(|registration| registry.register(registration));
+        problems.take(key, registered);
+    }
+    registry
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The introspection endpoint: what a token is worth to the resource server that asks, in one of three
+//! representations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
+use oauth_core::client::ClientRegistration;
+use oauth_core::client_authentication::AuthenticationError;
+use oauth_core::error::OAuthError;
+use oauth_core::form::FormParameters;
+use oauth_core::introspection::{IntrospectionResponse, Representation, resource_server_of, verify_for};
+use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims};
+use oauth_core::time::Timestamp;
+
+use crate::audit;
+use crate::request::EndpointRequest;
+use crate::response::{Cause, NO_STORE};
+use crate::server::AuthorizationServer;
+use crate::token_store::StoreError;
+
+/// `POST` on the introspection endpoint. Every answer, a refusal too, depends on `Accept`.
+pub(crate) async fn handle(
+    State(server): State<Arc<AuthorizationServer>>,
+    request: EndpointRequest,
+) -> Response {
+    let answer = introspect(&server, &request)
+        .await
+        .map_err(|cause| request.refuse(cause));
+    let mut response = answer.into_response();
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Response, Cause> {
+    let representation = request.representation()?;
+    let form = request.form()?;
+    let caller = authenticate(server, request, &form, representation)?;
+    let resource_server = resource_server_of(caller)?;
+    let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
+    let record = active_record(server, token, caller, resource_server, request.now()).await?;
+    match representation {
+        Representation::Json => Ok((NO_STORE, Json(response_for(record.as_ref(), server))).into_response()),
+        Representation::AccessTokenJwt => access_token_jwt(record.as_ref(), server, request.now()),
+        Representation::IntrospectionJwt => introspection_jwt(
+            &response_for(record.as_ref(), server),
+            resource_server,
+            server,
+            request.now(),
+        ),
+    }
+}
+
+/// Whoever asks for a signed answer and does not say who they are gets 400 where others get 401.
+///
+/// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)
+fn authenticate<'s>(
+    server: &'s AuthorizationServer,
+    request: &EndpointRequest,
+    form: &FormParameters<'_>,
+    representation: Representation,
+) -> Result<&'s ClientRegistration, Cause> {
+    let cause: fn(AuthenticationError) -> Cause = match representation {
+        Representation::IntrospectionJwt => Cause::SignedIntrospectionCaller,
+        Representation::Json | Representation::AccessTokenJwt => Cause::Caller,
+    };
+    request.authenticate(form, &server.clients).map_err(cause)
+}
+
+/// The record of a token that is active for the resource server; for all others `None`, and a line in the log.
+async fn active_record(
+    server: &AuthorizationServer,
+    token: &str,
+    caller: &ClientRegistration,
+    resource_server: &str,
+    now: Timestamp,
+) -> Result<Option<TokenRecord>, StoreError> {
+    let Some(record) = find(server, token).await? else {
+        audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
+        return Ok(None);
+    };
+    match verify_for(&record, resource_server, &server.clients, now) {
+        Ok(()) => {
+            audit::introspected(&record, &caller.client_id);
+            Ok(Some(record))
+        }
+        Err(reason) => {
+            audit::inactive(Some(record.id), reason, &caller.client_id);
+            Ok(None)
+        }
+    }
+}
+
+async fn find(server: &AuthorizationServer, token: &str) -> Result<Option<TokenRecord>, StoreError> {
+    match AccessToken::parse(token) {
+        Ok(token) => server.tokens.find(&token).await,
+        Err(_) => Ok(None),
+    }
+}
+
+fn response_for(record: Option<&TokenRecord>, server: &AuthorizationServer) -> IntrospectionResponse {
+    record.map_or(IntrospectionResponse::INACTIVE, |record| {
+        IntrospectionResponse::active(record, server.issuer.as_str())
+    })
+}
+
+/// The access token as a JWT; nothing at all where it is not active.
+///
+/// [RFC 9068 §2](https://www.rfc-editor.org/rfc/rfc9068#section-2)
+fn access_token_jwt(
+    record: Option<&TokenRecord>,
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> Result<Response, Cause> {
+    let Some(record) = record else {
+        return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
+    };
+    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(server.signing_keys.current())?;
+    let max_age = max_age(record, server.revocation_window, now);
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            Representation::AccessTokenJwt.media_type().to_owned(),
+        ),
+        (
+            header::CACHE_CONTROL,
+            format!("private, max-age={}", max_age.as_secs()),
+        ),
+    ];
+    Ok((headers, jwt).into_response())
+}
+
+/// For how long the answer holds: never past the token's expiry, and never so long that a revocation is missed for
+/// longer than the operator allows.
+///
+/// RFC 7662 §4
+fn max_age(record: &TokenRecord, revocation_window: Duration, now: Timestamp) -> Duration {
+    now.until(record.expires_at).min(revocation_window)
+}
+
+fn introspection_jwt(
+    response: &IntrospectionResponse,
+    resource_server: &str,
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> Result<Response, Cause> {
+    let claims = IntrospectionClaims {
+        iss: server.issuer.as_str(),
+        aud: resource_server,
+        iat: now,
+        token_introspection: response,
+    };
+    let jwt = claims.sign(server.signing_keys.current())?;
+    let content_type = [(
+        header::CONTENT_TYPE,
+        Representation::IntrospectionJwt.media_type(),
+    )];
+    Ok((NO_STORE, content_type, jwt).into_response())
+}

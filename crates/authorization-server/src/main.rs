@@ -1,0 +1,19 @@
+//! The certbound authorization server, in the foreground.
+
+use std::process::ExitCode;
+
+use authorization_server::Configuration;
+
+fn main() -> ExitCode {
+    mtls::install_crypto_provider();
+    let about = service::About {
+        name: "authorization-server",
+        description: "Issues opaque access tokens bound to client certificates, and says what they are worth.",
+    };
+    service::run(
+        about,
+        Configuration::load,
+        |configuration| Some(configuration.listen.admin),
+        authorization_server::start,
+    )
+}

@@ -1,0 +1,184 @@
+//! What the endpoints for clients read of a request, once, before anything is decided.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
+use mtls::Connection;
+use oauth_core::certificate::ClientCertificate;
+use oauth_core::client::{ClientRegistration, ClientRegistry};
+use oauth_core::client_authentication::{AuthenticationError, ClientCredentials, authenticate};
+use oauth_core::error::OAuthError;
+use oauth_core::form::FormParameters;
+use oauth_core::introspection::{NotAcceptable, Representation};
+use oauth_core::time::Timestamp;
+
+use crate::response::{Cause, Refusal};
+
+/// Parameters that must not stand in a URL, where proxies and histories keep them. RFC 6749 §2.3.1
+const NEVER_IN_THE_QUERY: [&str; 9] = [
+    "access_token",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "grant_type",
+    "scope",
+    "token",
+    "token_type_hint",
+];
+
+/// Bounds what a stranger can write into the log with every request.
+const LONGEST_LOGGED_CLIENT_ID: usize = 64;
+
+/// A request to an endpoint for clients, with the moment it was read.
+#[derive(Debug)]
+pub(crate) struct EndpointRequest {
+    pub(crate) received_at: SystemTime,
+    headers: HeaderMap,
+    uri: Uri,
+    connection: Option<Arc<Connection>>,
+    body: Result<Bytes, BytesRejection>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for EndpointRequest {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        let (headers, uri) = (request.headers().clone(), request.uri().clone());
+        // Not taken apart: the limit of its body travels with the request.
+        let body = Bytes::from_request(request, state).await;
+        Ok(Self {
+            received_at: SystemTime::now(),
+            headers,
+            uri,
+            connection,
+            body,
+        })
+    }
+}
+
+impl EndpointRequest {
+    /// The moment the request was read, as OAuth counts.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from(self.received_at)
+    }
+
+    /// The form in the body.
+    ///
+    /// RFC 6749 §3.2
+    pub(crate) fn form(&self) -> Result<FormParameters<'_>, Cause> {
+        let query = self.uri.query().unwrap_or_default();
+        if form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| NEVER_IN_THE_QUERY.contains(&name.as_ref()))
+        {
+            return Err(OAuthError::invalid_request("send parameters in the body, never in the URL").into());
+        }
+        let body = self.body.as_ref().map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Cause::BodyTooLong,
+            _ => Cause::BodyUnreadable,
+        })?;
+        Ok(FormParameters::parse(self.only(header::CONTENT_TYPE), body)?)
+    }
+
+    /// The client that sent the request.
+    ///
+    /// RFC 8705 §2.1, RFC 6749 §2.3
+    pub(crate) fn authenticate<'r>(
+        &self,
+        form: &FormParameters<'_>,
+        clients: &'r ClientRegistry,
+    ) -> Result<&'r ClientRegistration, AuthenticationError> {
+        let credentials = ClientCredentials::from_request(self.authorization()?, form, self.certificate())?;
+        authenticate(&credentials, clients)
+    }
+
+    /// The certificate of the connection. One that has expired since the handshake counts as none: a connection may
+    /// live longer than its certificate.
+    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+        let certificate = self.connection.as_ref()?.client_certificate.as_ref()?;
+        certificate.is_valid_at(self.now()).then_some(certificate)
+    }
+
+    /// The representation that the caller prefers; several fields are one list. RFC 9110 §5.3
+    pub(crate) fn representation(&self) -> Result<Representation, NotAcceptable> {
+        let fields: Vec<_> = self
+            .headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|field| field.to_str().ok())
+            .collect();
+        Representation::negotiate(Some(fields.join(",").as_str()))
+    }
+
+    /// This request, refused.
+    pub(crate) fn refuse(&self, cause: Cause) -> Refusal {
+        Refusal {
+            cause,
+            sender: self.sender(),
+        }
+    }
+
+    fn authorization(&self) -> Result<Option<&str>, AuthenticationError> {
+        let mut fields = self.headers.get_all(header::AUTHORIZATION).iter();
+        match (fields.next(), fields.next()) {
+            (None, _) => Ok(None),
+            (Some(field), None) => field
+                .to_str()
+                .map(Some)
+                .map_err(|_| AuthenticationError::MalformedBasic),
+            (Some(_), Some(_)) => Err(AuthenticationError::TwoMethods),
+        }
+    }
+
+    /// The value of a field that stands once; a repeated or unreadable one is as good as none.
+    fn only(&self, name: HeaderName) -> Option<&str> {
+        let mut fields = self.headers.get_all(name).iter();
+        let field = fields.next()?;
+        if fields.next().is_some() {
+            None
+        } else {
+            field.to_str().ok()
+        }
+    }
+
+    fn sender(&self) -> Sender {
+        let authorization = self
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|field| field.to_str().ok());
+        Sender {
+            claimed_client_id: self.claimed_client_id(),
+            used_basic: authorization
+                .and_then(|value| value.split(' ').next())
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic")),
+        }
+    }
+
+    fn claimed_client_id(&self) -> Option<String> {
+        let form = self.form().ok()?;
+        let credentials = ClientCredentials::from_request(self.authorization().ok()?, &form, None).ok()?;
+        Some(fit_for_log(credentials.unverified_client_id()))
+    }
+}
+
+/// Printable ASCII, and not too much of it: a stranger chose it.
+fn fit_for_log(client_id: &str) -> String {
+    client_id
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(LONGEST_LOGGED_CLIENT_ID)
+        .collect()
+}
+
+/// What a refused request says of who sent it; nothing of it is proven.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sender {
+    pub(crate) claimed_client_id: Option<String>,
+    pub(crate) used_basic: bool,
+}

@@ -1,0 +1,211 @@
+//! From a refusal to HTTP, in one function; and from it to the log, by what the answer carries along.
+//!
+//! The answer's text is fixed: what a caller sent, and which of several secrets was wrong, never shows in it.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use oauth_core::access_token::InactiveToken;
+use oauth_core::client_authentication::AuthenticationError;
+use oauth_core::error::{ErrorCode, OAuthError};
+use oauth_core::introspection::NotAcceptable;
+use oauth_core::jwt::SigningError;
+use uuid::Uuid;
+
+use crate::request::Sender;
+use crate::token_store::StoreError;
+
+/// No answer of these endpoints is to be kept. RFC 6749 §5.1
+pub(crate) const NO_STORE: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+
+const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="certbound", charset="UTF-8""#);
+/// Seconds: longer than a commit takes, and than a restart should.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// Why a request is refused; `Display` is for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("{}", .0.description)]
+    Request(#[from] OAuthError),
+    #[error("{0}")]
+    Authentication(#[from] AuthenticationError),
+    /// As the one before, where a caller who is not named is not authenticated either. RFC 7662 §2.3, RFC 7009 §2.1
+    #[error("{0}")]
+    Caller(AuthenticationError),
+    /// As the one before, from a caller who asked for a signed answer. RFC 9701 §5
+    #[error("{0}")]
+    SignedIntrospectionCaller(AuthenticationError),
+    #[error("{0}")]
+    NotAcceptable(#[from] NotAcceptable),
+    #[error("token {0} belongs to another client")]
+    ForeignToken(Uuid),
+    #[error("the body is longer than this server reads")]
+    BodyTooLong,
+    #[error("the body could not be read")]
+    BodyUnreadable,
+    #[error("there is no such endpoint")]
+    NotFound,
+    #[error("the endpoint does not know this method")]
+    MethodNotAllowed,
+    #[error("the request was not finished in time")]
+    TooSlow,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Signing(#[from] SigningError),
+    #[error("the system gives no randomness")]
+    NoRandomness,
+    #[error("a handler panicked")]
+    Panicked,
+}
+
+impl Cause {
+    /// What the caller is told.
+    fn oauth_error(&self) -> OAuthError {
+        const fn server_error() -> OAuthError {
+            OAuthError::new(ErrorCode::ServerError, "the server failed")
+        }
+        match self {
+            Self::Request(error) => *error,
+            Self::Caller(AuthenticationError::NoClientId)
+            | Self::SignedIntrospectionCaller(AuthenticationError::NoClientId) => {
+                OAuthError::new(ErrorCode::InvalidClient, "client authentication failed")
+            }
+            Self::Authentication(error) | Self::Caller(error) | Self::SignedIntrospectionCaller(error) => {
+                error.oauth_error()
+            }
+            Self::NotAcceptable(_) => OAuthError::invalid_request(
+                "accept application/json, application/jwt or application/token-introspection+jwt",
+            ),
+            Self::ForeignToken(_) => OAuthError::new(
+                ErrorCode::UnauthorizedClient,
+                "the token was not issued to this client",
+            ),
+            Self::BodyTooLong => OAuthError::invalid_request("the body is too long"),
+            Self::BodyUnreadable => OAuthError::invalid_request("the body could not be read"),
+            Self::NotFound => OAuthError::invalid_request("there is no such endpoint here"),
+            Self::MethodNotAllowed => OAuthError::invalid_request("this method is not allowed here"),
+            Self::TooSlow | Self::Store(_) => {
+                OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later")
+            }
+            Self::Signing(_) | Self::NoRandomness | Self::Panicked => server_error(),
+        }
+    }
+
+    /// RFC 6749 §5.2, RFC 9701 §5
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SignedIntrospectionCaller(_) => StatusCode::BAD_REQUEST,
+            _ => match self.oauth_error().code {
+                ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+                ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            },
+        }
+    }
+
+    /// The stable name of the cause, for log and metrics.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Request(error) => error.code.as_str(),
+            Self::Authentication(error) | Self::Caller(error) | Self::SignedIntrospectionCaller(error) => {
+                authentication_reason(*error)
+            }
+            Self::NotAcceptable(_) => "not_acceptable",
+            Self::ForeignToken(_) => "foreign_token",
+            Self::BodyTooLong => "body_too_long",
+            Self::BodyUnreadable => "body_unreadable",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooSlow => "too_slow",
+            Self::Store(StoreError::Overloaded) => "store_overloaded",
+            Self::Store(_) => "store_failed",
+            Self::Signing(_) => "signing_failed",
+            Self::NoRandomness => "no_randomness",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+const fn authentication_reason(error: AuthenticationError) -> &'static str {
+    match error {
+        AuthenticationError::NoClientId => "no_client_id",
+        AuthenticationError::TwoClientIds => "two_client_ids",
+        AuthenticationError::TwoMethods => "two_methods",
+        AuthenticationError::NotBasic => "not_basic",
+        AuthenticationError::MalformedBasic => "malformed_basic",
+        AuthenticationError::UnknownClient => "unknown_client",
+        AuthenticationError::NoCertificate => "no_certificate",
+        AuthenticationError::OtherSubject => "other_subject",
+        AuthenticationError::OtherMethod => "other_method",
+        AuthenticationError::WrongSecret => "wrong_secret",
+        _ => "not_authenticated",
+    }
+}
+
+/// The stable name of what makes a token inactive, for log and metrics.
+pub(crate) const fn inactive_reason(reason: InactiveToken) -> &'static str {
+    match reason {
+        InactiveToken::Unknown => "unknown",
+        InactiveToken::Expired => "expired",
+        InactiveToken::Revoked => "revoked",
+        InactiveToken::OtherAudience => "other_audience",
+        InactiveToken::ClientRemoved => "client_removed",
+        _ => "inactive",
+    }
+}
+
+/// A refused request: why, and what is known of who sent it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) cause: Cause,
+    pub(crate) sender: Sender,
+}
+
+impl From<Cause> for Refusal {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            sender: Sender::default(),
+        }
+    }
+}
+
+/// What a refused answer carries to the log and to the metrics, and not to the caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: &'static str,
+    pub(crate) explanation: String,
+    pub(crate) sender: Sender,
+}
+
+impl IntoResponse for Refusal {
+    /// The one place where an error becomes an answer.
+    ///
+    /// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)
+    fn into_response(self) -> Response {
+        let status = self.cause.status();
+        let mut response = (status, NO_STORE, Json(self.cause.oauth_error())).into_response();
+        if status == StatusCode::UNAUTHORIZED && self.sender.used_basic {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        let explanation = self.cause.to_string();
+        response.extensions_mut().insert(Refused {
+            reason: self.cause.reason(),
+            explanation,
+            sender: self.sender,
+        });
+        response
+    }
+}

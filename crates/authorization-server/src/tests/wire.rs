@@ -1,0 +1,142 @@
+//! What every endpoint does alike, also when something inside fails.
+
+use std::future::{pending, ready};
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use oauth_core::access_token::TokenRecord;
+use oauth_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::{FORM, Harness, certificate, form, introspection, post, request, revocation};
+use crate::router::TOKEN;
+use crate::token_store::{Pending, StoreError, TokenStore};
+
+const REQUEST: &str = "grant_type=client_credentials&client_id=partner-client";
+
+/// A store that misbehaves in one way.
+#[derive(Clone, Copy, Debug)]
+enum Misbehaving {
+    Fails(StoreError),
+    Hangs,
+    Panics,
+}
+
+impl Misbehaving {
+    fn answer<T: Send + 'static>(self) -> Pending<'static, T> {
+        match self {
+            Self::Fails(error) => Box::pin(ready(Err(error))),
+            Self::Hangs => Box::pin(pending()),
+            Self::Panics => panic!("secret of the store"),
+        }
+    }
+}
+
+impl TokenStore for Misbehaving {
+    fn insert(&self, _record: TokenRecord) -> Pending<'_, ()> {
+        self.answer()
+    }
+
+    fn record(&self, _id: Uuid) -> Pending<'_, Option<TokenRecord>> {
+        self.answer()
+    }
+
+    fn revoke(&self, _id: Uuid, _now: Timestamp) -> Pending<'_, ()> {
+        self.answer()
+    }
+}
+
+#[tokio::test]
+async fn refuses_what_does_not_exist_in_json() {
+    let harness = Harness::new();
+    for path in ["/", "/oauth/v2", "/oauth/v2/oauth-introspect/", "/livez"] {
+        let answer = harness.send(request(Method::GET, path), None).await;
+        assert_eq!(
+            answer.refusal(),
+            (404, "invalid_request".into(), "not_found"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_every_answer() {
+    let harness = Harness::new();
+    for (method, path) in [
+        (Method::GET, "/nowhere"),
+        (Method::GET, TOKEN),
+        (Method::POST, TOKEN),
+    ] {
+        let answer = harness.send(request(method, path), None).await;
+        let id = answer.header("x-request-id").unwrap();
+        assert_eq!(Uuid::parse_str(id).unwrap().get_version_num(), 7);
+    }
+}
+
+/// R7: nothing is issued or revoked that is not on disk.
+#[tokio::test]
+async fn refuses_for_a_while_when_the_store_does() {
+    let partner = certificate("demo-partner");
+    let token = "A".repeat(64);
+    for (error, reason) in [
+        (StoreError::Overloaded, "store_overloaded"),
+        (StoreError::Failed, "store_failed"),
+    ] {
+        let harness = Harness::with_store(Misbehaving::Fails(error));
+        for answer in [
+            harness.send(post(TOKEN, REQUEST), Some(&partner)).await,
+            harness
+                .send(revocation(&token, "partner-client"), Some(&partner))
+                .await,
+            harness
+                .send(introspection().body(form("token", &token)).unwrap(), None)
+                .await,
+        ] {
+            assert_eq!(answer.refusal(), (503, "temporarily_unavailable".into(), reason));
+            assert_eq!(answer.header(header::RETRY_AFTER), Some("2"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_up_on_a_request_that_takes_too_long() {
+    let harness = Harness::with_store(Misbehaving::Hangs);
+    let answer = harness
+        .send(post(TOKEN, REQUEST), Some(&certificate("demo-partner")))
+        .await;
+    assert_eq!(
+        answer.refusal(),
+        (503, "temporarily_unavailable".into(), "too_slow")
+    );
+}
+
+#[tokio::test]
+async fn answers_after_a_panic_and_gives_nothing_away() {
+    let harness = Harness::with_store(Misbehaving::Panics);
+    let answer = harness
+        .send(post(TOKEN, REQUEST), Some(&certificate("demo-partner")))
+        .await;
+    assert_eq!(answer.refusal(), (500, "server_error".into(), "panicked"));
+    assert!(!answer.body.contains("secret of the store"));
+    assert!(answer.header("x-request-id").is_some());
+}
+
+#[tokio::test]
+async fn refuses_a_body_beyond_the_limit_and_accepts_one_within() {
+    let harness = Harness::new();
+    let partner = certificate("demo-partner");
+    let padded = |length: usize| {
+        let body = format!("{REQUEST}&padding=");
+        let body = format!("{body}{}", "x".repeat(length - body.len()));
+        Request::post(TOKEN)
+            .header(header::CONTENT_TYPE, FORM)
+            .body(Body::from(body))
+            .unwrap()
+    };
+    assert_eq!(
+        harness.send(padded(16 * 1024), Some(&partner)).await.status,
+        StatusCode::OK
+    );
+    let answer = harness.send(padded(16 * 1024 + 1), Some(&partner)).await;
+    assert_eq!(answer.refusal(), (413, "invalid_request".into(), "body_too_long"));
+}

@@ -1,0 +1,95 @@
+//! The token endpoint: client credentials for a client certificate.
+//!
+//! A token is handed out only after its record is on disk.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use oauth_core::access_token::SECRET_LENGTH;
+use oauth_core::scope::Scope;
+use oauth_core::token_request::{Grant, Issuance, TokenRequest, grant};
+use serde::Serialize;
+use uuid::{NoContext, Uuid};
+
+use crate::audit;
+use crate::request::EndpointRequest;
+use crate::response::{Cause, NO_STORE, Refusal};
+use crate::server::AuthorizationServer;
+
+/// A successful answer.
+///
+/// [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: &'a Scope,
+}
+
+/// `POST` on the token endpoint.
+pub(crate) async fn handle(
+    State(server): State<Arc<AuthorizationServer>>,
+    request: EndpointRequest,
+) -> Result<Response, Refusal> {
+    let grant = issue(&server, &request)
+        .await
+        .map_err(|cause| request.refuse(cause))?;
+    audit::issued(&grant.record);
+    Ok(answer(&grant))
+}
+
+async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
+    let form = request.form()?;
+    let client = request.authenticate(&form, &server.clients)?;
+    let token_request = TokenRequest::parse(&form)?;
+    let issuance = Issuance {
+        id: record_id(request.received_at),
+        lifetime: server.lifetime,
+        now: request.now(),
+    };
+    let grant = grant(
+        token_request,
+        client,
+        request.certificate(),
+        random_secret()?,
+        issuance,
+    )?;
+    server.tokens.insert(grant.record.clone()).await?;
+    Ok(grant)
+}
+
+fn answer(grant: &Grant) -> Response {
+    let response = TokenResponse {
+        access_token: grant.token.expose(),
+        token_type: "Bearer",
+        expires_in: grant.record.issued_at.until(grant.record.expires_at).as_secs(),
+        scope: &grant.record.scope,
+    };
+    let mut answer = (NO_STORE, Json(response)).into_response();
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json;charset=UTF-8"),
+    );
+    answer
+}
+
+/// A version 7 UUID of the moment the request was read: the store finds the record by the hour in it.
+fn record_id(received_at: SystemTime) -> Uuid {
+    let since_epoch = received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(
+        NoContext,
+        since_epoch.as_secs(),
+        since_epoch.subsec_nanos(),
+    ))
+}
+
+fn random_secret() -> Result<[u8; SECRET_LENGTH], Cause> {
+    let mut secret = [0; SECRET_LENGTH];
+    getrandom::fill(&mut secret).map_err(|_| Cause::NoRandomness)?;
+    Ok(secret)
+}

@@ -1,0 +1,164 @@
+//! The embedded engine: one redb file, read in place and written by one thread.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oauth_core::access_token::TokenRecord;
+use oauth_core::time::Timestamp;
+use redb::{Database, DatabaseError, ReadableDatabase as _};
+use uuid::Uuid;
+
+use super::bucket::{self, RecordError};
+use super::writer::{Change, StoreHealth, Writer};
+use super::{Pending, StoreError, TokenStore};
+
+/// Bounds the memory for pages read; a token's record is asked for soon after it was written.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Token records in a file of their own, which one process at a time can use.
+#[derive(Debug)]
+pub struct EmbeddedTokenStore {
+    // Before the database, so that the writing thread has ended when the file is closed.
+    writer: Writer,
+    database: Arc<Database>,
+}
+
+impl EmbeddedTokenStore {
+    /// Opens the store at `path`, makes it where there is none, and checks it whole.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] names the path and the remedy: another process uses the file, or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |cause: OpenFailure| OpenError {
+            path: path.to_path_buf(),
+            cause: Box::new(cause),
+        };
+        make_file(path).map_err(|cause| failed(OpenFailure::Unusable(cause)))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
+            .create(path)
+            .map_err(|cause| failed(cause.into()))?;
+        Self::over(database, path).map_err(|cause| failed(OpenFailure::Unusable(cause)))
+    }
+
+    pub(super) fn over(database: Database, path: &Path) -> io::Result<Self> {
+        let database = Arc::new(database);
+        let writer = Writer::start(Arc::clone(&database), path.to_path_buf())?;
+        Ok(Self { writer, database })
+    }
+
+    /// Drops the records of every hour of issue that holds expired tokens alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], as from every change.
+    pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.write(Change::Purge { now }).await
+    }
+
+    /// Whether the store still writes.
+    pub fn health(&self) -> StoreHealth {
+        self.writer.health()
+    }
+
+    fn read(&self, id: Uuid) -> Result<Option<TokenRecord>, RecordError> {
+        let transaction = self.database.begin_read().map_err(RecordError::file)?;
+        bucket::read(&transaction, id)
+    }
+
+    #[cfg(test)]
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    #[cfg(test)]
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+impl TokenStore for EmbeddedTokenStore {
+    fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
+        Box::pin(self.writer.write(Change::Insert(Box::new(record))))
+    }
+
+    fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {
+        // Microseconds, from memory as a rule: not worth a thread.
+        let read = self.read(id).map_err(|error| {
+            tracing::error!(reason = %error, "the token store cannot be read: {error}");
+            StoreError::Failed
+        });
+        Box::pin(std::future::ready(read))
+    }
+
+    fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {
+        Box::pin(self.writer.write(Change::Revoke { id, now }))
+    }
+}
+
+/// Makes the file, for its owner alone, and its directory; both are on disk when this returns.
+fn make_file(path: &Path) -> io::Result<()> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => File::open(directory)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A store that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("store.path: {} {cause}", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    cause: Box<OpenFailure>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum OpenFailure {
+    #[error(
+        "is in use: another authorization-server is using it; stop that one, or give this one a path of its own"
+    )]
+    InUse,
+    #[error(
+        "cannot be opened: {0}; give this process's user the right to read and write it and its directory"
+    )]
+    Unusable(io::Error),
+    #[error(
+        "is damaged or no token store ({0}); restore it, or move it away: its tokens are lost and clients obtain new ones"
+    )]
+    Damaged(DatabaseError),
+}
+
+impl From<DatabaseError> for OpenFailure {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => Self::InUse,
+            DatabaseError::Storage(redb::StorageError::Io(cause)) if is_refusal(&cause) => {
+                Self::Unusable(cause)
+            }
+            other => Self::Damaged(other),
+        }
+    }
+}
+
+fn is_refusal(cause: &io::Error) -> bool {
+    !matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}
