@@ -1,0 +1,221 @@
+//! The keys at hand, and the one fetch at a time that renews them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use oauth_core::jwt::{AccessTokenVerifier, VerificationError, VerificationKeys, VerifiedAccessToken};
+use oauth_core::time::Timestamp;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use crate::fetch::{FetchError, fetch};
+use crate::refetch::{Attempt, RefetchLimits};
+
+/// The keys of one issuer, wherever they stand on their way here; clones share them.
+///
+/// Keys are fetched on first use, so that a service starts without its issuer; renewed in the background once they
+/// are older than [`RefetchLimits::max_age`], while the last good set serves; and fetched at once, one request for
+/// all who wait, when a token names a key that is not among them.
+///
+/// RFC 9068 §4, RFC 7517 §5
+#[derive(Clone)]
+pub struct RemoteJwks(Arc<Remote>);
+
+struct Remote {
+    http_client: reqwest::Client,
+    uri: String,
+    limits: RefetchLimits,
+    held: ArcSwapOption<KeySet>,
+    // Whoever holds the lock fetches. `None`: never tried.
+    latest: Arc<Mutex<Option<Attempt>>>,
+}
+
+struct KeySet {
+    keys: VerificationKeys,
+    fetched_at: Instant,
+}
+
+impl RemoteJwks {
+    /// The keys at `uri`, to be fetched with `http_client` and within the default limits. Nothing is fetched yet.
+    pub fn new(http_client: reqwest::Client, uri: impl Into<String>) -> Self {
+        Self::with_limits(http_client, uri, RefetchLimits::default())
+    }
+
+    /// As [`Self::new`], within other limits than the default ones.
+    pub fn with_limits(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
+        let (held, latest) = (ArcSwapOption::empty(), Arc::default());
+        Self(Arc::new(Remote {
+            http_client,
+            uri: uri.into(),
+            limits,
+            held,
+            latest,
+        }))
+    }
+
+    /// Where the keys come from.
+    pub fn uri(&self) -> &str {
+        &self.0.uri
+    }
+
+    /// Verifies a JWT access token with the issuer's keys, as [`AccessTokenVerifier::verify`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`JwksVerificationError::Verification`] where the token is at fault, [`JwksVerificationError::Unavailable`]
+    /// where nobody can tell, for want of keys.
+    ///
+    /// RFC 9068 §4
+    pub async fn verify(
+        &self,
+        verifier: &AccessTokenVerifier,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<VerifiedAccessToken, JwksVerificationError> {
+        self.verify_with(|keys| verifier.verify(token, keys, now)).await
+    }
+
+    /// Verifies anything signed with the issuer's keys; `verify` is called a second time, with newer keys, where it
+    /// finds that the key is unknown.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub async fn verify_with<T>(
+        &self,
+        verify: impl Fn(&VerificationKeys) -> Result<T, VerificationError>,
+    ) -> Result<T, JwksVerificationError> {
+        let held = self.held().await?;
+        match verify(&held.keys) {
+            Err(VerificationError::UnknownKey) => {}
+            result => return Ok(result?),
+        }
+        let newer = self.other_than(Some(held)).await?;
+        Ok(verify(&newer.keys)?)
+    }
+
+    async fn held(&self) -> Result<Arc<KeySet>, JwksVerificationError> {
+        let Some(held) = self.0.held.load_full() else {
+            return self.other_than(None).await;
+        };
+        let age = held.fetched_at.elapsed();
+        if age > self.0.limits.kept_at_most {
+            return self.other_than(Some(held)).await;
+        }
+        if age > self.0.limits.max_age {
+            self.renew_in_background();
+        }
+        Ok(held)
+    }
+
+    /// The keys that follow those `seen`; the same where it is too soon to ask for others.
+    async fn other_than(&self, seen: Option<Arc<KeySet>>) -> Result<Arc<KeySet>, JwksVerificationError> {
+        let remote = Arc::clone(&self.0);
+        // A task of its own: a caller that hangs up must not end the fetch that others wait for.
+        let fetched = tokio::spawn(async move { remote.other_than(seen).await }).await;
+        fetched
+            .unwrap_or(Err(FetchError::Interrupted))
+            .map_err(|reason| self.unavailable(reason))
+    }
+
+    fn renew_in_background(&self) {
+        let Ok(latest) = Arc::clone(&self.0.latest).try_lock_owned() else {
+            return;
+        };
+        if self.0.is_cooling_down(latest.as_ref()) {
+            return;
+        }
+        let remote = Arc::clone(&self.0);
+        tokio::spawn(async move { remote.renew(latest).await });
+    }
+
+    fn unavailable(&self, reason: FetchError) -> JwksVerificationError {
+        JwksVerificationError::Unavailable {
+            uri: self.0.uri.clone(),
+            reason,
+        }
+    }
+}
+
+impl Remote {
+    async fn other_than(&self, seen: Option<Arc<KeySet>>) -> Result<Arc<KeySet>, FetchError> {
+        let latest = Arc::clone(&self.latest).lock_owned().await;
+        let held = self.held.load_full();
+        match held {
+            // Somebody else fetched while this one waited.
+            Some(held) if seen.as_ref().is_none_or(|seen| !Arc::ptr_eq(seen, &held)) => Ok(held),
+            held if self.is_cooling_down(latest.as_ref()) => answer_while_cooling_down(held, latest.as_ref()),
+            _ => self.renew(latest).await,
+        }
+    }
+
+    fn is_cooling_down(&self, latest: Option<&Attempt>) -> bool {
+        latest.is_some_and(|latest| latest.is_cooling_down(&self.limits, Instant::now()))
+    }
+
+    async fn renew(&self, mut latest: OwnedMutexGuard<Option<Attempt>>) -> Result<Arc<KeySet>, FetchError> {
+        let fetched = fetch(&self.http_client, &self.uri, self.limits.timeout).await;
+        let now = Instant::now();
+        let uri = &self.uri;
+        match &fetched {
+            Ok(keys) => tracing::info!(jwks.uri = uri, jwks.keys = ?keys, "fetched the keys of {uri}"),
+            Err(reason) => {
+                tracing::warn!(jwks.uri = uri, %reason, "the keys of {uri} cannot be fetched: {reason}");
+            }
+        }
+        *latest = Some(Attempt {
+            ended_at: now,
+            result: fetched.as_ref().map(|_| ()).map_err(Clone::clone),
+        });
+        let held = Arc::new(KeySet {
+            keys: fetched?,
+            fetched_at: now,
+        });
+        self.held.store(Some(Arc::clone(&held)));
+        Ok(held)
+    }
+}
+
+/// A `kid` unknown to keys just fetched is a made-up one; after a failed fetch nobody can tell.
+fn answer_while_cooling_down(
+    held: Option<Arc<KeySet>>,
+    latest: Option<&Attempt>,
+) -> Result<Arc<KeySet>, FetchError> {
+    match (latest, held) {
+        (
+            Some(Attempt {
+                result: Err(reason), ..
+            }),
+            _,
+        ) => Err(reason.clone()),
+        (_, Some(held)) => Ok(held),
+        (_, None) => Err(FetchError::Interrupted),
+    }
+}
+
+impl fmt::Debug for RemoteJwks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteJwks")
+            .field("uri", &self.0.uri)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why something signed was not verified.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwksVerificationError {
+    /// What was signed is not to be believed: the sender's fault.
+    #[error(transparent)]
+    Verification(#[from] VerificationError),
+    /// The keys could not be fetched: never the sender's fault.
+    #[error("the keys of {uri} cannot be fetched: {reason}")]
+    Unavailable {
+        /// Where the keys should be.
+        uri: String,
+        /// Why they could not be fetched.
+        reason: FetchError,
+    },
+}

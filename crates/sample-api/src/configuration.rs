@@ -1,0 +1,180 @@
+//! The configuration: a TOML file as an operator writes it, and what stands after every value has been checked.
+//!
+//! All problems are collected and named by key, those of the files it names too; an unknown key is an error.
+
+mod file;
+
+use std::path::Path;
+
+use axum::http::Uri;
+use mtls::{ClientEku, Credentials, RevocationLists, TrustAnchors, Verification};
+use oauth_core::jwt::AccessTokenVerifier;
+use oauth_core::metadata::split_issuer;
+use resource_server::CertificateSource;
+use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
+
+pub use file::{Admit, ClientCertificatesSection, ConfigurationFile, ListenSection, OutboundTlsSection};
+
+const DEMO: &str = include_str!("demo.toml");
+
+/// The checked configuration of the sample API: every file has been read, every value can be used.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The listeners' addresses.
+    pub listen: ListenSection,
+    /// The API's own certificate.
+    pub credentials: Credentials,
+    /// Whom the handshake lets in.
+    pub verification: Verification,
+    /// Whose word is taken for the caller's certificate.
+    pub certificate_source: CertificateSource,
+    /// Whom the API trusts when it fetches the issuer's keys.
+    pub outbound_trust: TrustAnchors,
+    /// Where the issuer's keys are.
+    pub jwks_uri: String,
+    /// What an access token must be.
+    pub access_tokens: AccessTokenVerifier,
+}
+
+impl Configuration {
+    /// The configuration that `source` names.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] names the file and every key at fault.
+    pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
+        match source {
+            ConfigurationSource::Demo => Self::demo(),
+            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?.try_into(),
+        }
+    }
+
+    /// The demo: on loopback, with the certificates of `certs/`.
+    ///
+    /// # Errors
+    ///
+    /// When the certificates are not there.
+    pub fn demo() -> Result<Self, ConfigurationError> {
+        Self::from_toml(DEMO)
+    }
+
+    /// The configuration that stands in `text`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
+        ConfigurationFile::from_toml(text)?.try_into()
+    }
+}
+
+impl ConfigurationFile {
+    /// The file of the demo, to be changed before it is checked.
+    ///
+    /// # Errors
+    ///
+    /// None: the text is a part of the program.
+    pub fn demo() -> Result<Self, ConfigurationError> {
+        Self::from_toml(DEMO)
+    }
+
+    /// Reads the TOML in `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NotUnderstood`] names line and column.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
+        toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
+            path: Path::new("sample-api.toml").to_path_buf(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl TryFrom<ConfigurationFile> for Configuration {
+    type Error = ConfigurationError;
+
+    fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
+        let mut problems = Problems::new();
+        let credentials = problems.take("tls", file.tls.credentials());
+        let verification = verification(&file.client_certificates, &mut problems);
+        let outbound_trust = problems.take(
+            "outbound_tls.trust",
+            TrustAnchors::from_pem_files(&file.outbound_tls.trust),
+        );
+        verify_values(&file, &mut problems);
+        let configuration = credentials.zip(verification).zip(outbound_trust);
+        let configuration = configuration.map(|((credentials, verification), outbound_trust)| Self {
+            listen: file.listen,
+            credentials,
+            verification,
+            certificate_source: CertificateSource::gateway(file.client_certificates.gateways),
+            outbound_trust,
+            jwks_uri: file.jwks_uri,
+            access_tokens: AccessTokenVerifier {
+                issuer: file.issuer,
+                audiences: vec![file.audience],
+                algorithms: file.algorithms,
+            },
+        });
+        problems.conclude(configuration)
+    }
+}
+
+fn verification(section: &ClientCertificatesSection, problems: &mut Problems) -> Option<Verification> {
+    let trust = problems.take(
+        "client_certificates.trust",
+        TrustAnchors::from_pem_files(&section.trust),
+    );
+    let lists = RevocationLists::load(&section.crl, section.crl_policy);
+    let lists = problems.take("client_certificates.crl", lists);
+    let eku = if section.require_client_eku {
+        ClientEku::Required
+    } else {
+        ClientEku::RequiredIfPresent
+    };
+    let verification = Verification::new(trust?, lists?, eku);
+    Some(match section.admit {
+        Admit::Gateways => verification.admit_san_dns(section.gateways.clone()),
+        Admit::Any => verification,
+    })
+}
+
+fn verify_values(file: &ConfigurationFile, problems: &mut Problems) {
+    if let Err(error) = split_issuer(&file.issuer) {
+        problems.add("issuer", error);
+    }
+    if !is_https_url(&file.jwks_uri) {
+        problems.add(
+            "jwks_uri",
+            "is not an https URL, such as https://login.example.com/jwks",
+        );
+    }
+    if file.audience.is_empty() {
+        problems.add(
+            "audience",
+            "is empty; name this API as its tokens do, such as api.example.com",
+        );
+    }
+    if file.algorithms.is_empty() {
+        problems.add(
+            "algorithms",
+            "is empty: no token could be verified; leave it out to accept all",
+        );
+    }
+    let ClientCertificatesSection { admit, gateways, .. } = &file.client_certificates;
+    if *admit == Admit::Gateways && gateways.is_empty() {
+        problems.add(
+            "client_certificates.gateways",
+            "is empty: nobody would be let in; name the gateway's dNSName",
+        );
+    }
+}
+
+fn is_https_url(text: &str) -> bool {
+    text.parse::<Uri>()
+        .is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
+}
+
+#[cfg(test)]
+mod tests;

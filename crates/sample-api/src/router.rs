@@ -1,0 +1,69 @@
+//! Every route on one page, and the two handlers.
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::post;
+use axum::{Json, Router, middleware};
+use oauth_core::scope::MalformedScope;
+use resource_server::{Caller, ResourceServer};
+use serde::Serialize;
+use service::request_id::name_request;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::request_body::{LARGEST_BODY, OptionalJsonObject};
+use crate::requests::{measure, pass_on_request_id};
+use crate::transactions::{Transaction, Transactions};
+
+/// The API: transactions for callers with the scope of that name, JSON for everybody.
+///
+/// # Errors
+///
+/// None: the scope is a part of the program.
+pub fn router(resource_server: &ResourceServer) -> Result<Router, MalformedScope> {
+    let transactions = post(create_transaction)
+        .get(list_transactions)
+        .route_layer(resource_server.require_scope("transactions".parse()?));
+    Ok(Router::new()
+        .route("/api/transactions", transactions)
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::map_request(pass_on_request_id))
+        .layer(middleware::from_fn(measure))
+        .layer(middleware::from_fn(name_request))
+        .with_state(Transactions::default()))
+}
+
+#[derive(Serialize)]
+struct Created {
+    message: &'static str,
+    id: Uuid,
+    client_id: String,
+}
+
+async fn create_transaction(
+    State(transactions): State<Transactions>,
+    caller: Caller,
+    _body: OptionalJsonObject,
+) -> Json<Created> {
+    let transaction = Transaction::now();
+    let (id, client_id) = (transaction.id, caller.client_id);
+    transactions.add(&client_id, transaction);
+    tracing::info!(transaction.id = %id, client.id = client_id, token.jti = caller.jti,
+        "transaction {id} of {client_id} created");
+    Json(Created {
+        message: "Success response from the Example API",
+        id,
+        client_id,
+    })
+}
+
+async fn list_transactions(
+    State(transactions): State<Transactions>,
+    caller: Caller,
+) -> Json<Vec<Transaction>> {
+    Json(transactions.of(&caller.client_id))
+}
+
+#[cfg(test)]
+mod tests;

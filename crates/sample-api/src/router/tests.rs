@@ -1,0 +1,221 @@
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use http_body_util::BodyExt;
+use jwks::RemoteJwks;
+use mtls::Connection;
+use oauth_core::certificate::ClientCertificate;
+use oauth_core::confirmation::Confirmation;
+use oauth_core::jwt::{AccessTokenClaims, AccessTokenVerifier, SignatureAlgorithm, SigningKey};
+use oauth_core::time::Timestamp;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+
+/// The API, its issuer's key, and a partner that calls it over a connection of its own.
+struct Api {
+    router: Router,
+    key: SigningKey,
+    partner: ClientCertificate,
+}
+
+impl Api {
+    async fn start() -> Self {
+        mtls::install_crypto_provider();
+        let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let key = SigningKey::from_pkcs8_pem(pem.as_bytes(), SignatureAlgorithm::ES256).unwrap();
+        let document = json!({ "keys": [key.public_jwk().unwrap()] });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/jwks", listener.local_addr().unwrap());
+        let issuer = Router::new().route("/jwks", axum::routing::get(|| async { Json(document) }));
+        tokio::spawn(async move { axum::serve(listener, issuer).await });
+
+        let http_client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap();
+        let verifier = AccessTokenVerifier {
+            issuer: "https://login.example.com".into(),
+            audiences: vec!["api.example.com".into()],
+            algorithms: SignatureAlgorithm::ALL.into(),
+        };
+        let resource_server = ResourceServer::new(RemoteJwks::new(http_client, uri), verifier);
+        let certificate = rcgen::generate_simple_self_signed(["partner.example.com".to_owned()]).unwrap();
+        let partner = ClientCertificate::from_der(certificate.cert.der()).unwrap();
+        Self {
+            router: router(&resource_server).unwrap(),
+            key,
+            partner,
+        }
+    }
+
+    fn token(&self, client_id: &str, scope: &str) -> String {
+        let now = Timestamp::from(SystemTime::now());
+        let claims = AccessTokenClaims {
+            iss: "https://login.example.com".into(),
+            exp: now.plus(Duration::from_secs(60)),
+            aud: vec!["api.example.com".into()],
+            sub: client_id.into(),
+            client_id: client_id.into(),
+            iat: now,
+            nbf: None,
+            jti: "a-token".into(),
+            scope: scope.parse().unwrap(),
+            cnf: Some(Confirmation::of(&self.partner)),
+        };
+        claims.sign(&self.key).unwrap()
+    }
+
+    async fn call(&self, mut request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
+        request.extensions_mut().insert(Arc::new(Connection {
+            client_certificate: Some(self.partner.clone()),
+            peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
+            server_name: None,
+        }));
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, head.headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    async fn post(&self, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = Request::post("/api/transactions")
+            .header(
+                header::AUTHORIZATION,
+                format!("Bearer {}", self.token("partner-client", "transactions")),
+            )
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body.into())
+            .unwrap();
+        let (status, _, body) = self.call(request).await;
+        (status, body)
+    }
+
+    async fn list(&self, client_id: &str) -> Value {
+        let request = Request::get("/api/transactions")
+            .header(
+                header::AUTHORIZATION,
+                format!("Bearer {}", self.token(client_id, "transactions")),
+            )
+            .body(Body::empty())
+            .unwrap();
+        self.call(request).await.2
+    }
+}
+
+#[tokio::test]
+async fn creates_a_transaction_without_a_body_and_with_a_json_object() {
+    let api = Api::start().await;
+    for (content_type, body) in [
+        ("application/octet-stream", ""),
+        ("application/json", r#"{"amount":1}"#),
+        ("Application/JSON; charset=utf-8", "{}"),
+    ] {
+        let (status, created) = api.post(content_type, body).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(created["message"], "Success response from the Example API");
+        assert_eq!(created["client_id"], "partner-client");
+        assert_eq!(
+            Uuid::parse_str(created["id"].as_str().unwrap())
+                .unwrap()
+                .get_version_num(),
+            7
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_the_callers_own_transactions_alone() {
+    let api = Api::start().await;
+    let (_, created) = api.post("application/json", "").await;
+    let listed = api.list("partner-client").await;
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["id"], created["id"]);
+    assert_eq!(api.list("other-client").await, json!([]));
+}
+
+#[tokio::test]
+async fn refuses_a_body_that_is_no_json_object_and_creates_nothing() {
+    let api = Api::start().await;
+    for (content_type, body, refused) in [
+        (
+            "application/json",
+            "{".to_owned(),
+            (StatusCode::BAD_REQUEST, "invalid_request"),
+        ),
+        (
+            "application/json",
+            "[1]".to_owned(),
+            (StatusCode::BAD_REQUEST, "invalid_request"),
+        ),
+        (
+            "text/plain",
+            "{}".to_owned(),
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+        ),
+        (
+            "application/json",
+            format!("{{\"a\":\"{}\"}}", "a".repeat(LARGEST_BODY)),
+            (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+        ),
+    ] {
+        let (status, answer) = api.post(content_type, body).await;
+        assert_eq!((status, answer["error"].as_str().unwrap()), refused);
+    }
+    assert_eq!(api.list("partner-client").await, json!([]));
+}
+
+/// B1, B6, B13.
+#[tokio::test]
+async fn refuses_callers_without_token_and_without_scope_and_names_the_request() {
+    let api = Api::start().await;
+    let anonymous = Request::post("/api/transactions").body(Body::empty()).unwrap();
+    let (status, headers, answer) = api.call(anonymous).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        headers["x-request-id"].to_str().unwrap(),
+        answer["request_id"].as_str().unwrap()
+    );
+
+    let request = Request::post("/api/transactions")
+        .header(
+            header::AUTHORIZATION,
+            format!("Bearer {}", api.token("partner-client", "other")),
+        )
+        .header("x-request-id", "call-17")
+        .body(Body::empty())
+        .unwrap();
+    let (status, _, answer) = api.call(request).await;
+    assert_eq!(
+        (status, answer["error"].as_str()),
+        (StatusCode::FORBIDDEN, Some("insufficient_scope"))
+    );
+    assert_eq!(answer["request_id"], "call-17");
+}
+
+#[tokio::test]
+async fn answers_unknown_paths_and_methods_in_json() {
+    let api = Api::start().await;
+    let (status, _, answer) = api
+        .call(Request::get("/api/other").body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(
+        (status, answer["error"].as_str()),
+        (StatusCode::NOT_FOUND, Some("not_found"))
+    );
+
+    let (status, headers, answer) = api
+        .call(Request::delete("/api/transactions").body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(
+        (status, answer["error"].as_str()),
+        (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed"))
+    );
+    let allowed = headers[header::ALLOW].to_str().unwrap();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+}
