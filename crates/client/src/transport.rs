@@ -1,0 +1,216 @@
+//! One request and its answer, bounded; and what went wrong with the connection, in sentences.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use mtls::{Alert, ClientTls, ConnectTo, ServerCertificateFault, server_certificate_fault};
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode, Url};
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// The connections opened with one certificate.
+pub(crate) struct Transport {
+    pub(crate) http_client: reqwest::Client,
+    pub(crate) tls: ClientTls,
+}
+
+impl Transport {
+    /// Sends a request and reads at most `limit` bytes of the answer.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        peer: &Peer,
+        limit: usize,
+    ) -> Result<Received, TransportError> {
+        match receive(request, limit).await {
+            Ok(Some(received)) => Ok(received),
+            Ok(None) => Err(TransportError::TooLarge {
+                peer: peer.clone(),
+                limit,
+            }),
+            Err(error) => {
+                let refusal = self.tls.refusal_behind(&error, &peer.host, &peer.address).await;
+                Err(TransportError::new(peer, &error, refusal))
+            }
+        }
+    }
+}
+
+/// The answer, or `None` where its body is larger than `limit`.
+async fn receive(request: RequestBuilder, limit: usize) -> Result<Option<Received>, reqwest::Error> {
+    let mut response = request.send().await?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok(Some(Received {
+        status,
+        headers,
+        body: body.freeze(),
+    }))
+}
+
+/// The server at the other end: the host of the URL, and the address it is reached at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    host: String,
+    address: String,
+}
+
+impl Peer {
+    /// The server of `url`, with these mappings.
+    pub(crate) fn of(url: &Url, connect_to: &[ConnectTo]) -> Self {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let address = match connect_to.iter().find(|mapping| mapping.host == host) {
+            Some(ConnectTo { address, .. }) if url.port().is_none() => address.to_string(),
+            Some(ConnectTo { address, .. }) => format!("{}:{port}", address.ip()),
+            None => format!("{host}:{port}"),
+        };
+        Self { host, address }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.host, self.address)
+    }
+}
+
+/// What went wrong between the client and a server. Nothing here is worth an unchanged second try but a timeout and
+/// a broken connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The server ended the connection and said why; most often it refused the client certificate.
+    #[error("{peer}: {}", alert.sentence())]
+    Alert {
+        /// The server.
+        peer: Peer,
+        /// What it said.
+        alert: Alert,
+    },
+    /// The client refused the server's certificate. RFC 6750 §5.3
+    #[error("{peer}: {}; nothing was sent to it", fault.sentence())]
+    ServerCertificate {
+        /// The server.
+        peer: Peer,
+        /// What is wrong with its certificate.
+        fault: ServerCertificateFault,
+    },
+    /// Nobody listens there.
+    #[error(
+        "{peer}: the connection was refused; is the server running, and is the address right (--connect-to)?"
+    )]
+    Refused {
+        /// The server.
+        peer: Peer,
+    },
+    /// No connection, or no answer, in time.
+    #[error(
+        "{peer}: no answer in time; is the address right (--connect-to), and does a firewall let you through?"
+    )]
+    TimedOut {
+        /// The server.
+        peer: Peer,
+    },
+    /// The answer has no end.
+    #[error("{peer}: the answer is larger than {limit} bytes and was not read")]
+    TooLarge {
+        /// The server.
+        peer: Peer,
+        /// What would have been read.
+        limit: usize,
+    },
+    /// Anything else, in the words of everyone concerned.
+    #[error("{peer}: {reason}")]
+    Other {
+        /// The server.
+        peer: Peer,
+        /// The words.
+        reason: String,
+    },
+}
+
+impl TransportError {
+    fn new(peer: &Peer, error: &reqwest::Error, refusal: Option<Alert>) -> Self {
+        let peer = peer.clone();
+        if let Some(alert) = refusal {
+            return Self::Alert { peer, alert };
+        }
+        if let Some(fault) = server_certificate_fault(error) {
+            return Self::ServerCertificate { peer, fault };
+        }
+        if error.is_timeout() {
+            return Self::TimedOut { peer };
+        }
+        if is_refused(error) {
+            return Self::Refused { peer };
+        }
+        Self::Other {
+            peer,
+            reason: words(error),
+        }
+    }
+}
+
+fn is_refused(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    })
+}
+
+/// What every cause says, down to the first.
+fn words(error: &reqwest::Error) -> String {
+    causes(error)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_named_with_the_address_that_is_really_called() {
+        let mappings = ["api.example.com=127.0.0.1:3000".parse().unwrap()];
+        let peer = |url: &str| Peer::of(&url.parse().unwrap(), &mappings).to_string();
+        assert_eq!(
+            peer("https://api.example.com/a"),
+            "api.example.com (127.0.0.1:3000)"
+        );
+        assert_eq!(
+            peer("https://api.example.com:8443/a"),
+            "api.example.com (127.0.0.1:8443)"
+        );
+        assert_eq!(
+            peer("https://login.example.com/a"),
+            "login.example.com (login.example.com:443)"
+        );
+    }
+}
