@@ -1,0 +1,262 @@
+//! The public port: from a TCP connection to a server name, and from the name to an upstream or to a handshake here.
+//!
+//! The only place in the gateway that names a rustls type. A connection that fails, lingers or asks for something
+//! that is not there never touches another; what names no host of ours reaches no upstream.
+
+mod client_hello;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtls::linger;
+use rustls::ServerConfig;
+use rustls::server::Accepted;
+use service::Shutdown;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::client_hello::{ClientHello, ClientHelloError};
+use crate::connection::Connection;
+use crate::host::HostName;
+use crate::metrics;
+use crate::passthrough::pass_through;
+use crate::request::RequestHandler;
+use crate::serve::{Protocol, serve};
+
+/// For the `ClientHello` alone.
+const CLIENT_HELLO: Duration = Duration::from_secs(5);
+/// For `ClientHello` and handshake together.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For connections in hand when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Before accepting again when the system has no descriptor or memory for another connection.
+const BREATH: Duration = Duration::from_millis(100);
+/// A TLS record with the fatal alert `unrecognized_name` (112). RFC 8446 §5.1, §6
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// What becomes of the connections of the public port.
+pub(crate) struct Frontier {
+    pub(crate) destinations: HashMap<HostName, Destination>,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) handler: Arc<RequestHandler>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Where the connections to one host go.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// On, unopened, to this `host:port`.
+    PassThrough(String),
+    /// To the handshake here.
+    Terminate,
+}
+
+/// Accepts connections until the shutdown, then gives those in hand time to end. At most `connections` at once: when
+/// all places are taken, further ones wait to be accepted.
+pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, connections: usize) {
+    let (frontier, vacancies) = (Arc::new(frontier), Arc::new(Semaphore::new(connections)));
+    let (tasks, abandoned) = (TaskTracker::new(), CancellationToken::new());
+    let shutdown = frontier.shutdown.clone();
+    let mut requested = std::pin::pin!(shutdown.requested());
+    loop {
+        let accepted = tokio::select! {
+            accepted = next(&listener, &vacancies) => accepted,
+            () = requested.as_mut() => break,
+        };
+        let Some((stream, peer, place)) = accepted else {
+            continue;
+        };
+        let (frontier, abandoned) = (Arc::clone(&frontier), abandoned.clone());
+        tasks.spawn(async move {
+            // Dropped in the middle when the time to drain is over.
+            let _cut_short = abandoned.run_until_cancelled(frontier.admit(stream, peer)).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(DRAIN, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            "{} connections did not end within {} s and are cut",
+            tasks.len(),
+            DRAIN.as_secs()
+        );
+        abandoned.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// The next connection, once there is a place for it; `None` where it could not be accepted.
+async fn next(
+    listener: &TcpListener,
+    vacancies: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(vacancies).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, place)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted: {error}");
+            // A peer that gave up before it was accepted costs nothing but its own connection.
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+            ) {
+                sleep(BREATH).await;
+            }
+            None
+        }
+    }
+}
+
+impl Frontier {
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(refusal) = self.route(stream, peer).await {
+            metrics::connection("refused");
+            tracing::info!(peer.address = %peer, reason = %refusal, "connection from {peer} refused: {refusal}");
+        }
+    }
+
+    async fn route(&self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
+        let deadline = Instant::now() + HANDSHAKE;
+        stream.set_nodelay(true).map_err(Refusal::Broken)?;
+        let hello = match read_client_hello(&mut stream).await {
+            Ok(hello) => hello,
+            Err(refusal) => return refuse(stream, refusal).await,
+        };
+        match self.destination(hello.accepted.client_hello().server_name()) {
+            Ok((_, Destination::PassThrough(upstream))) => {
+                metrics::connection("passed_through");
+                pass_on(stream, peer, &hello.received, upstream).await;
+                Ok(())
+            }
+            Ok((server_name, Destination::Terminate)) => {
+                let stream = self.handshake(stream, hello.accepted, deadline).await?;
+                metrics::connection("terminated");
+                self.serve(stream, server_name.clone(), peer).await
+            }
+            Err(refusal) => refuse(stream, refusal).await,
+        }
+    }
+
+    /// Fails closed: there is no default host.
+    fn destination(&self, server_name: Option<&str>) -> Result<(&HostName, &Destination), Refusal> {
+        let server_name = server_name.ok_or(Refusal::NoServerName)?;
+        let unknown = || Refusal::UnknownServerName(server_name.to_owned());
+        let host = HostName::parse(server_name).map_err(|_| unknown())?;
+        self.destinations.get_key_value(&host).ok_or_else(unknown)
+    }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        accepted: Accepted,
+        deadline: Instant,
+    ) -> Result<TlsStream<TcpStream>, Refusal> {
+        let handshake = StartHandshake::from_parts(accepted, stream).into_stream(Arc::clone(&self.tls));
+        match timeout_at(deadline, handshake.into_fallible()).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err((error, stream))) => {
+                linger(stream).await;
+                Err(Refusal::Handshake(error))
+            }
+            Err(_elapsed) => Err(Refusal::TooSlow),
+        }
+    }
+
+    async fn serve(
+        &self,
+        stream: TlsStream<TcpStream>,
+        server_name: HostName,
+        peer: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(|chain| chain.first());
+        let connection = Connection::new(server_name, peer, certificate.map(AsRef::as_ref))
+            .map_err(Refusal::UnreadableCertificate)?;
+        let protocol = match session.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        serve(
+            stream,
+            protocol,
+            Arc::new(connection),
+            Arc::clone(&self.handler),
+            &self.shutdown,
+        )
+        .await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Frontier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Frontier")
+            .field("destinations", &self.destinations)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn read_client_hello(stream: &mut TcpStream) -> Result<ClientHello, Refusal> {
+    match timeout(CLIENT_HELLO, client_hello::read(stream)).await {
+        Ok(Ok(hello)) => Ok(hello),
+        Ok(Err(error)) => Err(Refusal::ClientHello(error)),
+        Err(_elapsed) => Err(Refusal::TooSlow),
+    }
+}
+
+/// A peer that named a host we do not have is told so; every other is just left.
+async fn refuse(mut stream: TcpStream, refusal: Refusal) -> Result<(), Refusal> {
+    if refusal.is_of_the_server_name() && stream.write_all(&UNRECOGNIZED_NAME).await.is_ok() {
+        linger(stream).await;
+    }
+    Err(refusal)
+}
+
+async fn pass_on(stream: TcpStream, peer: SocketAddr, received: &[u8], upstream: &str) {
+    if let Err(error) = pass_through(stream, received, upstream).await {
+        tracing::info!(
+            peer.address = %peer, upstream, %error,
+            "connection from {peer}, passed through to {upstream}, ended: {error}"
+        );
+    }
+}
+
+/// Why a connection comes to nothing; for the log.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    ClientHello(ClientHelloError),
+    #[error("it names no server")]
+    NoServerName,
+    #[error("there is no host {0:?} here")]
+    UnknownServerName(String),
+    #[error("the handshake did not end in time")]
+    TooSlow,
+    #[error("{}", mtls::acceptor::handshake_failure(.0))]
+    Handshake(io::Error),
+    #[error("{0}")]
+    UnreadableCertificate(oauth_core::certificate::CertificateError),
+    #[error("it broke off: {0}")]
+    Broken(io::Error),
+}
+
+impl Refusal {
+    fn is_of_the_server_name(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownServerName(_) | Self::ClientHello(ClientHelloError::ServerNameMalformed)
+        )
+    }
+}

@@ -1,0 +1,190 @@
+//! The straight line from a request and its connection to an [`AuthorizedRequest`]: bearer token, certificate, token
+//! looked up, time, binding, route, method, audience, scope.
+//!
+//! Every request walks the whole line, whether its token was remembered or not. Fails closed: whatever is absent,
+//! be it certificate, confirmation, scope or answer, means no.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, Request};
+use oauth_core::bearer::{self, BearerError};
+use oauth_core::certificate::ClientCertificate;
+use oauth_core::confirmation::{BindingError, BindingPolicy, verify_binding};
+use oauth_core::jwt::AccessTokenClaims;
+use oauth_core::time::Timestamp;
+
+use crate::accepted_token::AcceptedToken;
+use crate::connection::Connection;
+use crate::introspection_client::IntrospectionError;
+use crate::rejection::Rejection;
+use crate::route::{Route, Routes};
+use crate::token_cache::TokenCache;
+use crate::well_formed::WellFormedRequest;
+
+/// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
+#[derive(Debug)]
+pub(crate) struct AuthorizedRequest<B> {
+    request: Request<B>,
+    route: Arc<Route>,
+    token: Arc<AcceptedToken>,
+    connection: Arc<Connection>,
+}
+
+impl<B> AuthorizedRequest<B> {
+    /// The API the request goes to.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// The connection it came over.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The value of `Authorization` for the API.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.token.authorization()
+    }
+
+    /// The request as it came: with the caller's own fields still in it.
+    pub(crate) fn into_request(self) -> Request<B> {
+        self.request
+    }
+}
+
+/// What requests are measured against.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    pub(crate) routes: Routes,
+    pub(crate) tokens: TokenCache,
+}
+
+impl Authorizer {
+    /// Decides whether a request over `connection` may be forwarded at `now`.
+    ///
+    /// A path without a route is told from one with a route to authenticated callers alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`], one for each check.
+    ///
+    /// [RFC 8705 §3](https://www.rfc-editor.org/rfc/rfc8705#section-3), RFC 6750 §3.1
+    pub(crate) async fn authorize<B>(
+        &self,
+        request: WellFormedRequest<B>,
+        connection: &Arc<Connection>,
+        now: Timestamp,
+    ) -> Result<AuthorizedRequest<B>, Rejection> {
+        let token = bearer_token(request.headers())?;
+        let route = self.routes.find(&connection.server_name, request.path());
+        let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
+        let certificate = valid_certificate(connection, binding, now)?;
+        let token = self
+            .tokens
+            .find(token, now)
+            .await
+            .map_err(|error| rejection_of(&error))?;
+        token
+            .verified()
+            .verify_time(now)
+            .map_err(|_| Rejection::TokenExpired)?;
+        let claims = token.verified().claims();
+        verify_holder(claims, certificate, binding)?;
+        let route = Arc::clone(route.ok_or(Rejection::RouteUnknown)?);
+        verify_method(request.method(), &route)?;
+        verify_audience(claims, &route)?;
+        verify_scope(claims, &route)?;
+        Ok(AuthorizedRequest {
+            request: request.into_request(),
+            route,
+            token,
+            connection: Arc::clone(connection),
+        })
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
+    let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    bearer::parse_authorization(values).map_err(|error| match error {
+        BearerError::Missing => Rejection::TokenMissing,
+        _ => Rejection::TokenMalformed,
+    })
+}
+
+/// The connection's certificate, as long as it is valid: a connection can outlive it. Where no token could pass
+/// without one, none is looked up.
+fn valid_certificate(
+    connection: &Connection,
+    binding: BindingPolicy,
+    now: Timestamp,
+) -> Result<Option<&ClientCertificate>, Rejection> {
+    match connection
+        .client_certificate
+        .as_ref()
+        .map(|presented| &presented.certificate)
+    {
+        Some(certificate) if certificate.is_valid_at(now) => Ok(Some(certificate)),
+        Some(_) => Err(Rejection::CertificateExpired),
+        None if binding == BindingPolicy::Required => Err(Rejection::CertificateMissing),
+        None => Ok(None),
+    }
+}
+
+/// The check on which everything rests; never remembered, always against this connection.
+fn verify_holder(
+    claims: &AccessTokenClaims,
+    certificate: Option<&ClientCertificate>,
+    binding: BindingPolicy,
+) -> Result<(), Rejection> {
+    let thumbprint = certificate.map(ClientCertificate::thumbprint);
+    verify_binding(claims.cnf.as_ref(), thumbprint, binding).map_err(|error| match error {
+        BindingError::NotBound => Rejection::TokenNotBound,
+        BindingError::CertificateMissing => Rejection::CertificateMissing,
+        _ => Rejection::CertificateMismatch,
+    })
+}
+
+fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {
+    if route.methods.allow(method) {
+        Ok(())
+    } else {
+        Err(Rejection::MethodNotAllowed(Arc::clone(route)))
+    }
+}
+
+fn verify_audience(claims: &AccessTokenClaims, route: &Route) -> Result<(), Rejection> {
+    if claims.aud.contains(&route.audience) {
+        Ok(())
+    } else {
+        Err(Rejection::AudienceMismatch)
+    }
+}
+
+fn verify_scope(claims: &AccessTokenClaims, route: &Arc<Route>) -> Result<(), Rejection> {
+    if claims.scope.contains_all(&route.scope) {
+        Ok(())
+    } else {
+        Err(Rejection::ScopeInsufficient(Arc::clone(route)))
+    }
+}
+
+/// Whose fault it is that a token was not accepted: the caller's in one case, in all others never.
+fn rejection_of(error: &IntrospectionError) -> Rejection {
+    match error {
+        IntrospectionError::Inactive => Rejection::TokenInactive,
+        IntrospectionError::Unreachable(_) | IntrospectionError::Interrupted => {
+            Rejection::IntrospectionUnavailable
+        }
+        IntrospectionError::Timeout => Rejection::IntrospectionTimeout,
+        IntrospectionError::KeysUnavailable(_) => Rejection::KeysUnavailable,
+        IntrospectionError::Status(_)
+        | IntrospectionError::ContentType
+        | IntrospectionError::TooLarge { .. }
+        | IntrospectionError::NotText
+        | IntrospectionError::Verification(_) => Rejection::IntrospectionFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use http::header::HOST;
+use jwks::RemoteJwks;
+use mtls::{ClientTls, Timeouts, TrustAnchors};
+use oauth_core::confirmation::Confirmation;
+use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, VerificationKeys};
+use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
+
+use super::*;
+use crate::configuration::{CacheSection, Introspection};
+use crate::host::HostName;
+use crate::introspection_client::IntrospectionClient;
+use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Upstream, Upstreams};
+
+const TOKEN: &str = "opaque";
+const LIFETIME: Duration = Duration::from_secs(900);
+
+static NOW: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::from(SystemTime::now()));
+static PKI: LazyLock<DemoSet> = LazyLock::new(|| DemoSet::create(KeyAlgorithm::EcdsaP256, *NOW).unwrap());
+static SIGNING_KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    SigningKey::from_pkcs8_pem(key.pem().as_bytes(), SignatureAlgorithm::ES256).unwrap()
+});
+
+fn der_of(member: Member) -> &'static [u8] {
+    PKI.identity(member).certificate().der()
+}
+
+fn connection(member: Option<Member>) -> Arc<Connection> {
+    let server_name = HostName::parse("api.example.com").unwrap();
+    let peer = "127.0.0.1:50000".parse().unwrap();
+    Arc::new(Connection::new(server_name, peer, member.map(der_of)).unwrap())
+}
+
+fn claims() -> AccessTokenClaims {
+    let certificate = ClientCertificate::from_der(der_of(Member::Example)).unwrap();
+    AccessTokenClaims {
+        iss: "https://issuer.example.com".to_owned(),
+        exp: NOW.plus(LIFETIME),
+        aud: vec!["api.example.com".to_owned()],
+        sub: "partner-client".to_owned(),
+        client_id: "partner-client".to_owned(),
+        iat: *NOW,
+        nbf: None,
+        jti: "1".to_owned(),
+        scope: "transactions".parse().unwrap(),
+        cnf: Some(Confirmation::of(&certificate)),
+    }
+}
+
+fn verifier() -> AccessTokenVerifier {
+    AccessTokenVerifier {
+        issuer: "https://issuer.example.com".to_owned(),
+        audiences: vec!["api.example.com".to_owned(), "other".to_owned()],
+        algorithms: SignatureAlgorithm::ALL.to_vec(),
+    }
+}
+
+fn accepted(claims: &AccessTokenClaims) -> AcceptedToken {
+    let jwks = serde_json::json!({ "keys": [SIGNING_KEY.public_jwk().unwrap()] });
+    let keys = VerificationKeys::from_jwks(jwks.to_string().as_bytes()).unwrap();
+    let jwt = claims.sign(&SIGNING_KEY).unwrap();
+    AcceptedToken::new(verifier().verify(&jwt, &keys, *NOW).unwrap(), &jwt, None).unwrap()
+}
+
+fn route(path: &str, binding: BindingPolicy) -> Route {
+    Route {
+        host: HostName::parse("api.example.com").unwrap(),
+        prefix: PathPrefix::parse(path).unwrap(),
+        methods: AllowedMethods::These(vec![Method::GET]),
+        upstreams: Upstreams::new(vec![Upstream::parse("https://localhost:3001").unwrap()]),
+        audience: "api.example.com".to_owned(),
+        scope: "transactions".parse().unwrap(),
+        binding,
+        client_cert_header: ClientCertHeader::NotSent,
+    }
+}
+
+/// Knows the one token, and reaches nobody to ask for another.
+async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
+    let trust = TrustAnchors::from_pem(PKI.root().certificate().pem().unwrap().as_bytes()).unwrap();
+    let http_client = ClientTls::new(trust)
+        .http_client(Timeouts::default(), &[])
+        .unwrap();
+    let endpoint = Introspection {
+        endpoint: "https://127.0.0.1:1/introspect".parse().unwrap(),
+        client_id: "gateway".to_owned(),
+        timeout: Duration::from_secs(5),
+        max_response: 1024,
+    };
+    let keys = RemoteJwks::new(http_client.clone(), "https://127.0.0.1:1/jwks");
+    let introspection = IntrospectionClient {
+        http_client,
+        endpoint,
+        keys,
+        verifier: verifier(),
+    };
+    let tokens = TokenCache::new(introspection, &CacheSection::default());
+    tokens.remember(TOKEN, accepted(claims), LIFETIME).await;
+    let routes = [
+        route("/api", BindingPolicy::Required),
+        route("/if-bound", BindingPolicy::IfBound),
+        route("/off", BindingPolicy::Off),
+        Route {
+            audience: "other".to_owned(),
+            ..route("/other", BindingPolicy::Required)
+        },
+        Route {
+            scope: "transactions admin".parse().unwrap(),
+            ..route("/admin", BindingPolicy::Required)
+        },
+    ];
+    Authorizer {
+        routes: routes.into_iter().collect(),
+        tokens,
+    }
+}
+
+fn request(method: Method, path: &str, authorization: &[&str]) -> WellFormedRequest<()> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "api.example.com");
+    let request = authorization
+        .iter()
+        .fold(request, |request, value| request.header(AUTHORIZATION, *value));
+    WellFormedRequest::verify(
+        request.body(()).unwrap(),
+        &HostName::parse("api.example.com").unwrap(),
+    )
+    .unwrap()
+}
+
+async fn outcome(
+    claims: &AccessTokenClaims,
+    path: &str,
+    member: Option<Member>,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let request = request(Method::GET, path, &["Bearer opaque"]);
+    let authorized = authorizer(claims)
+        .await
+        .authorize(request, &connection(member), now)
+        .await;
+    authorized.map(|_| ()).map_err(|rejection| rejection.reason())
+}
+
+async fn asked(path: &str, member: Option<Member>) -> Result<(), &'static str> {
+    outcome(&claims(), path, member, *NOW).await
+}
+
+/// M35.
+#[tokio::test]
+async fn accepts_the_token_on_a_connection_with_its_certificate() {
+    assert_eq!(asked("/api/transactions", Some(Member::Example)).await, Ok(()));
+}
+
+/// M36, M44, W12: a remembered token is checked against every connection.
+#[tokio::test]
+async fn refuses_the_token_on_a_connection_with_another_certificate() {
+    assert_eq!(
+        asked("/api", Some(Member::Other)).await,
+        Err("certificate_mismatch")
+    );
+    assert_eq!(
+        asked("/if-bound", Some(Member::Other)).await,
+        Err("certificate_mismatch")
+    );
+    assert_eq!(asked("/off", Some(Member::Other)).await, Ok(()));
+}
+
+/// M37, W13.
+#[tokio::test]
+async fn refuses_the_token_on_a_connection_without_certificate() {
+    assert_eq!(asked("/api", None).await, Err("certificate_missing"));
+    assert_eq!(asked("/if-bound", None).await, Err("certificate_missing"));
+    assert_eq!(asked("/off", None).await, Ok(()));
+}
+
+/// M38, W14.
+#[tokio::test]
+async fn refuses_an_unbound_token_where_binding_is_required() {
+    let unbound = AccessTokenClaims {
+        cnf: None,
+        ..claims()
+    };
+    let member = Some(Member::Example);
+    assert_eq!(
+        outcome(&unbound, "/api", member, *NOW).await,
+        Err("token_not_bound")
+    );
+    assert_eq!(outcome(&unbound, "/if-bound", member, *NOW).await, Ok(()));
+    assert_eq!(outcome(&unbound, "/if-bound", None, *NOW).await, Ok(()));
+}
+
+/// I12: what is remembered is not believed past its time.
+#[tokio::test]
+async fn refuses_a_remembered_token_once_it_has_expired() {
+    let expiry = NOW.plus(LIFETIME);
+    let member = Some(Member::Example);
+    assert_eq!(
+        outcome(&claims(), "/api", member, expiry.minus(Duration::from_secs(1))).await,
+        Ok(())
+    );
+    let past_leeway = expiry.plus(oauth_core::jwt::CLOCK_LEEWAY);
+    assert_eq!(
+        outcome(&claims(), "/api", member, past_leeway).await,
+        Err("token_expired")
+    );
+}
+
+/// T21.
+#[tokio::test]
+async fn refuses_a_certificate_that_expired_on_an_open_connection() {
+    let not_after = ClientCertificate::from_der(der_of(Member::Example))
+        .unwrap()
+        .not_after();
+    let second = Duration::from_secs(1);
+    let long_lived = AccessTokenClaims {
+        exp: not_after.plus(LIFETIME),
+        ..claims()
+    };
+    let member = Some(Member::Example);
+    assert_eq!(outcome(&long_lived, "/api", member, not_after).await, Ok(()));
+    assert_eq!(
+        outcome(&long_lived, "/api", member, not_after.plus(second)).await,
+        Err("certificate_expired")
+    );
+}
+
+/// X2.
+#[tokio::test]
+async fn refuses_a_token_for_another_audience() {
+    assert_eq!(
+        asked("/other", Some(Member::Example)).await,
+        Err("audience_mismatch")
+    );
+    let both = AccessTokenClaims {
+        aud: vec!["other".to_owned(), "x".to_owned()],
+        ..claims()
+    };
+    assert_eq!(
+        outcome(&both, "/other", Some(Member::Example), *NOW).await,
+        Ok(())
+    );
+}
+
+/// B6.
+#[tokio::test]
+async fn refuses_a_token_without_all_of_the_scope() {
+    assert_eq!(
+        asked("/admin", Some(Member::Example)).await,
+        Err("scope_insufficient")
+    );
+    let admin = AccessTokenClaims {
+        scope: "admin transactions x".parse().unwrap(),
+        ..claims()
+    };
+    assert_eq!(
+        outcome(&admin, "/admin", Some(Member::Example), *NOW).await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn tells_authenticated_callers_alone_that_there_is_no_route() {
+    assert_eq!(
+        asked("/nowhere", Some(Member::Example)).await,
+        Err("route_unknown")
+    );
+    assert_eq!(
+        asked("/nowhere", Some(Member::Other)).await,
+        Err("certificate_mismatch")
+    );
+    assert_eq!(asked("/nowhere", None).await, Err("certificate_missing"));
+}
+
+#[tokio::test]
+async fn refuses_a_method_that_the_route_does_not_allow() {
+    let authorizer = authorizer(&claims()).await;
+    let connection = connection(Some(Member::Example));
+    let deleted = request(Method::DELETE, "/api", &["Bearer opaque"]);
+    let rejection = authorizer
+        .authorize(deleted, &connection, *NOW)
+        .await
+        .unwrap_err();
+    assert!(matches!(rejection, Rejection::MethodNotAllowed(_)));
+    let read = request(Method::GET, "/api", &["bearer opaque"]);
+    assert!(authorizer.authorize(read, &connection, *NOW).await.is_ok());
+}
+
+/// B1, B4, P12.
+#[tokio::test]
+async fn refuses_no_token_two_and_malformed_ones() {
+    let authorizer = authorizer(&claims()).await;
+    for (authorization, reason) in [
+        (&[][..], "token_missing"),
+        (&["Basic b3BhcXVl"], "token_missing"),
+        (&["Bearer opaque", "Bearer opaque"], "token_malformed"),
+        (&["Bearer opa que"], "token_malformed"),
+        (&["Bearer"], "token_malformed"),
+    ] {
+        let request = request(Method::GET, "/api", authorization);
+        let rejection = authorizer
+            .authorize(request, &connection(Some(Member::Example)), *NOW)
+            .await
+            .unwrap_err();
+        assert_eq!(rejection.reason(), reason, "{authorization:?}");
+    }
+}
+
+/// P10: that nobody can be asked is not the caller's fault.
+#[tokio::test]
+async fn a_new_token_while_nobody_can_be_asked_is_unavailable_and_not_unauthorized() {
+    let request = request(Method::GET, "/api", &["Bearer unknown"]);
+    let connection = connection(Some(Member::Example));
+    let rejection = authorizer(&claims())
+        .await
+        .authorize(request, &connection, *NOW)
+        .await
+        .unwrap_err();
+    assert_eq!(rejection.reason(), "introspection_unavailable");
+}
+
+/// P10: 401 is for the caller's own fault.
+#[test]
+fn only_an_inactive_token_is_the_callers_fault() {
+    let errors = [
+        IntrospectionError::Unreachable(String::new()),
+        IntrospectionError::Timeout,
+        IntrospectionError::Status(http::StatusCode::UNAUTHORIZED),
+        IntrospectionError::ContentType,
+        IntrospectionError::TooLarge { size: 2, limit: 1 },
+        IntrospectionError::NotText,
+        IntrospectionError::Verification(oauth_core::jwt::VerificationError::Signature),
+        IntrospectionError::KeysUnavailable(String::new()),
+        IntrospectionError::Interrupted,
+    ];
+    let host = HostName::parse("api.example.com").unwrap();
+    let status = |error: &IntrospectionError| {
+        rejection_of(error)
+            .respond(&host, &crate::request_id::RequestId::new())
+            .status()
+            .as_u16()
+    };
+    assert_eq!(
+        errors.each_ref().map(status),
+        [503, 504, 502, 502, 502, 502, 502, 503, 503]
+    );
+    assert_eq!(status(&IntrospectionError::Inactive), 401);
+}

@@ -1,0 +1,240 @@
+//! From the file's values to values that cannot be wrong, noting everything that stands in the way.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use http::Method;
+use oauth_core::scope::Scope;
+use service::{ConfigurationError, Problems};
+use url::Url;
+
+use super::file::{
+    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
+    RouteSection,
+};
+use super::{Configuration, Introspection, Issuer};
+use crate::host::HostName;
+use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
+
+/// Bounds for how long a stuck authorization server can hold a request.
+const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
+
+pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, ConfigurationError> {
+    let mut problems = Problems::new();
+    check_listen(&file.listen, &mut problems);
+    check_cache(&file.cache, &mut problems);
+    let passthrough = passthrough(&file.passthrough, &mut problems);
+    let routes = routes(&file.routes, &passthrough, &mut problems);
+    let introspection = introspection(file.introspection, &mut problems);
+    let issuer = issuer(file.issuers, &mut problems);
+    let configuration = introspection
+        .zip(issuer)
+        .map(|(introspection, issuer)| Configuration {
+            listen: file.listen,
+            passthrough,
+            tls: file.tls,
+            client_certificates: file.client_certificates,
+            introspection,
+            issuer,
+            cache: file.cache,
+            routes,
+            outbound_tls: file.outbound_tls,
+        });
+    problems.conclude(configuration)
+}
+
+fn check_listen(listen: &ListenSection, problems: &mut Problems) {
+    if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&listen.connections) {
+        problems.add("listen.connections", "must be at least 1");
+    }
+    if listen.public == listen.admin && listen.public.port() != 0 {
+        problems.add(
+            "listen.admin",
+            "is the public address; operate the gateway on another",
+        );
+    }
+}
+
+fn check_cache(cache: &CacheSection, problems: &mut Problems) {
+    if cache.capacity == 0 {
+        problems.add(
+            "cache.capacity",
+            "must be at least 1; to look up every token anew, set max_age = \"0s\"",
+        );
+    }
+}
+
+fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> HashMap<HostName, String> {
+    let mut passthrough = HashMap::new();
+    for (index, section) in sections.iter().enumerate() {
+        let key = |name: &str| format!("passthrough[{index}].{name}");
+        if !is_host_and_port(&section.upstream) {
+            problems.add(key("upstream"), "must be `host:port`, such as 127.0.0.1:8444");
+        }
+        let Some(host) = problems.take(key("host"), HostName::parse(&section.host)) else {
+            continue;
+        };
+        if passthrough.insert(host, section.upstream.clone()).is_some() {
+            problems.add(key("host"), "is passed through already");
+        }
+    }
+    passthrough
+}
+
+fn is_host_and_port(upstream: &str) -> bool {
+    let Some((host, port)) = upstream.rsplit_once(':') else {
+        return false;
+    };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty() && (is_bracketed || !host.contains([':', '/', '@', ' ']));
+    is_host && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn routes(
+    sections: &[RouteSection],
+    passthrough: &HashMap<HostName, String>,
+    problems: &mut Problems,
+) -> Routes {
+    if sections.is_empty() {
+        problems.add(
+            "routes",
+            "there is none; the gateway would let no request through",
+        );
+    }
+    let mut seen = HashSet::new();
+    let mut routes = Vec::new();
+    for (index, section) in sections.iter().enumerate() {
+        let Some(route) = route(index, section, problems) else {
+            continue;
+        };
+        if passthrough.contains_key(&route.host) {
+            problems.add(
+                format!("routes[{index}].host"),
+                "is passed through: its requests are never seen here",
+            );
+        }
+        if !seen.insert((route.host.clone(), route.prefix.clone())) {
+            problems.add(
+                format!("routes[{index}].path"),
+                "another route has the same host and path",
+            );
+        }
+        routes.push(route);
+    }
+    routes.into_iter().collect()
+}
+
+fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Option<Route> {
+    let key = |name: &str| format!("routes[{index}].{name}");
+    if section.audience.is_empty() {
+        problems.add(key("audience"), "must not be empty");
+    }
+    let host = problems.take(key("host"), HostName::parse(&section.host));
+    let prefix = problems.take(key("path"), PathPrefix::parse(&section.path));
+    let scope = problems.take(key("scope"), section.scope.parse::<Scope>());
+    let methods = methods(&key("methods"), section.methods.as_deref(), problems);
+    let upstreams = upstreams(&key("upstream"), &section.upstream, problems);
+    Some(Route {
+        host: host?,
+        prefix: prefix?,
+        methods: methods?,
+        upstreams: upstreams?,
+        audience: section.audience.clone(),
+        scope: scope?,
+        binding: section.binding,
+        client_cert_header: match section.client_cert_header {
+            true => ClientCertHeader::Sent,
+            false => ClientCertHeader::NotSent,
+        },
+    })
+}
+
+fn methods(key: &str, names: Option<&[String]>, problems: &mut Problems) -> Option<AllowedMethods> {
+    let Some(names) = names else {
+        return Some(AllowedMethods::All);
+    };
+    if names.is_empty() {
+        problems.add(
+            key,
+            "is empty and would let nothing through; leave it away to allow all",
+        );
+    }
+    let mut methods = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let is_method =
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let method = Method::from_bytes(name.as_bytes())
+            .ok()
+            .filter(|method| is_method && *method != Method::CONNECT);
+        let problem = "is not a method such as \"GET\"; methods are upper case, and CONNECT is never allowed";
+        methods.extend(problems.take(format!("{key}[{index}]"), method.ok_or(problem)));
+    }
+    (methods.len() == names.len()).then_some(AllowedMethods::These(methods))
+}
+
+fn upstreams(key: &str, texts: &[String], problems: &mut Problems) -> Option<Upstreams> {
+    if texts.is_empty() {
+        problems.add(key, "names no server");
+        return None;
+    }
+    let mut servers = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        servers.extend(problems.take(format!("{key}[{index}]"), Upstream::parse(text)));
+    }
+    (servers.len() == texts.len()).then(|| Upstreams::new(servers))
+}
+
+fn introspection(section: IntrospectionSection, problems: &mut Problems) -> Option<Introspection> {
+    if section.client_id.is_empty() {
+        problems.add("introspection.client_id", "must not be empty");
+    }
+    if section.timeout.is_zero() || section.timeout > LONGEST_INTROSPECTION {
+        problems.add("introspection.timeout", "must be more than 0s and at most 60s");
+    }
+    if section.max_response == 0 {
+        problems.add(
+            "introspection.max_response",
+            "must be at least 1; an answer has about 1000 bytes",
+        );
+    }
+    let endpoint = problems.take("introspection.endpoint", https_url(&section.endpoint))?;
+    let IntrospectionSection {
+        client_id,
+        timeout,
+        max_response,
+        ..
+    } = section;
+    Some(Introspection {
+        endpoint,
+        client_id,
+        timeout,
+        max_response,
+    })
+}
+
+fn issuer(sections: Vec<IssuerSection>, problems: &mut Problems) -> Option<Issuer> {
+    let [section] = match <[IssuerSection; 1]>::try_from(sections) {
+        Ok(one) => one,
+        Err(sections) => {
+            problems.add(
+                "issuers",
+                format!("there must be exactly one, and there are {}", sections.len()),
+            );
+            return None;
+        }
+    };
+    let issuer = problems.take("issuers[0].issuer", https_url(&section.issuer));
+    let jwks_uri = problems.take("issuers[0].jwks_uri", https_url(&section.jwks_uri));
+    // The text, not the parsed URL: issuers are compared letter by letter. RFC 8414 §2
+    Some(Issuer {
+        issuer: issuer.map(|_| section.issuer)?,
+        jwks_uri: jwks_uri?,
+    })
+}
+
+fn https_url(text: &str) -> Result<Url, &'static str> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" && url.query().is_none() && url.fragment().is_none() => Ok(url),
+        _ => Err("must be an https URL without query and fragment"),
+    }
+}

@@ -1,0 +1,216 @@
+//! The configuration as the file has it: every key known, no value checked yet.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mtls::{CrlPolicy, TlsSection};
+use oauth_core::confirmation::BindingPolicy;
+use serde::Deserialize;
+
+/// The whole file; unknown keys are errors.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationFile {
+    /// `[listen]`.
+    #[serde(default)]
+    pub listen: ListenSection,
+    /// `[[passthrough]]`: hosts whose connections are passed on unopened.
+    #[serde(default)]
+    pub passthrough: Vec<PassthroughSection>,
+    /// `[tls]`: the certificate of the hosts whose connections end here.
+    pub tls: TlsSection,
+    /// `[client_certificates]`: whose certificates those hosts accept.
+    pub client_certificates: ClientCertificatesSection,
+    /// `[introspection]`: where opaque tokens are looked up.
+    pub introspection: IntrospectionSection,
+    /// `[[issuers]]`: who signs access tokens; exactly one.
+    pub issuers: Vec<IssuerSection>,
+    /// `[cache]`: for how long an answer about a token is believed.
+    #[serde(default)]
+    pub cache: CacheSection,
+    /// `[[routes]]`: the APIs behind the gateway.
+    pub routes: Vec<RouteSection>,
+    /// `[outbound_tls]`: whom the gateway trusts, and the certificate it shows.
+    pub outbound_tls: OutboundTlsSection,
+}
+
+/// `[listen]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenSection {
+    /// The public port: TLS, pass-through and termination alike.
+    pub public: SocketAddr,
+    /// Plain HTTP for those who operate the gateway.
+    pub admin: SocketAddr,
+    /// Public connections at once; further ones wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            public: loopback(3000),
+            admin: loopback(9102),
+            connections: 10_000,
+        }
+    }
+}
+
+/// One of `[[passthrough]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassthroughSection {
+    /// The server name that clients send.
+    pub host: String,
+    /// `host:port` of the listener that gets the bytes.
+    pub upstream: String,
+}
+
+/// `[client_certificates]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificatesSection {
+    /// PEM files of the trusted certification authorities.
+    pub trust: Vec<PathBuf>,
+    /// PEM or DER files of their revocation lists.
+    #[serde(default)]
+    pub crl: Vec<PathBuf>,
+    /// What the absence of a revocation list means.
+    #[serde(default)]
+    pub crl_policy: CrlPolicy,
+    /// Whether a certificate must carry the extended key usage clientAuth.
+    #[serde(default = "yes")]
+    pub require_client_eku: bool,
+    /// Whether there is a connection without a certificate.
+    #[serde(default)]
+    pub client_certificate: ClientCertificatePolicy,
+}
+
+/// What a handshake without a client certificate comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificatePolicy {
+    /// No connection.
+    #[default]
+    Required,
+    /// A connection on which tokens that must be bound are refused with 401.
+    Optional,
+}
+
+impl ClientCertificatesSection {
+    /// The part of the section that every service has.
+    pub(crate) fn verification(&self) -> mtls::ClientCertificatesSection {
+        mtls::ClientCertificatesSection {
+            trust: self.trust.clone(),
+            crl: self.crl.clone(),
+            crl_policy: self.crl_policy,
+            require_client_eku: self.require_client_eku,
+        }
+    }
+}
+
+/// `[introspection]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionSection {
+    /// The authorization server's introspection endpoint, https.
+    pub endpoint: String,
+    /// As whom the gateway authenticates there, with its certificate.
+    #[serde(default = "gateway")]
+    pub client_id: String,
+    /// For one introspection, from connecting to the last byte of the answer.
+    #[serde(default = "five_seconds", with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The largest answer that is accepted, in bytes.
+    #[serde(default = "thirty_two_kibibytes")]
+    pub max_response: usize,
+}
+
+/// One of `[[issuers]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSection {
+    /// The `iss` of its tokens, letter by letter.
+    pub issuer: String,
+    /// Where its keys are, https.
+    pub jwks_uri: String,
+}
+
+/// `[cache]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSection {
+    /// An active token is looked up again after this; bounds for how long a revoked one is let in.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// Active tokens remembered at once.
+    pub capacity: u64,
+}
+
+impl Default for CacheSection {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(60),
+            capacity: 10_000,
+        }
+    }
+}
+
+/// One of `[[routes]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSection {
+    /// The server name and host of its requests.
+    pub host: String,
+    /// The prefix of its paths, in whole segments.
+    #[serde(default = "root_path")]
+    pub path: String,
+    /// The methods let through; absent: all.
+    pub methods: Option<Vec<String>>,
+    /// `http://` or `https://` host and port of each of its servers.
+    pub upstream: Vec<String>,
+    /// What a token's `aud` must hold.
+    pub audience: String,
+    /// What a token's `scope` must hold; `""` where none is needed.
+    pub scope: String,
+    /// What is demanded of a token's binding.
+    #[serde(default)]
+    pub binding: BindingPolicy,
+    /// Whether the API is told the client certificate in `Client-Cert`. RFC 9440 §2.2
+    #[serde(default)]
+    pub client_cert_header: bool,
+}
+
+/// `[outbound_tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundTlsSection {
+    /// PEM files of the certification authorities of the authorization server and the APIs.
+    pub trust: Vec<PathBuf>,
+    /// PEM file: the certificate chain the gateway shows them, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file: the leaf's private key.
+    pub key: PathBuf,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn gateway() -> String {
+    "gateway".to_owned()
+}
+
+const fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+const fn thirty_two_kibibytes() -> usize {
+    32 * 1024
+}
+
+fn root_path() -> String {
+    "/".to_owned()
+}

@@ -1,0 +1,158 @@
+use super::*;
+
+const MINIMAL: &str = r#"
+    [[passthrough]]
+    host = "login.example.com"
+    upstream = "127.0.0.1:8444"
+
+    [tls]
+    certificate = "certs/api.tls.pem"
+    key = "certs/api.tls.key"
+
+    [client_certificates]
+    trust = ["certs/root.pem"]
+    crl = ["certs/root.crl.pem"]
+
+    [introspection]
+    endpoint = "https://localhost:8444/oauth/v2/oauth-introspect"
+
+    [[issuers]]
+    issuer = "https://login.example.com/oauth/v2/oauth-anonymous"
+    jwks_uri = "https://localhost:8443/oauth/v2/oauth-anonymous/jwks"
+
+    [[routes]]
+    host = "API.example.com"
+    path = "/api/transactions"
+    upstream = ["https://localhost:3001"]
+    audience = "api.example.com"
+    scope = "transactions"
+
+    [outbound_tls]
+    trust = ["certs/root.pem"]
+    certificate = "certs/gateway.client.pem"
+    key = "certs/gateway.client.key"
+"#;
+
+fn problems_of(text: &str) -> Vec<String> {
+    let error = Configuration::from_toml(text).unwrap_err();
+    error
+        .problems()
+        .iter()
+        .map(|problem| problem.key.clone())
+        .collect()
+}
+
+#[test]
+fn accepts_a_minimal_file_with_the_strict_defaults() {
+    let configuration = Configuration::from_toml(MINIMAL).unwrap();
+    assert_eq!(configuration.listen.public.to_string(), "127.0.0.1:3000");
+    assert_eq!(configuration.admin_address().to_string(), "127.0.0.1:9102");
+    assert_eq!(
+        configuration.client_certificates.client_certificate,
+        ClientCertificatePolicy::Required
+    );
+    assert!(configuration.client_certificates.require_client_eku);
+    assert_eq!(configuration.cache.max_age, Duration::from_secs(60));
+    let host = HostName::parse("api.example.com").unwrap();
+    let route = configuration.routes.find(&host, "/api/transactions").unwrap();
+    assert_eq!(route.binding, oauth_core::confirmation::BindingPolicy::Required);
+    assert_eq!(route.client_cert_header, crate::route::ClientCertHeader::NotSent);
+}
+
+#[test]
+fn the_demo_is_valid_and_listens_on_loopback_alone() {
+    let demo = Configuration::try_from(ConfigurationFile::demo()).unwrap();
+    assert!(demo.listen.public.ip().is_loopback() && demo.listen.admin.ip().is_loopback());
+    let login = HostName::parse("login.example.com").unwrap();
+    assert_eq!(demo.passthrough.get(&login).unwrap(), "127.0.0.1:8444");
+    let api = HostName::parse("api.example.com").unwrap();
+    let route = demo.routes.find(&api, "/api/transactions").unwrap();
+    assert_eq!(
+        (route.audience.as_str(), route.scope.to_string().as_str()),
+        ("api.example.com", "transactions")
+    );
+    assert_eq!(route.client_cert_header, crate::route::ClientCertHeader::Sent);
+}
+
+#[test]
+fn refuses_keys_that_are_not_implemented_as_unknown() {
+    for (section, key) in [
+        ("[cache]", "stale_while_unavailable = '10s'"),
+        ("[[routes]]", "tokens = ['jwt']"),
+        ("[introspection]", "representation = 'json'"),
+        ("[client_certificates]", "header = { name = 'X-Client-Cert' }"),
+    ] {
+        let text = match section {
+            "[cache]" => format!("{MINIMAL}\n{section}\n{key}\n"),
+            _ => MINIMAL.replacen(section, &format!("{section}\n{key}\n"), 1),
+        };
+        let message = Configuration::from_toml(&text).unwrap_err().to_string();
+        assert!(message.contains("unknown field"), "{key}: {message}");
+    }
+    let message = Configuration::from_toml(&format!("accept_hex_thumbprint = true\n{MINIMAL}")).unwrap_err();
+    assert!(
+        message
+            .to_string()
+            .contains("unknown field `accept_hex_thumbprint`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn names_every_problem_at_once_by_its_key() {
+    let text = MINIMAL
+        .replace("127.0.0.1:8444\"", "127.0.0.1\"")
+        .replace("https://localhost:8444/", "http://localhost:8444/")
+        .replace("https://localhost:3001", "ftp://localhost:3001")
+        .replace("/api/transactions", "api/../transactions")
+        .replace(
+            "scope = \"transactions\"",
+            "scope = \"a  b\"\nmethods = [\"get\"]",
+        );
+    assert_eq!(
+        problems_of(&text),
+        [
+            "passthrough[0].upstream",
+            "routes[0].path",
+            "routes[0].scope",
+            "routes[0].methods[0]",
+            "routes[0].upstream[0]",
+            "introspection.endpoint",
+        ]
+    );
+}
+
+#[test]
+fn refuses_a_host_that_is_both_passed_through_and_routed() {
+    assert_eq!(
+        problems_of(&MINIMAL.replace("API.example.com", "LOGIN.example.com")),
+        ["routes[0].host"]
+    );
+}
+
+#[test]
+fn refuses_two_routes_of_the_same_host_and_path() {
+    let route = MINIMAL
+        .split("[[routes]]")
+        .nth(1)
+        .and_then(|rest| rest.split("[outbound_tls]").next())
+        .unwrap();
+    assert_eq!(
+        problems_of(&format!("{MINIMAL}\n[[routes]]\n{route}")),
+        ["routes[1].path"]
+    );
+    let other = route.replace("/api/transactions", "/api");
+    assert!(Configuration::from_toml(&format!("{MINIMAL}\n[[routes]]\n{other}")).is_ok());
+}
+
+#[test]
+fn refuses_no_issuer_and_two() {
+    let (before, rest) = MINIMAL.split_once("[[issuers]]").unwrap();
+    let (issuer, after) = rest.split_once("[[routes]]").unwrap();
+    let none = format!("issuers = []\n{before}\n[[routes]]{after}");
+    assert_eq!(problems_of(&none), ["issuers"]);
+    assert_eq!(
+        problems_of(&format!("{MINIMAL}\n[[issuers]]\n{issuer}")),
+        ["issuers"]
+    );
+}

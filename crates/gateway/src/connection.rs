@@ -1,0 +1,69 @@
+//! What is known of a terminated connection: worked out once after the handshake, used by every request on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use oauth_core::certificate::{CertificateError, ClientCertificate};
+use oauth_core::client_cert_header;
+
+use crate::activity::Activity;
+use crate::host::HostName;
+
+/// A terminated connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) server_name: HostName,
+    pub(crate) peer_address: SocketAddr,
+    pub(crate) client_certificate: Option<PresentedCertificate>,
+    pub(crate) activity: Arc<Activity>,
+    /// The peer's address as APIs are told it, in `X-Forwarded-For`.
+    pub(crate) forwarded_for: HeaderValue,
+    /// The server name as APIs are told it, in `X-Forwarded-Host`.
+    pub(crate) forwarded_host: HeaderValue,
+}
+
+/// The certificate whose key the peer proved to hold.
+#[derive(Debug)]
+pub(crate) struct PresentedCertificate {
+    pub(crate) certificate: ClientCertificate,
+    /// The value of `Client-Cert`. RFC 9440 §2.2
+    pub(crate) header: HeaderValue,
+}
+
+impl Connection {
+    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER).
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] where the certificate cannot be read: then there is no connection.
+    pub(crate) fn new(
+        server_name: HostName,
+        peer_address: SocketAddr,
+        client_certificate: Option<&[u8]>,
+    ) -> Result<Self, CertificateError> {
+        Ok(Self {
+            client_certificate: client_certificate
+                .map(PresentedCertificate::from_der)
+                .transpose()?,
+            activity: Arc::new(Activity::new()),
+            forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
+            forwarded_host: visible(server_name.as_str()),
+            server_name,
+            peer_address,
+        })
+    }
+}
+
+impl PresentedCertificate {
+    fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        Ok(Self {
+            certificate: ClientCertificate::from_der(der)?,
+            header: visible(&client_cert_header::encode(der)),
+        })
+    }
+}
+
+fn visible(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("addresses, host names and base64 are visible ASCII")
+}

@@ -1,0 +1,168 @@
+use super::*;
+
+fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            value.parse().unwrap(),
+        );
+    }
+    headers
+}
+
+fn names(headers: &HeaderMap) -> Vec<&str> {
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// H3, H11, X5.
+#[test]
+fn removes_identity_fields_in_every_spelling() {
+    for name in [
+        "Client-Cert",
+        "CLIENT-CERT",
+        "client_cert",
+        "Client_Cert_Chain",
+        "Client-Cert-Chain",
+        "SSL-CLIENT-CERT",
+        "SSL_CLIENT_CERT",
+        "SSL-CLIENT-S-DN",
+        "ssl-client-verify",
+        "X-SSL-Client-Cert",
+        "X_SSL_CERT",
+        "x-ssl",
+        "X-Client-Cert",
+        "x-client-certificate",
+        "X-Client-Verify",
+        "X-Forwarded-Client-Cert",
+        "x_forwarded_client_cert",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "x_forwarded-proto",
+        "X-Forwarded-Tls-Client-Cert",
+        "Forwarded",
+        "X-Real-IP",
+        "x_real_ip",
+        "X-WSO2-CLIENT-CERTIFICATE",
+        "x_wso2_client_certificate",
+        "X-Amzn-Mtls-Clientcert",
+        "X-Amzn-Mtls-Clientcert-Leaf",
+        "X-ARR-ClientCert",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-Request-Id",
+        "Proxy",
+    ] {
+        let mut request = headers(&[(name, "forged"), (name, "twice"), ("accept", "*/*")]);
+        clean_request(&mut request);
+        assert_eq!(names(&request), ["accept"], "{name}");
+        let mut trailers = headers(&[(name, "forged"), ("checksum", "1")]);
+        clean_request_trailers(&mut trailers);
+        assert_eq!(names(&trailers), ["checksum"], "{name}");
+    }
+}
+
+/// H11: a name that only looks alike is the API's business.
+#[test]
+fn keeps_fields_that_tell_nothing_of_the_caller() {
+    let kept = [
+        ("accept", "*/*"),
+        ("content-length", "2"),
+        ("content-type", "application/json"),
+        ("cookie", "a=b"),
+        ("forwardedness", "1"),
+        ("idempotency-key", "1"),
+        ("traceparent", "00-1-1-01"),
+        ("trailer", "checksum"),
+        ("x-api-version", "1"),
+        ("x-sslx", "1"),
+    ];
+    let mut request = headers(&kept);
+    clean_request(&mut request);
+    assert_eq!(names(&request), kept.map(|(name, _)| name));
+}
+
+/// P9.
+#[test]
+fn removes_the_opaque_token_and_the_expectation() {
+    let mut request = headers(&[
+        ("Authorization", "Bearer opaque"),
+        ("Expect", "100-continue"),
+        ("accept", "*/*"),
+    ]);
+    clean_request(&mut request);
+    assert_eq!(names(&request), ["accept"]);
+    let mut trailers = headers(&[("Authorization", "Bearer opaque")]);
+    clean_request_trailers(&mut trailers);
+    assert!(trailers.is_empty());
+}
+
+/// P9. RFC 9110 §7.6.1.
+#[test]
+fn removes_what_belongs_to_one_hop_and_what_connection_nominates() {
+    let fields = [
+        ("Connection", "close, X-Secret"),
+        ("Connection", "x-other"),
+        ("X-Secret", "1"),
+        ("X-Other", "1"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("Proxy-Authorization", "Basic x"),
+        ("TE", "gzip"),
+        ("Transfer-Encoding", "chunked"),
+        ("Upgrade", "websocket"),
+        ("Trailer", "checksum"),
+        ("Accept", "*/*"),
+    ];
+    let mut request = headers(&fields);
+    clean_request(&mut request);
+    assert_eq!(names(&request), ["accept", "trailer"]);
+    let mut response = headers(&fields);
+    clean_response(&mut response);
+    assert_eq!(names(&response), ["accept", "trailer"]);
+}
+
+/// RFC 9110 §10.1.4.
+#[test]
+fn keeps_the_wish_for_trailers_as_one_of_the_next_hop() {
+    let mut request = headers(&[("TE", "gzip;q=0.5, Trailers"), ("Connection", "TE")]);
+    clean_request(&mut request);
+    assert_eq!(request[TE], "trailers");
+    assert_eq!(request[CONNECTION], "te");
+}
+
+/// H4.
+#[test]
+fn removes_the_client_certificate_from_responses_alone() {
+    let mut response = headers(&[
+        ("Client-Cert", ":ZGVy:"),
+        ("client_cert_chain", ":ZGVy:"),
+        ("x-request-id", "upstream's"),
+        ("etag", "1"),
+    ]);
+    clean_response(&mut response);
+    assert_eq!(names(&response), ["etag", "x-request-id"]);
+    let mut trailers = headers(&[("Client-Cert", ":ZGVy:"), ("checksum", "1")]);
+    clean_response_trailers(&mut trailers);
+    assert_eq!(names(&trailers), ["checksum"]);
+}
+
+/// H7.
+#[test]
+fn tells_caches_that_a_response_chosen_by_the_certificate_varies_by_everything() {
+    for value in ["Client-Cert", "accept, client-cert", "Client-Cert-Chain , Accept"] {
+        let mut response = headers(&[("Vary", "Origin"), ("Vary", value)]);
+        clean_response(&mut response);
+        assert_eq!(
+            response.get_all(VARY).iter().collect::<Vec<_>>(),
+            ["*"],
+            "{value}"
+        );
+    }
+    let mut response = headers(&[("Vary", "Accept, Origin")]);
+    clean_response(&mut response);
+    assert_eq!(response[VARY], "Accept, Origin");
+}

@@ -1,0 +1,33 @@
+//! The certbound gateway: one public port, pass-through or termination, the binding checked on every request.
+//!
+//! Decides, by server name, whether a connection is passed on unopened or ends here; and of every request on one that
+//! ends here, whether its opaque token and the connection's certificate belong together and are good for the API it
+//! asks for. What travels on is the JWT the token stands for. Every rule of OAuth is [`oauth_core`]'s; the reason codes
+//! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics).
+
+mod accept;
+mod accepted_token;
+mod activity;
+mod authorize;
+mod body;
+pub mod configuration;
+mod connection;
+mod forward;
+mod headers;
+mod host;
+mod introspection_client;
+pub mod metrics;
+mod passthrough;
+mod path;
+mod patience;
+pub mod rejection;
+mod request;
+mod request_id;
+mod route;
+mod serve;
+mod start;
+mod token_cache;
+mod well_formed;
+
+pub use configuration::{Configuration, ConfigurationFile};
+pub use start::start;

@@ -1,0 +1,144 @@
+//! Request paths: which are refused because gateway and API could read them differently.
+//!
+//! What passes is matched and forwarded byte for byte; nothing is decoded, merged or rewritten.
+
+/// Verifies that `path` can be read in one way only.
+///
+/// # Errors
+///
+/// [`AmbiguousPath`] for a path that does not start with `/`, or has an empty segment, a segment `.` or `..` (in front
+/// of parameters too), a backslash, an encoded `/`, `\` or NUL, or bytes that do not decode to UTF-8; and for an
+/// encoded character that needs no encoding, since `/%61pi` and `/api` name the same resource to whoever decodes.
+///
+/// [RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)
+pub(crate) fn verify(path: &str) -> Result<(), AmbiguousPath> {
+    let segments = path.strip_prefix('/').ok_or(AmbiguousPath)?;
+    let decoded = decode(segments)?;
+    if str::from_utf8(&decoded).is_err() {
+        return Err(AmbiguousPath);
+    }
+    let mut segments = segments.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        if is_dot_segment(segment) || (segment.is_empty() && !is_last) {
+            return Err(AmbiguousPath);
+        }
+    }
+    Ok(())
+}
+
+/// Some servers cut parameters off before they look for dots.
+fn is_dot_segment(segment: &str) -> bool {
+    let name = segment.split(';').next().unwrap_or_default();
+    matches!(name, "." | "..")
+}
+
+fn decode(path: &str) -> Result<Vec<u8>, AmbiguousPath> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => decoded_octet(bytes.next(), bytes.next()).ok_or(AmbiguousPath)?,
+            b'\\' | 0..=0x20 | 0x7f => return Err(AmbiguousPath),
+            other => other,
+        });
+    }
+    Ok(decoded)
+}
+
+/// The octet behind a `%`, if it is one that has to be encoded and does not change the path's structure.
+fn decoded_octet(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    let octet = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    let is_structure = matches!(octet, b'/' | b'\\' | 0);
+    let is_unreserved = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~');
+    (!is_structure && !is_unreserved).then_some(octet)
+}
+
+/// The path could be read in more than one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the path could be read in more than one way")]
+pub(crate) struct AmbiguousPath;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// N1.
+    #[test]
+    fn accepts_paths_with_one_reading() {
+        for path in [
+            "/",
+            "/api",
+            "/api/",
+            "/api/transactions/17",
+            "/api/a;b=c",
+            "/api/.well-known/x",
+            "/api/...",
+            "/api/a.b",
+            "/api/%20x",
+            "/api/%C3%A4",
+            "/api/ä",
+            "/api/%3B",
+            "/api/100%25",
+            "/api/:a@b!$&'()*+,=~",
+        ] {
+            assert_eq!(verify(path), Ok(()), "{path}");
+        }
+    }
+
+    /// N1.
+    #[test]
+    fn refuses_dot_segments_in_every_spelling() {
+        for path in [
+            "/.",
+            "/..",
+            "/api/.",
+            "/api/../admin",
+            "/api/./x",
+            "/%2e",
+            "/api/%2e%2e/admin",
+            "/api/%2E%2e/x",
+            "/.%2e/x",
+            "/api/..;/admin",
+            "/api/.;a=b/x",
+        ] {
+            assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
+        }
+    }
+
+    /// N1.
+    #[test]
+    fn refuses_hidden_separators_and_empty_segments() {
+        for path in [
+            "//", "//api", "/api//x", "/api/x//", "/api%2fx", "/api%2Fx", "/api%5cx", "/api%5Cx", "/api\\x",
+            "/api%00", "/api\tx",
+        ] {
+            assert_eq!(verify(path), Err(AmbiguousPath), "{path:?}");
+        }
+    }
+
+    /// N1.
+    #[test]
+    fn refuses_what_does_not_decode() {
+        for path in ["/%", "/%4", "/%zz", "/%+1", "/%FF", "/%C3x", "/%C0%AF"] {
+            assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
+        }
+    }
+
+    /// N1: another spelling of a path must not reach another route's rules.
+    #[test]
+    fn refuses_encoded_characters_that_need_no_encoding() {
+        for path in ["/%61pi", "/api/%74ransactions", "/%41", "/%7E", "/%2D"] {
+            assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
+        }
+    }
+
+    /// N1: neither `*` nor the empty path of CONNECT is a path.
+    #[test]
+    fn refuses_what_does_not_start_with_a_slash() {
+        for path in ["", "*", "api"] {
+            assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Every reason for which a request is not forwarded, and the one function that turns each into an answer.
+//!
+//! The answer tells the caller what to do: unknown, expired, revoked and foreign tokens look alike. The reason code
+//! goes to the log (field `reason`, found by `request.id`) and to the metric `certbound_gateway_rejections_total`
+//! alone. Reason codes are stable:
+//!
+//! | reason | status | meaning |
+//! |---|---|---|
+//! | `host_malformed` | 400 | no `Host`, more than one, or one that is no host |
+//! | `framing_ambiguous` | 400 | more than one way to find the end of the body |
+//! | `path_ambiguous` | 400 | the path could be read in more than one way |
+//! | `token_in_query` | 400 | `access_token` in the query |
+//! | `token_malformed` | 400 | two `Authorization` fields, or a token that breaks the grammar |
+//! | `token_missing` | 401 | no bearer token |
+//! | `certificate_missing` | 401 | the token must be bound, and the connection has no client certificate |
+//! | `certificate_expired` | 401 | the connection's certificate is no longer valid, or not yet |
+//! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
+//! | `token_expired` | 401 | the token's time is over |
+//! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
+//! | `certificate_mismatch` | 401 | the token is bound to another certificate |
+//! | `audience_mismatch` | 401 | the token is for another API |
+//! | `scope_insufficient` | 403 | the token lacks scope |
+//! | `route_unknown` | 404 | no route has this path |
+//! | `method_refused` | 405 | the route does not let this method through |
+//! | `request_body_timeout` | 408 | the caller stopped sending its body |
+//! | `host_mismatch` | 421 | another host than the one in the handshake |
+//! | `introspection_failed` | 502 | the authorization server's answer cannot be used |
+//! | `upstream_failed` | 502 | the API broke off before it answered |
+//! | `introspection_unavailable` | 503 | the authorization server cannot be reached |
+//! | `keys_unavailable` | 503 | the issuer's keys cannot be fetched |
+//! | `upstream_unreachable` | 503 | no server of the API can be reached |
+//! | `introspection_timeout` | 504 | the authorization server is too slow |
+//! | `upstream_timeout` | 504 | the API is too slow |
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use oauth_core::bearer::{Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN};
+use oauth_core::error::OAuthError;
+use serde::Serialize;
+
+use crate::host::HostName;
+use crate::request_id::RequestId;
+use crate::route::Route;
+
+/// Seconds after which a caller may try again what failed for want of another server.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// Why a request is not forwarded; the module's table says what each means.
+#[derive(Clone, Debug)]
+pub(crate) enum Rejection {
+    HostMalformed,
+    FramingAmbiguous,
+    PathAmbiguous,
+    TokenInQuery,
+    TokenMalformed,
+    TokenMissing,
+    CertificateMissing,
+    CertificateExpired,
+    TokenInactive,
+    TokenExpired,
+    TokenNotBound,
+    CertificateMismatch,
+    AudienceMismatch,
+    ScopeInsufficient(Arc<Route>),
+    RouteUnknown,
+    MethodNotAllowed(Arc<Route>),
+    RequestBodyTimeout,
+    HostMismatch,
+    IntrospectionFailed,
+    UpstreamFailed,
+    IntrospectionUnavailable,
+    KeysUnavailable,
+    UpstreamUnreachable,
+    IntrospectionTimeout,
+    UpstreamTimeout,
+}
+
+impl Rejection {
+    /// The stable code, for log and metric.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::HostMalformed => "host_malformed",
+            Self::FramingAmbiguous => "framing_ambiguous",
+            Self::PathAmbiguous => "path_ambiguous",
+            Self::TokenInQuery => "token_in_query",
+            Self::TokenMalformed => "token_malformed",
+            Self::TokenMissing => "token_missing",
+            Self::CertificateMissing => "certificate_missing",
+            Self::CertificateExpired => "certificate_expired",
+            Self::TokenInactive => "token_inactive",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotBound => "token_not_bound",
+            Self::CertificateMismatch => "certificate_mismatch",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::ScopeInsufficient(_) => "scope_insufficient",
+            Self::RouteUnknown => "route_unknown",
+            Self::MethodNotAllowed(_) => "method_refused",
+            Self::RequestBodyTimeout => "request_body_timeout",
+            Self::HostMismatch => "host_mismatch",
+            Self::IntrospectionFailed => "introspection_failed",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::IntrospectionTimeout => "introspection_timeout",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// The answer. `realm` is the host that was asked.
+    pub(crate) fn respond(&self, realm: &HostName, request_id: &RequestId) -> Response<Bytes> {
+        let realm = realm.as_str();
+        match self {
+            Self::TokenMissing => unauthorized_without_token(realm),
+            Self::TokenMalformed | Self::TokenInQuery => {
+                challenge(StatusCode::BAD_REQUEST, INVALID_REQUEST, Challenge::new(realm))
+            }
+            Self::CertificateMissing
+            | Self::CertificateExpired
+            | Self::TokenInactive
+            | Self::TokenExpired
+            | Self::TokenNotBound
+            | Self::CertificateMismatch
+            | Self::AudienceMismatch => {
+                challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, Challenge::new(realm))
+            }
+            Self::ScopeInsufficient(route) => {
+                let with_scope = Challenge::new(realm).with_scope(&route.scope);
+                challenge(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPE, with_scope)
+            }
+            Self::HostMalformed => bad_request("send one Host"),
+            Self::FramingAmbiguous => bad_request("send a body of one length, or in chunks"),
+            Self::PathAmbiguous => bad_request(
+                "write the path without dot segments, empty segments and needless percent-encoding",
+            ),
+            Self::RouteUnknown => {
+                Answer::new(StatusCode::NOT_FOUND, "not_found", "there is no such path here")
+            }
+            Self::MethodNotAllowed(route) => {
+                let description = "the method is not allowed for this path; see Allow";
+                Answer::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", description)
+                    .with_text(ALLOW, &route.methods.list())
+            }
+            Self::RequestBodyTimeout => Answer::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                "the request's body did not come in time",
+            ),
+            Self::HostMismatch => {
+                let description = "this connection was opened for another host";
+                Answer::new(
+                    StatusCode::MISDIRECTED_REQUEST,
+                    "misdirected_request",
+                    description,
+                )
+            }
+            Self::IntrospectionFailed => bad_gateway("the access token could not be looked up"),
+            Self::UpstreamFailed => bad_gateway("the API broke off before it answered"),
+            Self::IntrospectionUnavailable | Self::KeysUnavailable => {
+                unavailable("the access token cannot be looked up at the moment")
+            }
+            Self::UpstreamUnreachable => unavailable("the API cannot be reached at the moment"),
+            Self::IntrospectionTimeout => gateway_timeout("the access token could not be looked up in time"),
+            Self::UpstreamTimeout => gateway_timeout("the API did not answer in time"),
+        }
+        .into_response(request_id)
+    }
+}
+
+fn unauthorized_without_token(realm: &str) -> Answer {
+    let description = "send an access token in an Authorization header of scheme Bearer";
+    Answer::new(StatusCode::UNAUTHORIZED, "unauthorized", description)
+        .with_text(WWW_AUTHENTICATE, &Challenge::new(realm).to_string())
+}
+
+fn challenge(status: StatusCode, error: OAuthError, challenge: Challenge<'_>) -> Answer {
+    Answer::new(status, error.code.as_str(), error.description)
+        .with_text(WWW_AUTHENTICATE, &challenge.with_error(error).to_string())
+}
+
+fn bad_request(description: &'static str) -> Answer {
+    Answer::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+}
+
+fn bad_gateway(description: &'static str) -> Answer {
+    Answer::new(StatusCode::BAD_GATEWAY, "bad_gateway", description)
+}
+
+fn unavailable(description: &'static str) -> Answer {
+    Answer::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        description,
+    )
+    .with(RETRY_AFTER, RETRY_AFTER_SECONDS)
+}
+
+fn gateway_timeout(description: &'static str) -> Answer {
+    Answer::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", description)
+}
+
+/// What goes over the wire: fixed text, nothing of the request.
+struct Answer {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
+        Self {
+            status,
+            error,
+            description,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    fn with_text(self, name: HeaderName, value: &str) -> Self {
+        let value = HeaderValue::from_str(value)
+            .expect("challenges and method lists are visible ASCII, checked where they come from");
+        self.with(name, value)
+    }
+
+    fn into_response(self, request_id: &RequestId) -> Response<Bytes> {
+        let body = Body {
+            error: self.error,
+            error_description: self.description,
+            request_id: request_id.as_str(),
+        };
+        let json = serde_json::to_vec(&body).expect("three strings can be written as JSON");
+        let mut response = Response::new(Bytes::from(json));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'static str,
+    error_description: &'static str,
+    request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+use http::Method;
+use oauth_core::confirmation::BindingPolicy;
+
+use super::*;
+use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Upstreams};
+
+fn route() -> Arc<Route> {
+    Arc::new(Route {
+        host: host(),
+        prefix: PathPrefix::parse("/").unwrap(),
+        methods: AllowedMethods::These(vec![Method::GET, Method::POST]),
+        upstreams: Upstreams::new(Vec::new()),
+        audience: "api.example.com".to_owned(),
+        scope: "transactions".parse().unwrap(),
+        binding: BindingPolicy::Required,
+        client_cert_header: ClientCertHeader::NotSent,
+    })
+}
+
+fn host() -> HostName {
+    HostName::parse("api.example.com").unwrap()
+}
+
+fn every_rejection() -> Vec<Rejection> {
+    vec![
+        Rejection::HostMalformed,
+        Rejection::FramingAmbiguous,
+        Rejection::PathAmbiguous,
+        Rejection::TokenInQuery,
+        Rejection::TokenMalformed,
+        Rejection::TokenMissing,
+        Rejection::CertificateMissing,
+        Rejection::CertificateExpired,
+        Rejection::TokenInactive,
+        Rejection::TokenExpired,
+        Rejection::TokenNotBound,
+        Rejection::CertificateMismatch,
+        Rejection::AudienceMismatch,
+        Rejection::ScopeInsufficient(route()),
+        Rejection::RouteUnknown,
+        Rejection::MethodNotAllowed(route()),
+        Rejection::RequestBodyTimeout,
+        Rejection::HostMismatch,
+        Rejection::IntrospectionFailed,
+        Rejection::UpstreamFailed,
+        Rejection::IntrospectionUnavailable,
+        Rejection::KeysUnavailable,
+        Rejection::UpstreamUnreachable,
+        Rejection::IntrospectionTimeout,
+        Rejection::UpstreamTimeout,
+    ]
+}
+
+fn respond(rejection: &Rejection) -> Response<Bytes> {
+    rejection.respond(&host(), &RequestId::new())
+}
+
+fn challenge_of(rejection: &Rejection) -> String {
+    respond(rejection).headers()[WWW_AUTHENTICATE]
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The table in the module's documentation is what is answered.
+#[test]
+fn every_reason_and_status_stands_in_the_table() {
+    let source = include_str!("../rejection.rs");
+    for rejection in every_rejection() {
+        let row = format!(
+            "//! | `{}` | {} |",
+            rejection.reason(),
+            respond(&rejection).status().as_u16()
+        );
+        assert!(source.contains(&row), "{row}");
+    }
+}
+
+/// B13.
+#[test]
+fn every_answer_is_json_with_the_request_id_and_without_the_reason() {
+    for rejection in every_rejection() {
+        let request_id = RequestId::new();
+        let response = rejection.respond(&host(), &request_id);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["request_id"], request_id.as_str());
+        assert!(body["error"].is_string() && body["error_description"].is_string());
+        let text = String::from_utf8(response.body().to_vec()).unwrap();
+        assert!(!text.contains(rejection.reason()), "{text}");
+    }
+}
+
+/// B1.
+#[test]
+fn a_missing_token_is_answered_with_a_challenge_without_error() {
+    assert_eq!(
+        challenge_of(&Rejection::TokenMissing),
+        r#"Bearer realm="api.example.com""#
+    );
+}
+
+/// B5: whatever was wrong with a token, the answer is the same.
+#[test]
+fn refused_tokens_look_alike() {
+    let refused = [
+        Rejection::CertificateMissing,
+        Rejection::TokenInactive,
+        Rejection::TokenExpired,
+        Rejection::TokenNotBound,
+        Rejection::CertificateMismatch,
+        Rejection::AudienceMismatch,
+    ];
+    for rejection in &refused {
+        assert_eq!(respond(rejection).status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            challenge_of(rejection),
+            challenge_of(&Rejection::CertificateExpired)
+        );
+        assert!(challenge_of(rejection).contains(r#"error="invalid_token""#));
+    }
+}
+
+/// B6.
+#[test]
+fn missing_scope_is_named() {
+    let challenge = challenge_of(&Rejection::ScopeInsufficient(route()));
+    assert!(challenge.contains(r#"error="insufficient_scope""#), "{challenge}");
+    assert!(challenge.ends_with(r#"scope="transactions""#), "{challenge}");
+}
+
+/// B4, B8.
+#[test]
+fn malformed_and_misplaced_tokens_are_invalid_requests() {
+    for rejection in [Rejection::TokenMalformed, Rejection::TokenInQuery] {
+        assert!(challenge_of(&rejection).contains(r#"error="invalid_request""#));
+    }
+}
+
+/// P10.
+#[test]
+fn faults_of_others_carry_no_challenge_and_say_when_to_try_again() {
+    for rejection in [
+        Rejection::IntrospectionUnavailable,
+        Rejection::KeysUnavailable,
+        Rejection::UpstreamUnreachable,
+    ] {
+        let response = respond(&rejection);
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
+    }
+    assert!(
+        !respond(&Rejection::IntrospectionFailed)
+            .headers()
+            .contains_key(WWW_AUTHENTICATE)
+    );
+}
+
+#[test]
+fn a_405_names_the_methods_allowed() {
+    assert_eq!(
+        respond(&Rejection::MethodNotAllowed(route())).headers()[ALLOW],
+        "GET, POST"
+    );
+}

@@ -1,0 +1,104 @@
+//! One request from its arrival to its answer: its form, then its authorization, then the API.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use oauth_core::time::Timestamp;
+
+use crate::authorize::Authorizer;
+use crate::body::ResponseBody;
+use crate::connection::Connection;
+use crate::forward::Forwarder;
+use crate::metrics;
+use crate::rejection::Rejection;
+use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::well_formed::WellFormedRequest;
+
+/// Answers the requests of every terminated connection.
+#[derive(Debug)]
+pub(crate) struct RequestHandler {
+    pub(crate) authorizer: Authorizer,
+    pub(crate) forwarder: Forwarder,
+}
+
+impl RequestHandler {
+    /// Answers one request; a request that is not forwarded is logged here, once.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+    ) -> Response<ResponseBody> {
+        let (started, under_way) = (Instant::now(), connection.activity.begin());
+        let (id, asked) = (RequestId::new(), Asked::of(&request));
+        let mut response = match self.pass(request, connection, &id).await {
+            Ok(response) => response,
+            Err(rejection) => {
+                let response = rejection.respond(&connection.server_name, &id);
+                asked.log(&rejection, response.status(), connection, &id);
+                metrics::rejection(&rejection);
+                response.map(ResponseBody::own)
+            }
+        };
+        response.headers_mut().insert(X_REQUEST_ID, id.header());
+        metrics::answered(response.status(), started.elapsed());
+        response.map(|body| body.keeping(under_way))
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+        id: &RequestId,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let now = Timestamp::from(SystemTime::now());
+        let request = WellFormedRequest::verify(request, &connection.server_name)?;
+        if request.is_cors_preflight() {
+            return Ok(no_cross_origin_access());
+        }
+        let authorized = self.authorizer.authorize(request, connection, now).await?;
+        self.forwarder.forward(authorized, id).await
+    }
+}
+
+/// Preflights carry no token, so none is forwarded; without a word that allows it, a browser sends nothing more.
+fn no_cross_origin_access() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::own(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// What the log is told of a request: neither its query nor its fields, where tokens could be.
+struct Asked {
+    method: Method,
+    path: String,
+}
+
+impl Asked {
+    fn of(request: &Request<Incoming>) -> Self {
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+        }
+    }
+
+    fn log(&self, rejection: &Rejection, status: StatusCode, connection: &Connection, id: &RequestId) {
+        let (reason, status, peer) = (rejection.reason(), status.as_u16(), connection.peer_address);
+        let certificate = connection
+            .client_certificate
+            .as_ref()
+            .map(|presented| presented.certificate.thumbprint());
+        tracing::info!(
+            reason,
+            request.id = %id,
+            request.method = %self.method,
+            request.path = ?self.path,
+            response.status = status,
+            peer.address = %peer,
+            client_certificate.thumbprint = certificate.map(tracing::field::display),
+            "request {id} from {peer} answered {status}: {reason}"
+        );
+    }
+}

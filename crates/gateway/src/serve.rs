@@ -1,0 +1,130 @@
+//! HTTP on a terminated connection, within limits of time and size, to a graceful end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use service::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::connection::Connection;
+use crate::patience::Patience;
+use crate::request::RequestHandler;
+
+/// For a request's header fields over HTTP/1.1. Runs from the end of the request before, so it is kept above the time
+/// for which clients keep idle connections.
+const HEADERS: Duration = Duration::from_secs(30);
+/// Without a request, also before the first one; over HTTP/2 nothing else bounds that.
+const IDLE: Duration = Duration::from_secs(60);
+/// For a peer to read on.
+const UNREAD: Duration = Duration::from_secs(60);
+/// Bounds for how long a connection profits from a trust decision made in its handshake.
+const OLDEST: Duration = Duration::from_secs(60 * 60);
+/// For a peer to notice that a connection it does not use is over.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Bounds the memory one request's header fields can take.
+const LARGEST_HEADERS: u32 = 64 * 1024;
+/// Bounds the work one HTTP/2 connection can have in hand at once.
+const MOST_CONCURRENT_STREAMS: u32 = 100;
+/// Between two HTTP/2 pings; a peer that leaves one unanswered for half of it is gone.
+const PING: Duration = Duration::from_secs(20);
+
+/// What was agreed on in the handshake. RFC 7301
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Serves a connection until its peer, its age or the shutdown ends it.
+pub(crate) async fn serve<S>(
+    stream: S,
+    protocol: Protocol,
+    connection: Arc<Connection>,
+    handler: Arc<RequestHandler>,
+    shutdown: &Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = TokioIo::new(Patience::new(stream, UNREAD));
+    let facts = Arc::clone(&connection);
+    let service = service_fn(move |request| {
+        let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(handler.answer(request, &connection).await) }
+    });
+    match protocol {
+        Protocol::Http1 => {
+            run(
+                http1_builder().serve_connection(stream, service),
+                &facts,
+                shutdown,
+            )
+            .await
+        }
+        Protocol::Http2 => {
+            run(
+                http2_builder().serve_connection(stream, service),
+                &facts,
+                shutdown,
+            )
+            .await
+        }
+    }
+}
+
+// Without a timer hyper's limits of time do nothing.
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(LARGEST_HEADERS as usize)
+        .pipeline_flush(true);
+    builder
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING / 2)
+        .max_concurrent_streams(MOST_CONCURRENT_STREAMS)
+        .max_header_list_size(LARGEST_HEADERS);
+    builder
+}
+
+async fn run<C>(http: C, connection: &Connection, shutdown: &Shutdown)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut http = pin!(http);
+    let ended = tokio::select! {
+        ended = http.as_mut() => Some(ended),
+        () = shutdown.requested() => None,
+        () = connection.activity.quiet_for(IDLE) => None,
+        () = sleep(OLDEST) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            http.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = http => ended,
+                () = connection.activity.quiet_for(FAREWELL) => Ok(()),
+                // Requests in hand may take long, and not for ever.
+                () = sleep(OLDEST) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        let peer = connection.peer_address;
+        tracing::debug!(peer.address = %peer, %error, "connection from {peer} ended: {error}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Bringing the gateway up: files read, clients made, listeners bound, all before the first connection.
+//!
+//! Neither the authorization server nor an API needs to be there yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use jwks::RemoteJwks;
+use mtls::{
+    Alpn, ClientCertificates, ClientTls, Credentials, Timeouts, TrustAnchors, Verification, bind,
+    server_config,
+};
+use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
+use oauth_core::time::Timestamp;
+use service::{Readiness, Running, Shutdown};
+use tokio::net::TcpListener;
+
+use crate::accept::{Destination, Frontier, accept};
+use crate::authorize::Authorizer;
+use crate::configuration::{
+    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
+    OutboundTlsSection,
+};
+use crate::forward::Forwarder;
+use crate::host::HostName;
+use crate::introspection_client::IntrospectionClient;
+use crate::request::RequestHandler;
+use crate::route::Routes;
+use crate::token_cache::TokenCache;
+
+/// Starts the gateway: the listeners `public` and `admin`.
+///
+/// # Errors
+///
+/// Names the configuration key, the file or the address at fault.
+pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
+    let Configuration {
+        listen,
+        passthrough,
+        tls,
+        client_certificates,
+        introspection,
+        issuer,
+        cache,
+        routes,
+        ..
+    } = configuration;
+    let mut running = Running::new(shutdown.clone());
+    let readiness = Readiness::new(shutdown.clone());
+
+    let credentials = tls.credentials().context("tls")?;
+    let verification = client_certificates
+        .verification()
+        .verification()
+        .context("client_certificates")?;
+    add_revocation_check(&readiness, &verification);
+    let demanded = demanded(&client_certificates, verification);
+    let tls = server_config(&credentials, &demanded, Alpn::Http2OrHttp1).context("tls")?;
+
+    let outbound = outbound_tls(&configuration.outbound_tls)?;
+    let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
+    let destinations = destinations(passthrough, &routes);
+    let handler = RequestHandler {
+        authorizer: Authorizer {
+            tokens: TokenCache::new(introspection, &cache),
+            routes,
+        },
+        forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
+    };
+
+    let public = bind(listen.public, "listen.public")?;
+    let admin = bind(listen.admin, "listen.admin")?;
+    running.add_address("public", public.local_addr().context("listen.public")?);
+    running.serve_admin(admin, readiness)?;
+    let public = TcpListener::from_std(public).context("listen.public")?;
+    let frontier = Frontier {
+        destinations,
+        tls,
+        handler: Arc::new(handler),
+        shutdown,
+    };
+    running.spawn("the public listener", async move {
+        accept(public, frontier, listen.connections).await;
+        Ok(())
+    });
+    Ok(running)
+}
+
+fn demanded(section: &ClientCertificatesSection, verification: Verification) -> ClientCertificates {
+    match section.client_certificate {
+        ClientCertificatePolicy::Required => ClientCertificates::Required(verification),
+        ClientCertificatePolicy::Optional => ClientCertificates::Optional(verification),
+    }
+}
+
+/// With an expired list every handshake is refused, and whoever balances load should know.
+fn add_revocation_check(readiness: &Readiness, verification: &Verification) {
+    let Some(next_update) = verification.revocation_next_update() else {
+        return;
+    };
+    readiness.add("revocation_lists", move || {
+        if Timestamp::from(SystemTime::now()) < next_update {
+            Ok(())
+        } else {
+            Err("a revocation list has expired; install the issuer's current one and restart".to_owned())
+        }
+    });
+}
+
+fn outbound_tls(section: &OutboundTlsSection) -> anyhow::Result<ClientTls> {
+    let trust = TrustAnchors::from_pem_files(&section.trust).context("outbound_tls.trust")?;
+    let credentials = Credentials::from_pem_files(&section.certificate, &section.key)
+        .context("outbound_tls.certificate and outbound_tls.key")?;
+    Ok(ClientTls::new(trust).with_credentials(credentials))
+}
+
+fn introspection_client(
+    endpoint: Introspection,
+    issuer: &Issuer,
+    audiences: Vec<String>,
+    tls: &ClientTls,
+) -> anyhow::Result<IntrospectionClient> {
+    // Shorter than the whole, so that no connection is told from no answer.
+    let timeouts = Timeouts {
+        connect: endpoint.timeout / 2,
+        total: endpoint.timeout,
+    };
+    let http_client = tls.http_client(timeouts, &[]).context("outbound_tls")?;
+    let keys = RemoteJwks::new(http_client.clone(), issuer.jwks_uri.as_str());
+    let verifier = AccessTokenVerifier {
+        issuer: issuer.issuer.clone(),
+        audiences,
+        algorithms: SignatureAlgorithm::ALL.to_vec(),
+    };
+    Ok(IntrospectionClient {
+        http_client,
+        endpoint,
+        keys,
+        verifier,
+    })
+}
+
+fn destinations(passthrough: HashMap<HostName, String>, routes: &Routes) -> HashMap<HostName, Destination> {
+    let passed_through = passthrough
+        .into_iter()
+        .map(|(host, upstream)| (host, Destination::PassThrough(upstream)));
+    let terminated = routes.hosts().map(|host| (host.clone(), Destination::Terminate));
+    passed_through.chain(terminated).collect()
+}

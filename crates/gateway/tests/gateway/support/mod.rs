@@ -1,0 +1,246 @@
+//! A gateway over real sockets, between a stub authorization server and a stub API.
+
+mod certificates;
+mod peer;
+mod stubs;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::Configuration;
+use mtls::Alpn;
+use pki::Member;
+use service::{Running, Shutdown};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use self::certificates::PKI;
+use self::stubs::{closed_port, serve_broken_api, serve_login};
+
+pub(crate) use self::certificates::{certificate_of, client_tls, new_signing_key};
+pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
+pub(crate) use self::stubs::{Answer, Stubs};
+
+pub(crate) const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
+pub(crate) const API: &str = "api.example.com";
+/// For anything that is going to happen.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A gateway that runs, and everything around it.
+pub(crate) struct Harness {
+    pub(crate) stubs: Arc<Stubs>,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) passthrough: SocketAddr,
+    pub(crate) shutdown: Shutdown,
+    running: Option<Running>,
+    stubs_shutdown: Shutdown,
+    _directory: TempDir,
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.shutdown.trigger_at_once();
+        self.stubs_shutdown.trigger();
+    }
+}
+
+/// How one gateway differs from the usual one.
+#[derive(Clone, Debug)]
+pub(crate) struct Variation {
+    pub(crate) client_certificate: &'static str,
+    pub(crate) timeout: &'static str,
+    pub(crate) max_age: &'static str,
+    pub(crate) authorization_server: AuthorizationServer,
+    pub(crate) api: Api,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AuthorizationServer {
+    Up,
+    Down,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Api {
+    Up,
+    /// The first of its two servers cannot be reached.
+    HalfUp,
+    Down,
+    /// It takes requests and closes.
+    Broken,
+}
+
+impl Api {
+    async fn upstreams(self, stubs: &Arc<Stubs>, shutdown: &Shutdown) -> Vec<String> {
+        let https = |address: SocketAddr| format!("https://localhost:{}", address.port());
+        match self {
+            Self::Up => vec![https(stubs.serve_api(shutdown))],
+            Self::HalfUp => vec![https(closed_port()), https(stubs.serve_api(shutdown))],
+            Self::Down => vec![https(closed_port()), https(closed_port())],
+            Self::Broken => vec![format!("http://{}", serve_broken_api().await)],
+        }
+    }
+}
+
+impl Default for Variation {
+    fn default() -> Self {
+        Self {
+            client_certificate: "required",
+            timeout: "5s",
+            max_age: "60s",
+            authorization_server: AuthorizationServer::Up,
+            api: Api::Up,
+        }
+    }
+}
+
+impl Harness {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Variation::default()).await
+    }
+
+    pub(crate) async fn start_with(variation: Variation) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        write_certificates(directory.path());
+        let (stubs, stubs_shutdown) = (Stubs::new(), Shutdown::new());
+        let authorization_server = match variation.authorization_server {
+            AuthorizationServer::Up => stubs.serve_authorization_server(&stubs_shutdown),
+            AuthorizationServer::Down => closed_port(),
+        };
+        let passthrough = serve_login(&stubs_shutdown);
+        let upstreams = variation.api.upstreams(&stubs, &stubs_shutdown).await;
+        let toml = configuration(
+            directory.path(),
+            &variation,
+            authorization_server,
+            passthrough,
+            &upstreams,
+        );
+        let shutdown = Shutdown::new();
+        let running = gateway::start(Configuration::from_toml(&toml).unwrap(), shutdown.clone())
+            .await
+            .unwrap();
+        Self {
+            stubs,
+            public: running.address("public"),
+            admin: running.address("admin"),
+            passthrough,
+            shutdown,
+            running: Some(running),
+            stubs_shutdown,
+            _directory: directory,
+        }
+    }
+
+    /// Waits for the gateway to end.
+    pub(crate) async fn finished(&mut self) -> anyhow::Result<()> {
+        self.running.take().expect("waited for once").finished().await
+    }
+
+    /// Lets go of the stubs' ports.
+    pub(crate) fn stop_stubs(&self) {
+        self.stubs_shutdown.trigger();
+    }
+
+    pub(crate) async fn connect(&self, member: Member) -> TlsStream<TcpStream> {
+        connect_tls(self.public, API, Some(member), Alpn::Http1)
+            .await
+            .unwrap()
+    }
+
+    /// Sends one request, as written but for `\n`, over a connection of its own.
+    pub(crate) async fn exchange(&self, member: Member, request: &str) -> Answered {
+        let mut stream = self.connect(member).await;
+        send(&mut stream, request).await
+    }
+
+    /// A plain `GET /api/transactions` with this token.
+    pub(crate) async fn call(&self, member: Member, token: &str) -> Answered {
+        self.exchange(member, &with_token("GET /api/transactions", token, ""))
+            .await
+    }
+}
+
+fn write_certificates(directory: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    write("root.pem", &PKI.root().certificate().pem().unwrap());
+    write("root.crl.pem", &PKI.revocation_list().pem().unwrap());
+    for (member, name) in [(Member::Api, "api"), (Member::Gateway, "gateway")] {
+        let identity = PKI.identity(member);
+        write(&format!("{name}.pem"), &identity.certificate_pem().unwrap());
+        write(&format!("{name}.key"), &identity.key_pem());
+    }
+}
+
+fn configuration(
+    directory: &Path,
+    variation: &Variation,
+    authorization_server: SocketAddr,
+    passthrough: SocketAddr,
+    upstreams: &[String],
+) -> String {
+    let Variation {
+        client_certificate,
+        timeout,
+        max_age,
+        ..
+    } = variation;
+    let (directory, port) = (directory.display(), authorization_server.port());
+    format!(
+        r#"
+        [listen]
+        public = "127.0.0.1:0"
+        admin = "127.0.0.1:0"
+
+        [[passthrough]]
+        host = "login.example.com"
+        upstream = "{passthrough}"
+
+        [tls]
+        certificate = "{directory}/api.pem"
+        key = "{directory}/api.key"
+
+        [client_certificates]
+        trust = ["{directory}/root.pem"]
+        crl = ["{directory}/root.crl.pem"]
+        client_certificate = "{client_certificate}"
+
+        [introspection]
+        endpoint = "https://localhost:{port}/introspect"
+        timeout = "{timeout}"
+        max_response = 4096
+
+        [[issuers]]
+        issuer = "{ISSUER}"
+        jwks_uri = "https://localhost:{port}/jwks"
+
+        [cache]
+        max_age = "{max_age}"
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/api"
+        methods = ["GET", "POST"]
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "transactions"
+        client_cert_header = true
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/admin"
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "admin"
+
+        [outbound_tls]
+        trust = ["{directory}/root.pem"]
+        certificate = "{directory}/gateway.pem"
+        key = "{directory}/gateway.key"
+        "#
+    )
+}
