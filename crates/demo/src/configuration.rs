@@ -1,0 +1,260 @@
+//! The services' configurations for one system, as the text that an operator would write into their files.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+/// Where the services listen: loopback, always.
+#[derive(Clone, Copy, Debug)]
+pub struct Listeners {
+    /// The authorization server, without client certificates.
+    pub tls: SocketAddr,
+    /// The authorization server, mutual TLS.
+    pub mutual_tls: SocketAddr,
+    /// The gateway's public port.
+    pub public: SocketAddr,
+    /// The sample API.
+    pub sample_api: SocketAddr,
+    /// The admin listeners of authorization server, gateway and sample API.
+    pub admin: [SocketAddr; 3],
+}
+
+impl Listeners {
+    /// On ports that happen to be free, so that several systems can run side by side.
+    pub fn free() -> Self {
+        Self::on_ports([0; 7])
+    }
+
+    /// On the ports that partners and scripts rely on.
+    pub fn well_known() -> Self {
+        Self::on_ports([8443, 8444, 3000, 3001, 9101, 9102, 9103])
+    }
+
+    /// On these ports, in the order of the fields.
+    pub fn on_ports(ports: [u16; 7]) -> Self {
+        let [tls, mutual_tls, public, sample_api, admin @ ..] =
+            ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Self {
+            tls,
+            mutual_tls,
+            public,
+            sample_api,
+            admin,
+        }
+    }
+}
+
+/// What a system is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The directory of the certificates, as `pki init` makes it.
+    pub certificates: PathBuf,
+    /// The directory of what must survive a restart: tokens and signing keys.
+    pub data: PathBuf,
+    /// Where the services listen.
+    pub listeners: Listeners,
+    /// How the services behave where it is not the demo's way.
+    pub settings: Settings,
+}
+
+/// TOML that is put into the services' configurations, each text into the section that its name says.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Into the authorization server's `[tokens]`.
+    pub tokens: String,
+    /// Into the gateway's `[client_certificates]`.
+    pub gateway_client_certificates: String,
+    /// Into the gateway's `[cache]`.
+    pub gateway_cache: String,
+    /// The gateway's upstream instead of the sample API.
+    pub gateway_upstream: Option<String>,
+    /// Behind the gateway's routes: more of them.
+    pub gateway_routes: String,
+    /// Into the sample API's `[client_certificates]`.
+    pub sample_api_client_certificates: String,
+    /// Behind the authorization server's registrations: more of them.
+    pub clients: String,
+}
+
+const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
+
+/// The authorization server's.
+pub fn authorization_server(parts: &Parts) -> String {
+    let Parts {
+        certificates,
+        data,
+        listeners,
+        settings,
+    } = parts;
+    let Listeners {
+        tls,
+        mutual_tls,
+        admin: [admin, _, _],
+        ..
+    } = listeners;
+    format!(
+        r#"
+        issuer = "{ISSUER}"
+        [listen]
+        tls = "{tls}"
+        mutual_tls = "{mutual_tls}"
+        admin = "{admin}"
+        [tls]
+        certificate = {certificate:?}
+        key = {key:?}
+        [client_certificates]
+        trust = [{trust:?}]
+        crl = [{crl:?}]
+        [store]
+        path = {store:?}
+        [signing]
+        keys = {keys:?}
+        [tokens]
+        {tokens}
+        [[clients]]
+        client_id = "partner-client"
+        token_endpoint_auth_method = "tls_client_auth"
+        tls_client_auth_subject_dn = "CN=demo-partner"
+        grant_types = ["client_credentials"]
+        scope = "transactions"
+        audience = "api.example.com"
+        [[clients]]
+        client_id = "other-client"
+        token_endpoint_auth_method = "tls_client_auth"
+        tls_client_auth_subject_dn = "CN=other-partner"
+        grant_types = ["client_credentials"]
+        scope = "transactions"
+        audience = "api.example.com"
+        [[clients]]
+        client_id = "gateway"
+        token_endpoint_auth_method = "tls_client_auth"
+        tls_client_auth_san_dns = "gateway-internal.example.com"
+        resource_server = "api.example.com"
+        [[clients]]
+        client_id = "introspect-client"
+        token_endpoint_auth_method = "client_secret_basic"
+        client_secret_hash = "{introspect_secret}"
+        resource_server = "api.example.com"
+        {clients}
+        "#,
+        certificate = certificates.join("login.tls.pem"),
+        key = certificates.join("login.tls.key"),
+        trust = certificates.join("root.pem"),
+        crl = certificates.join("root.crl.pem"),
+        store = data.join("authorization-server/tokens.redb"),
+        keys = data.join("authorization-server/keys"),
+        tokens = settings.tokens,
+        introspect_secret = oauth_core::client::ClientSecretDigest::of("Password1"),
+        clients = settings.clients,
+    )
+}
+
+/// The sample API's, with the authorization server's address for its keys.
+pub fn sample_api(parts: &Parts, authorization_server: SocketAddr) -> String {
+    let Parts {
+        certificates,
+        listeners,
+        settings,
+        ..
+    } = parts;
+    let Listeners {
+        sample_api: tls,
+        admin: [_, _, admin],
+        ..
+    } = listeners;
+    format!(
+        r#"
+        issuer = "{ISSUER}"
+        jwks_uri = "https://localhost:{port}/oauth/v2/oauth-anonymous/jwks"
+        audience = "api.example.com"
+        [listen]
+        tls = "{tls}"
+        admin = "{admin}"
+        [tls]
+        certificate = {certificate:?}
+        key = {key:?}
+        [client_certificates]
+        trust = [{trust:?}]
+        crl = [{crl:?}]
+        gateways = ["gateway-internal.example.com"]
+        {client_certificates}
+        [outbound_tls]
+        trust = [{trust:?}]
+        "#,
+        port = authorization_server.port(),
+        certificate = certificates.join("api-internal.tls.pem"),
+        key = certificates.join("api-internal.tls.key"),
+        trust = certificates.join("root.pem"),
+        crl = certificates.join("root.crl.pem"),
+        client_certificates = settings.sample_api_client_certificates,
+    )
+}
+
+/// The gateway's, with the addresses of what stands behind it.
+pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_api: SocketAddr) -> String {
+    let Parts {
+        certificates,
+        listeners,
+        settings,
+        ..
+    } = parts;
+    let Listeners {
+        public,
+        admin: [_, admin, _],
+        ..
+    } = listeners;
+    let upstream = settings
+        .gateway_upstream
+        .clone()
+        .unwrap_or_else(|| format!("https://localhost:{}", sample_api.port()));
+    format!(
+        r#"
+        [listen]
+        public = "{public}"
+        admin = "{admin}"
+        [[passthrough]]
+        host = "login.example.com"
+        upstream = "{mutual_tls}"
+        [tls]
+        certificate = {certificate:?}
+        key = {key:?}
+        [client_certificates]
+        trust = [{trust:?}]
+        crl = [{crl:?}]
+        {client_certificates}
+        [introspection]
+        endpoint = "https://localhost:{mutual_tls_port}/oauth/v2/oauth-introspect"
+        client_id = "gateway"
+        [[issuers]]
+        issuer = "{ISSUER}"
+        jwks_uri = "https://localhost:{tls_port}/oauth/v2/oauth-anonymous/jwks"
+        [cache]
+        {cache}
+        [outbound_tls]
+        trust = [{trust:?}]
+        certificate = {client_certificate:?}
+        key = {client_key:?}
+        [[routes]]
+        host = "api.example.com"
+        path = "/api/transactions"
+        upstream = ["{upstream}"]
+        audience = "api.example.com"
+        scope = "transactions"
+        client_cert_header = true
+        {routes}
+        "#,
+        certificate = certificates.join("api.tls.pem"),
+        key = certificates.join("api.tls.key"),
+        trust = certificates.join("root.pem"),
+        crl = certificates.join("root.crl.pem"),
+        client_certificates = settings.gateway_client_certificates,
+        mutual_tls_port = mutual_tls.port(),
+        tls_port = tls.port(),
+        cache = settings.gateway_cache,
+        client_certificate = certificates.join("gateway.client.pem"),
+        client_key = certificates.join("gateway.client.key"),
+        upstream = upstream,
+        routes = settings.gateway_routes,
+    )
+}

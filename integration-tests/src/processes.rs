@@ -1,0 +1,174 @@
+//! The services as processes of their own, so that a test can kill one.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use demo::configuration::{self, Listeners, Settings};
+
+use crate::Ground;
+
+/// How long a service may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The path of a binary of this workspace, built if it is not there yet.
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let directory = BUILT.get_or_init(|| {
+        let packages = [
+            "authorization-server",
+            "gateway",
+            "sample-api",
+            "client",
+            "demo",
+            "pki",
+        ];
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--bins"]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        assert!(cargo.status().unwrap().success(), "the binaries build");
+        // target/debug/deps/end_to_end-… → target/debug
+        std::env::current_exe()
+            .unwrap()
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .to_owned()
+    });
+    directory.join(name)
+}
+
+/// A service, killed when dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have been killed by the test already.
+        let _already_ended = self.child.kill();
+        let _already_waited = self.child.wait();
+    }
+}
+
+/// One of the three services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The authorization server.
+    AuthorizationServer,
+    /// The gateway.
+    Gateway,
+    /// The sample API.
+    SampleApi,
+}
+
+impl Service {
+    /// All three, in no order that would matter.
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::SampleApi, Self::AuthorizationServer];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationServer => "authorization-server",
+            Self::Gateway => "gateway",
+            Self::SampleApi => "sample-api",
+        }
+    }
+}
+
+/// The three services as processes, each with a configuration file.
+#[derive(Debug)]
+pub struct Processes {
+    listeners: Listeners,
+    directory: PathBuf,
+    running: [Option<Process>; 3],
+}
+
+impl Processes {
+    /// Writes the configurations and starts all three.
+    pub fn start(ground: &Ground) -> Self {
+        mtls::install_crypto_provider();
+        let listeners = Listeners::on_ports(free_ports());
+        let parts = ground.parts(listeners, Settings::default());
+        let Listeners {
+            tls,
+            mutual_tls,
+            sample_api,
+            ..
+        } = listeners;
+        let write =
+            |service: Service, text: String| std::fs::write(file(ground.path(), service), text).unwrap();
+        write(
+            Service::AuthorizationServer,
+            configuration::authorization_server(&parts),
+        );
+        write(Service::SampleApi, configuration::sample_api(&parts, tls));
+        write(
+            Service::Gateway,
+            configuration::gateway(&parts, tls, mutual_tls, sample_api),
+        );
+        let mut processes = Self {
+            listeners,
+            directory: ground.path().to_owned(),
+            running: [const { None }; 3],
+        };
+        for service in Service::ALL {
+            processes.spawn(service);
+        }
+        processes
+    }
+
+    /// The gateway's public address.
+    pub const fn gateway(&self) -> SocketAddr {
+        self.listeners.public
+    }
+
+    /// Ends a service as `kill -9` does.
+    pub fn kill(&mut self, service: Service) {
+        self.running[service as usize] = None;
+    }
+
+    /// Starts a service and waits until it is ready.
+    pub fn spawn(&mut self, service: Service) {
+        let configuration = file(&self.directory, service);
+        let child = Command::new(binary(service.name()))
+            .arg("--config")
+            .arg(&configuration)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.running[service as usize] = Some(Process { child });
+        let started = Instant::now();
+        while !is_ready(service, &configuration) {
+            assert!(started.elapsed() < PATIENCE, "{service:?} is ready in time");
+        }
+    }
+}
+
+fn file(directory: &Path, service: Service) -> PathBuf {
+    directory.join(format!("{}.toml", service.name()))
+}
+
+/// Asks by the binary's own healthcheck.
+fn is_ready(service: Service, configuration: &Path) -> bool {
+    let mut healthcheck = Command::new(binary(service.name()));
+    healthcheck
+        .arg("--config")
+        .arg(configuration)
+        .arg("healthcheck")
+        .stderr(Stdio::null())
+        .stdout(Stdio::null());
+    healthcheck.status().unwrap().success()
+}
+
+/// Ports that were free a moment ago; all are held until the last is found, so that they differ.
+fn free_ports() -> [u16; 7] {
+    let listeners: [TcpListener; 7] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}

@@ -1,0 +1,92 @@
+//! An API behind the gateway that does nothing but remember what it was asked.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::Request};
+use mtls::{Alpn, ClientCertificates, Credentials, server_config};
+
+use crate::Ground;
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Path and query.
+    pub target: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Recorded {
+    /// The values of a header.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        self.headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+}
+
+/// An upstream that answers 200 to everything, with headers of its own.
+#[derive(Clone, Debug)]
+pub struct RecordingUpstream {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Recorded>>>,
+}
+
+impl RecordingUpstream {
+    /// Starts it with the internal API's certificate; its answers carry `headers`.
+    pub fn start(ground: &Ground, headers: HeaderMap) -> Self {
+        mtls::install_crypto_provider();
+        let file = |name: &str| ground.path().join("certs").join(name);
+        let credentials =
+            Credentials::from_pem_files(&file("api-internal.tls.pem"), &file("api-internal.tls.key"))
+                .unwrap();
+        let tls = server_config(
+            &credentials,
+            &ClientCertificates::NotRequested,
+            Alpn::Http2OrHttp1,
+        )
+        .unwrap();
+        let listener = mtls::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "upstream").unwrap();
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            requests: Arc::default(),
+        };
+        let router = Router::new()
+            .fallback(record)
+            .with_state((upstream.clone(), headers));
+        tokio::spawn(mtls::serve_tls(listener, tls, router, std::future::pending()));
+        upstream
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// What it was asked so far.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+async fn record(
+    State((upstream, headers)): State<(RecordingUpstream, HeaderMap)>,
+    request: Request<axum::body::Body>,
+) -> (HeaderMap, &'static str) {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let recorded = Recorded {
+        target: parts.uri.to_string(),
+        headers: parts.headers,
+        body,
+    };
+    upstream.requests.lock().unwrap().push(recorded);
+    (headers, "recorded")
+}
