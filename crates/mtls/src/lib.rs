@@ -1,4 +1,4 @@
-//! Mutual TLS and serving: everything that names a rustls type, in one place.
+//! Mutual TLS and serving: everything that names a rustls type, in one place; the gateway's `accept` alone is another.
 //!
 //! Decides which certificates pass a handshake and how connections are opened, bounded and closed. Of OAuth it
 //! knows [`ClientCertificate`](oauth_core::certificate::ClientCertificate) alone: whether a certificate belongs to
