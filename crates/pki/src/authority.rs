@@ -155,7 +155,7 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// [`Error::NotIssuedHere`] for another root's certificate, and those of [`Authority::revocation_list`].
+    /// Those of [`RevocationList::revoke`] and of [`Authority::revocation_list`].
     pub fn revoke(&self, certificate: &Certificate, now: Timestamp) -> Result<Option<RevocationList>, Error> {
         let list = self.revocation_list()?;
         let longer = list.revoke(certificate, &self.root, Days::REVOCATION_LIST, now)?;
@@ -173,6 +173,21 @@ impl Authority {
     /// Those of [`Authority::revocation_list`], and [`Error::Io`].
     pub fn renew_revocation_list(&self, lifetime: Days, now: Timestamp) -> Result<RevocationList, Error> {
         let list = self.revocation_list()?.renew(&self.root, lifetime, now)?;
+        self.write_revocation_list(&list)?;
+        Ok(list)
+    }
+
+    /// Makes an empty revocation list in place of a lost one: what was revoked before is let in again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RevocationListThere`] where the list is not lost, and [`Error::Io`].
+    pub fn restart_revocation_list(&self, lifetime: Days, now: Timestamp) -> Result<RevocationList, Error> {
+        let path = self.revocation_list_path();
+        if path.exists() {
+            return Err(Error::RevocationListThere.in_file(&path));
+        }
+        let list = RevocationList::empty(&self.root, lifetime, now)?;
         self.write_revocation_list(&list)?;
         Ok(list)
     }

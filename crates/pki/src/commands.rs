@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use oauth_core::time::Timestamp;
 use pki::{
     Authority, Certificate, CertificateRequest, Days, Description, Existing, Leaf, Outcome,
-    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, SubjectAlternativeName, Usage, Validity, prepare,
-    write_public,
+    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, Usage, Validity, prepare, write_public,
 };
 
 use crate::arguments::{Command, Crl, Init, Issue, NewLeaf, Revoke, Show, Sign};
@@ -105,17 +104,10 @@ fn leaf(usage: Usage, arguments: &NewLeaf, now: Timestamp) -> Result<Leaf> {
         .subject
         .clone()
         .map_or_else(|| format!("CN={name}").parse(), Ok)?;
-    let mut names = arguments.subject_alternative_names();
-    if usage == Usage::Server && names.is_empty() {
-        // Nobody looks at a server's CN any more, so without a name the certificate would fit no server at all.
-        names.push(
-            SubjectAlternativeName::dns(name).context("give the server's name with --san-dns or --san-ip")?,
-        );
-    }
     let validity = Validity::starting(arguments.lifetime.for_usage(usage), now);
     Ok(Leaf {
         subject,
-        subject_alternative_names: names,
+        subject_alternative_names: arguments.subject_alternative_names(),
         validity,
     })
 }
@@ -168,7 +160,12 @@ fn revoke(arguments: &Revoke, out: &mut impl Write, now: Timestamp) -> Result<()
 
 fn crl(arguments: &Crl, out: &mut impl Write, now: Timestamp) -> Result<()> {
     let authority = Authority::open(&arguments.directory.dir)?;
-    let list = authority.renew_revocation_list(arguments.days.unwrap_or(Days::REVOCATION_LIST), now)?;
+    let lifetime = arguments.days.unwrap_or(Days::REVOCATION_LIST);
+    let list = if arguments.anew {
+        authority.restart_revocation_list(lifetime, now)?
+    } else {
+        authority.renew_revocation_list(lifetime, now)?
+    };
     writeln!(
         out,
         "signed   root.crl.pem, number {}, {} revoked",

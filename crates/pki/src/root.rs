@@ -158,7 +158,8 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] where the key cannot be certified as it stands in the request.
+    /// [`Error::NamesNoHost`] for a server without a host among its subjectAltNames; [`Error::UnsupportedKey`] where the
+    /// key cannot be certified as it stands in the request.
     ///
     /// [RFC 2986 §3](https://www.rfc-editor.org/rfc/rfc2986#section-3)
     pub fn sign_request(
@@ -167,6 +168,9 @@ impl Root {
         usage: Usage,
         validity: Validity,
     ) -> Result<Certificate, Error> {
+        if usage == Usage::Server && !request.names_a_host() {
+            return Err(Error::NamesNoHost);
+        }
         let key =
             SubjectPublicKeyInfo::from_der(request.public_key_info()).map_err(|_| Error::UnsupportedKey)?;
         let leaf = Leaf {

@@ -108,6 +108,18 @@ fn refuses_a_request_that_was_tampered_with() {
     assert!(matches!(read, Err(Error::NoProofOfPossession)), "{read:?}");
 }
 
+/// What cannot be certified is no matter of proof.
+#[test]
+fn refuses_a_key_of_another_kind_as_such() {
+    // The OID of P-256, changed into that of P-192.
+    let mut der = request(&params());
+    let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let place = der.windows(8).position(|bytes| bytes == p256).unwrap();
+    der[place + 7] = 1;
+    let read = CertificateRequest::from_pem_or_der(&der);
+    assert!(matches!(read, Err(Error::UnsupportedKey)), "{read:?}");
+}
+
 #[test]
 fn refuses_a_request_that_names_nobody() {
     let mut nobody = params();
