@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use pki::{Days, FileName, KeyAlgorithm, Overwrite, Subject, SubjectAlternativeName, Usage};
+use pki::{Days, FileName, KeyAlgorithm, Overwrite, Owner, Share, Subject, SubjectAlternativeName, Usage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +57,11 @@ pub(crate) enum Command {
     ///
     /// Only what is missing is made. If all is there and valid, nothing changes and the exit code is 0.
     Init(Init),
+    /// Make the certificates directory complete, then give each service of a deployment its own copies.
+    ///
+    /// Meant for root, as whom a deployment runs it: what it makes is given to the owner of the certificates directory,
+    /// and a service's copies, all 0600, to the service. What has expired is certified again.
+    Provision(Provision),
     /// Make one more key and certificate: NAME.client.* or NAME.tls.*
     #[command(subcommand)]
     Issue(Issue),
@@ -97,6 +102,25 @@ pub(crate) struct Init {
     /// Certify again what has expired or will within a day, under the same key; the revocation list too
     #[arg(long, env = "CERTBOUND_RENEW_EXPIRED", value_parser = BoolishValueParser::new())]
     pub(crate) renew_expired: bool,
+    #[command(flatten)]
+    pub(crate) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    #[command(flatten)]
+    pub(crate) directory: Directory,
+    /// Whom the services run as
+    #[arg(long, env = "CERTBOUND_OWNER", value_name = "UID:GID")]
+    pub(crate) owner: Owner,
+    /// What one service gets and where; whatever else lies there is removed; repeatable
+    #[arg(
+        long,
+        env = "CERTBOUND_SHARE",
+        value_name = "DIRECTORY=FILE,..",
+        required = true
+    )]
+    pub(crate) share: Vec<Share>,
     #[command(flatten)]
     pub(crate) key: Key,
 }

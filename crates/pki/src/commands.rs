@@ -8,15 +8,17 @@ use anyhow::{Context as _, Result, bail};
 use oauth_core::time::Timestamp;
 use pki::{
     Authority, Certificate, CertificateRequest, Days, Description, Existing, Leaf, Outcome,
-    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, Usage, Validity, prepare, write_public,
+    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, Usage, Validity, give_to_directory_owner, prepare,
+    write_public,
 };
 
-use crate::arguments::{Command, Crl, Init, Issue, NewLeaf, Revoke, Show, Sign};
+use crate::arguments::{Command, Crl, Init, Issue, NewLeaf, Provision, Revoke, Show, Sign};
 
 /// Does what the command line asks for, and says so on `out`.
 pub(crate) fn run(command: &Command, out: &mut impl Write, now: Timestamp) -> Result<()> {
     match command {
         Command::Init(arguments) => init(arguments, out, now),
+        Command::Provision(arguments) => provision(arguments, out, now),
         Command::Issue(Issue::Client(arguments)) => issue(Usage::Client, arguments, out, now),
         Command::Issue(Issue::Server(arguments)) => issue(Usage::Server, arguments, out, now),
         Command::Sign(arguments) => sign(arguments, out, now),
@@ -50,6 +52,22 @@ fn init(arguments: &Init, out: &mut impl Write, now: Timestamp) -> Result<()> {
             "expired, or will within a day: {}; run init --renew-expired",
             expired.join(", ")
         );
+    }
+    Ok(())
+}
+
+fn provision(arguments: &Provision, out: &mut impl Write, now: Timestamp) -> Result<()> {
+    let preparation = Preparation {
+        key_algorithm: arguments.key.key_algorithm,
+        ..Preparation::DEMO
+    };
+    let directory = &arguments.directory.dir;
+    let report = prepare(directory, &preparation, now)?;
+    tell(&report, directory, out)?;
+    give_to_directory_owner(directory)?;
+    for share in &arguments.share {
+        share.hand_out(directory, arguments.owner)?;
+        writeln!(out, "handed   {share}")?;
     }
     Ok(())
 }

@@ -150,6 +150,12 @@ pub enum Error {
     /// An unknown key algorithm.
     #[error("key algorithm must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096")]
     KeyAlgorithm,
+    /// An owner that is not two numbers.
+    #[error("an owner is two numbers, UID:GID")]
+    Owner,
+    /// A share that is not written as it should be.
+    #[error("a share is written DIRECTORY=FILE,FILE,... and its files are plain names")]
+    Share,
     /// A name that is no plain file name.
     #[error("a name consists of letters, digits, `.`, `-` and `_`, and does not start with `.` or `-`")]
     FileName,
