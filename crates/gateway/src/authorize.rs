@@ -18,7 +18,7 @@ use crate::accepted_token::AcceptedToken;
 use crate::connection::Connection;
 use crate::introspection_client::IntrospectionError;
 use crate::rejection::Rejection;
-use crate::route::{Route, Routes};
+use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
 use crate::well_formed::WellFormedRequest;
 
@@ -63,7 +63,7 @@ pub(crate) struct Authorizer {
 impl Authorizer {
     /// Decides whether a request over `connection` may be forwarded at `now`.
     ///
-    /// A path without a route is told from one with a route to authenticated callers alone.
+    /// A path without a route, or between two, is told from one with a route to authenticated callers alone.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Authorizer {
             .map_err(|_| Rejection::TokenExpired)?;
         let claims = token.verified().claims();
         verify_holder(claims, certificate, binding)?;
-        let route = Arc::clone(route.ok_or(Rejection::RouteUnknown)?);
+        let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
         verify_audience(claims, &route)?;
         verify_scope(claims, &route)?;
@@ -143,6 +143,13 @@ fn verify_holder(
         BindingError::CertificateMissing => Rejection::CertificateMissing,
         _ => Rejection::CertificateMismatch,
     })
+}
+
+const fn rejection_of_path(error: NoRoute) -> Rejection {
+    match error {
+        NoRoute::Unknown => Rejection::RouteUnknown,
+        NoRoute::Ambiguous => Rejection::PathAmbiguous,
+    }
 }
 
 fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `host_malformed` | 400 | no `Host`, more than one, or one that is no host |
 //! | `framing_ambiguous` | 400 | more than one way to find the end of the body |
-//! | `path_ambiguous` | 400 | the path could be read in more than one way |
+//! | `path_ambiguous` | 400 | the path could be read in more than one way, or be taken for another route's |
 //! | `token_in_query` | 400 | `access_token` in the query |
 //! | `token_malformed` | 400 | two `Authorization` fields, or a token that breaks the grammar |
 //! | `token_missing` | 401 | no bearer token |
@@ -134,7 +134,8 @@ impl Rejection {
             Self::HostMalformed => bad_request("send one Host"),
             Self::FramingAmbiguous => bad_request("send a body of one length, or in chunks"),
             Self::PathAmbiguous => bad_request(
-                "write the path without dot segments, empty segments and needless percent-encoding",
+                "write the path in its plain form: without dot segments, empty segments, needless percent-encoding, \
+                 parameters or other letter case",
             ),
             Self::RouteUnknown => {
                 Answer::new(StatusCode::NOT_FOUND, "not_found", "there is no such path here")

@@ -111,6 +111,10 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
             scope: "transactions admin".parse().unwrap(),
             ..route("/admin", BindingPolicy::Required)
         },
+        Route {
+            scope: "admin".parse().unwrap(),
+            ..route("/api/admin", BindingPolicy::Required)
+        },
     ];
     Authorizer {
         routes: routes.into_iter().collect(),
@@ -275,6 +279,22 @@ async fn tells_authenticated_callers_alone_that_there_is_no_route() {
         Err("certificate_mismatch")
     );
     assert_eq!(asked("/nowhere", None).await, Err("certificate_missing"));
+}
+
+/// N1: no spelling of a nested route's path is served under the rules of the route around it.
+#[tokio::test]
+async fn refuses_a_path_that_could_be_another_routes() {
+    let member = Some(Member::Example);
+    assert_eq!(asked("/api/admin", member).await, Err("scope_insufficient"));
+    for path in ["/api/admin;x", "/api/Admin/users", "/api/admin%20", "/API"] {
+        assert_eq!(asked(path, member).await, Err("path_ambiguous"), "{path}");
+    }
+    assert_eq!(asked("/api/transactions;v=1", member).await, Ok(()));
+    // Whoever cannot call learns no paths either.
+    assert_eq!(
+        asked("/API", Some(Member::Other)).await,
+        Err("certificate_mismatch")
+    );
 }
 
 #[tokio::test]

@@ -113,10 +113,11 @@ fn routes(
                 "is passed through: its requests are never seen here",
             );
         }
-        if !seen.insert((route.host.clone(), route.prefix.clone())) {
+        if !seen.insert((route.host.clone(), route.prefix.folded().to_owned())) {
             problems.add(
                 format!("routes[{index}].path"),
-                "another route has the same host and path",
+                "another route has the same host and path; letter case, encoding, parameters behind `;`, and blanks \
+                 and dots at a segment's end tell no paths apart",
             );
         }
         routes.push(route);
