@@ -18,7 +18,7 @@ Examples:
       and certify again what has expired
   pki issue client acme --subject 'CN=acme,O=Acme\\, Inc.,C=SE' --p12
   pki issue server api2 --san-dns api2.example.com --san-ip 10.0.0.7
-  pki sign partner.csr --client --out partner.pem
+  pki sign partner.csr --out partner.pem
   pki revoke certs/acme.client.pem
   pki crl
       sign the revocation list again before it runs out
@@ -41,7 +41,7 @@ impl Arguments {
     /// Refuses what each flag alone may say, but not all of them together.
     pub(crate) fn checked(self) -> Result<Self, clap::Error> {
         match &self.command {
-            Command::Issue(Issue::Server(leaf)) if !leaf.names_a_host() => Err(Self::command().error(
+            Command::Issue(Issue::Server(leaf)) if !leaf.names.names_a_host() => Err(Self::command().error(
                 ErrorKind::MissingRequiredArgument,
                 "a server is known by its subjectAltNames alone, whatever NAME and subject say: give its host by \
                  --san-dns or --san-ip",
@@ -67,8 +67,9 @@ pub(crate) enum Command {
     Issue(Issue),
     /// Sign a partner's certificate signing request.
     ///
-    /// The request's own signature must prove possession of the key. Its key, subject and subjectAltNames are taken
-    /// over, nothing else: a request for CA rights or other usages goes unheard. A server's must name a host.
+    /// The request's own signature must prove possession of the key. Its key and subject are taken over, and those of
+    /// its subjectAltNames that the operator grants; nothing else: a request for CA rights or other usages goes
+    /// unheard. A server's must name a host.
     Sign(Sign),
     /// Add a certificate to root.crl.pem.
     Revoke(Revoke),
@@ -174,6 +175,22 @@ pub(crate) struct NewLeaf {
     /// The subject as in RFC 4514, most specific part first [default: CN=NAME]
     #[arg(long, env = "CERTBOUND_SUBJECT", value_name = "DN")]
     pub(crate) subject: Option<Subject>,
+    #[command(flatten)]
+    pub(crate) names: Names,
+    #[command(flatten)]
+    pub(crate) lifetime: LeafLifetime,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`
+    #[arg(long)]
+    pub(crate) p12: bool,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}
+
+/// The subjectAltNames that the operator gives.
+#[derive(Debug, Args)]
+pub(crate) struct Names {
     /// A host name; repeatable
     #[arg(long, env = "CERTBOUND_SAN_DNS", value_name = "HOST", value_delimiter = ',', value_parser = SubjectAlternativeName::dns)]
     san_dns: Vec<SubjectAlternativeName>,
@@ -186,20 +203,11 @@ pub(crate) struct NewLeaf {
     /// An e-mail address; repeatable
     #[arg(long, env = "CERTBOUND_SAN_EMAIL", value_name = "ADDRESS", value_delimiter = ',', value_parser = SubjectAlternativeName::email)]
     san_email: Vec<SubjectAlternativeName>,
-    #[command(flatten)]
-    pub(crate) lifetime: LeafLifetime,
-    #[command(flatten)]
-    pub(crate) key: Key,
-    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`
-    #[arg(long)]
-    pub(crate) p12: bool,
-    #[command(flatten)]
-    pub(crate) force: Force,
 }
 
-impl NewLeaf {
+impl Names {
     /// All names of the subjectAltName extension, hosts first.
-    pub(crate) fn subject_alternative_names(&self) -> Vec<SubjectAlternativeName> {
+    pub(crate) fn all(&self) -> Vec<SubjectAlternativeName> {
         [&self.san_dns, &self.san_ip, &self.san_uri, &self.san_email]
             .into_iter()
             .flatten()
@@ -236,6 +244,11 @@ pub(crate) struct Sign {
     #[command(flatten)]
     usage: RequestedUsage,
     #[command(flatten)]
+    pub(crate) names: Names,
+    /// The subject that is signed although a certificate in the directory carries it already, as for a renewal
+    #[arg(long, env = "CERTBOUND_SUBJECT", value_name = "DN")]
+    pub(crate) subject: Option<Subject>,
+    #[command(flatten)]
     pub(crate) directory: Directory,
     #[command(flatten)]
     pub(crate) lifetime: LeafLifetime,
@@ -257,9 +270,9 @@ impl Sign {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct RequestedUsage {
-    /// Certify a client (clientAuth)
+    /// Certify a client (clientAuth) [default]
     #[arg(long, env = "CERTBOUND_CLIENT", value_parser = BoolishValueParser::new())]
     client: bool,
     /// Certify a server (serverAuth)
@@ -360,11 +373,7 @@ mod tests {
         let Command::Issue(Issue::Client(leaf)) = arguments.unwrap().command else {
             panic!("another command")
         };
-        let names: Vec<_> = leaf
-            .subject_alternative_names()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let names: Vec<_> = leaf.names.all().iter().map(ToString::to_string).collect();
         assert_eq!(
             names,
             [
@@ -386,7 +395,6 @@ mod tests {
             "pki issue client acme --days 0",
             "pki issue server acme --san-dns a..b",
             "pki issue server acme",
-            "pki sign a.csr",
             "pki sign a.csr --client --server",
             "pki init --force --renew-expired",
             "pki init --key-algorithm rsa-1024",

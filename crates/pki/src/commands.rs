@@ -125,7 +125,7 @@ fn leaf(usage: Usage, arguments: &NewLeaf, now: Timestamp) -> Result<Leaf> {
     let validity = Validity::starting(arguments.lifetime.for_usage(usage), now);
     Ok(Leaf {
         subject,
-        subject_alternative_names: arguments.subject_alternative_names(),
+        subject_alternative_names: arguments.names.all(),
         validity,
     })
 }
@@ -137,9 +137,18 @@ fn sign(arguments: &Sign, out: &mut impl Write, now: Timestamp) -> Result<()> {
     let authority = Authority::open(&arguments.directory.dir)?;
     let usage = arguments.usage();
     let validity = Validity::starting(arguments.lifetime.for_usage(usage), now);
+    if arguments
+        .subject
+        .as_ref()
+        .is_none_or(|subject| !subject.is_same(request.subject()))
+    {
+        authority
+            .verify_subject_is_free(request.subject())
+            .with_context(|| path.display().to_string())?;
+    }
     let certificate = authority
         .root()
-        .sign_request(&request, usage, validity)
+        .sign_request(&request, &arguments.names.all(), usage, validity)
         .with_context(|| path.display().to_string())?;
     let pem = certificate.pem()?;
     let Some(path) = &arguments.out else {

@@ -132,6 +132,23 @@ pub enum Error {
          made again with one, such as openssl req -addext subjectAltName=DNS:api.example.com"
     )]
     NamesNoHost,
+    /// A subjectAltName that the operator has not granted.
+    #[error(
+        "the request asks for the subjectAltName {0}, and whoever carries a name may be taken for its owner; if it is the \
+         requester's, grant it by --san-dns, --san-ip, --san-uri or --san-email"
+    )]
+    NameNotGranted(String),
+    /// A subject that somebody has already.
+    #[error(
+        "the request asks for the subject {subject}, which {} carries; if it is the same owner's, grant it by --subject",
+        .path.display()
+    )]
+    SubjectTaken {
+        /// The subject.
+        subject: String,
+        /// The certificate that carries it.
+        path: PathBuf,
+    },
     /// A subjectAltName other than dNSName, iPAddress, URI or rfc822Name.
     #[error("the request asks for a subjectAltName other than a DNS name, IP address, URI or e-mail address")]
     UnsupportedAlternativeName,

@@ -1,4 +1,4 @@
-//! Certificate signing requests: proof of possession first, and only the harmless part is ever looked at.
+//! Certificate signing requests: proof of possession first, then what the requester wishes to be called.
 //!
 //! Whatever else a request asks for (CA rights, key usages, key identifiers) is ignored, because the root decides it.
 

@@ -153,11 +153,13 @@ impl Root {
         Ok(Identity::new(certificate, key))
     }
 
-    /// Signs a partner's request. Taken over are its key, its subject and its subjectAltNames alone: usage and validity
-    /// are the root's own decision, and a request for CA rights goes unheard.
+    /// Signs a partner's request. Taken over are its key, its subject, and those of its subjectAltNames that stand in
+    /// `granted`: a partner must not name itself like the gateway. Usage and validity are the root's own decision, and a
+    /// request for CA rights goes unheard.
     ///
     /// # Errors
     ///
+    /// [`Error::NameNotGranted`] for a subjectAltName that is not granted;
     /// [`Error::NamesNoHost`] for a server without a host among its subjectAltNames; [`Error::UnsupportedKey`] where the
     /// key cannot be certified as it stands in the request.
     ///
@@ -165,9 +167,17 @@ impl Root {
     pub fn sign_request(
         &self,
         request: &CertificateRequest,
+        granted: &[SubjectAlternativeName],
         usage: Usage,
         validity: Validity,
     ) -> Result<Certificate, Error> {
+        if let Some(name) = request
+            .subject_alternative_names()
+            .iter()
+            .find(|name| !granted.contains(name))
+        {
+            return Err(Error::NameNotGranted(name.to_string()));
+        }
         if usage == Usage::Server && !request.names_a_host() {
             return Err(Error::NamesNoHost);
         }

@@ -31,7 +31,12 @@ fn request(params: &CertificateParams) -> Vec<u8> {
 fn sign(request: &CertificateRequest, usage: Usage) -> Certificate {
     let root = Root::create(KeyAlgorithm::EcdsaP256, NOW).unwrap();
     let certificate = root
-        .sign_request(request, usage, Validity::starting(Days::CLIENT, NOW))
+        .sign_request(
+            request,
+            request.subject_alternative_names(),
+            usage,
+            Validity::starting(Days::CLIENT, NOW),
+        )
         .unwrap();
     assert!(root.has_issued(&certificate));
     certificate

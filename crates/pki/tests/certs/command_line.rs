@@ -168,7 +168,10 @@ fn sign_certifies_a_partners_request() {
     request(&certs, "partner");
     let (code, ..) = pki(&certs, "sign partner.csr --client --out partner.pem");
     assert_eq!(code, 0);
-    let (code, pem, _) = pki(&certs, "sign partner.csr --client");
+    let (code, _, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!(code, 1);
+    assert!(errors.contains("partner.pem carries"), "{errors}");
+    let (code, pem, _) = pki(&certs, "sign partner.csr --subject CN=partner");
     assert_eq!(code, 0);
     let root = Root::from_pem(&certs.read("root.pem"), &certs.read("root.key")).unwrap();
     for certificate in [
@@ -210,6 +213,37 @@ i+3hMG8=
 -----END CERTIFICATE REQUEST-----
 ";
 
+/// Whoever carries the gateway's name would be taken for the gateway.
+#[test]
+fn sign_refuses_names_that_the_operator_has_not_granted() {
+    let certs = Certs::complete();
+    let params = CertificateParams::new(["gateway-internal.example.com".to_owned()]).unwrap();
+    request_of(&certs, "partner", params);
+    let (code, said, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("DNS:gateway-internal.example.com") && errors.contains("--san-dns"),
+        "{errors}"
+    );
+    let (code, ..) = pki(&certs, "sign partner.csr --san-dns gateway-internal.example.com");
+    assert_eq!(code, 0);
+}
+
+/// A registration by subject would take the one for the other.
+#[test]
+fn sign_refuses_a_subject_that_somebody_has_already() {
+    let certs = Certs::complete();
+    request(&certs, "demo-partner");
+    let (code, said, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("example.client.pem") && errors.contains("--subject"),
+        "{errors}"
+    );
+    let (code, ..) = pki(&certs, "sign partner.csr --subject cn=Demo-Partner");
+    assert_eq!(code, 0);
+}
+
 #[test]
 fn sign_calls_a_weak_key_weak() {
     let certs = Certs::complete();
@@ -226,11 +260,14 @@ fn sign_calls_a_weak_key_weak() {
 fn sign_refuses_a_server_without_a_host_and_accepts_it_with_one() {
     let certs = Certs::complete();
     let client_only = SanType::URI("urn:example:partner".try_into().unwrap());
-    for names in [vec![], vec![client_only]] {
+    for (names, granted) in [
+        (vec![], ""),
+        (vec![client_only], " --san-uri urn:example:partner"),
+    ] {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
         request_of(&certs, "partner.example.com", params);
-        let (code, said, errors) = pki(&certs, "sign partner.csr --server");
+        let (code, said, errors) = pki(&certs, &format!("sign partner.csr --server{granted}"));
         assert_eq!((code, said.as_str()), (1, ""));
         assert!(
             errors.contains("partner.csr") && errors.contains("subjectAltName=DNS:"),
@@ -239,7 +276,7 @@ fn sign_refuses_a_server_without_a_host_and_accepts_it_with_one() {
     }
     let params = CertificateParams::new(["partner.example.com".to_owned()]).unwrap();
     request_of(&certs, "partner.example.com", params);
-    let (code, ..) = pki(&certs, "sign partner.csr --server");
+    let (code, ..) = pki(&certs, "sign partner.csr --server --san-dns partner.example.com");
     assert_eq!(code, 0);
 }
 
@@ -392,7 +429,7 @@ fn ends_with_64_for_a_wrong_command_line_and_0_for_help() {
         "frobnicate",
         "issue client a --days 0",
         "issue client a --subject a",
-        "sign a.csr",
+        "sign a.csr --client --server",
     ] {
         let (code, said, errors) = pki(&certs, line);
         assert_eq!((code, said.as_str()), (64, ""), "{line}");
