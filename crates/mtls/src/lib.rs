@@ -9,6 +9,8 @@ pub mod alert;
 pub mod client;
 pub mod connect_to;
 pub mod credentials;
+mod crl_signature;
+pub mod farewell;
 mod file;
 mod linger;
 pub mod provider;
@@ -16,6 +18,8 @@ mod refusal;
 pub mod revocation;
 pub mod serve;
 pub mod server;
+pub mod server_tls;
+pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod verifier;
@@ -33,6 +37,8 @@ pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };
+pub use server_tls::{Presence, ServerFiles, ServerTls};
+pub use standing::{NoLongerTrusted, Standing};
 pub use trust::TrustAnchors;
 
 #[cfg(test)]
