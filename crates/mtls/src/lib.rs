@@ -7,6 +7,7 @@
 pub mod acceptor;
 pub mod alert;
 pub mod client;
+pub mod client_identity;
 pub mod connect_to;
 pub mod credentials;
 mod crl_signature;
@@ -27,6 +28,7 @@ mod verifier;
 pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
 pub use client::{ClientTls, Timeouts};
+pub use client_identity::ClientIdentity;
 pub use connect_to::ConnectTo;
 pub use credentials::Credentials;
 pub use file::UnreadableFile;

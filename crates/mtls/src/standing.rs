@@ -113,8 +113,10 @@ impl Chain {
             minute: Some(minute),
             result: result.clone(),
         };
-        if result.is_err() {
-            self.lost.send_replace(true);
+        if let Err(reason) = &result
+            && !self.lost.send_replace(true)
+        {
+            tracing::info!(%reason, "{reason}; its connection ends");
         }
         result
     }

@@ -145,7 +145,9 @@ impl Fingerprint {
     pub fn of(files: &[PathBuf]) -> Self {
         let mut hasher = DefaultHasher::new();
         for file in files {
-            std::fs::read(file).map_err(|error| error.kind()).hash(&mut hasher);
+            std::fs::read(file)
+                .map_err(|error| error.kind())
+                .hash(&mut hasher);
         }
         Self(hasher.finish())
     }

@@ -8,10 +8,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Extension, Router};
 use mtls::{
-    Alert, Alpn, ClientCertificatesSection, ClientTls, Connection, CrlPolicy, Presence, ServerFiles,
-    ServerTls,
+    Alert, Alpn, ClientCertificatesSection, ClientIdentity, ClientTls, Connection, CrlPolicy, Presence,
+    ServerFiles, ServerTls, TlsSection, bind, peer_alert, serve_tls,
 };
-use mtls::{TlsSection, bind, peer_alert, serve_tls};
 use oauth_core::time::Timestamp;
 use rcgen::{ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use tempfile::TempDir;
@@ -274,4 +273,35 @@ async fn broken_files_leave_the_last_good_state_in_force() {
     std::fs::remove_file(listener.path("root.crl.pem")).unwrap();
     assert!(listener.tls.reload(now()).is_err());
     assert_eq!(listener.refusal(&revoked).await, Some(Alert::CertificateRevoked));
+}
+
+/// Users D 23: a client shows its renewed certificate from the next connection on, and the last good one if the new
+/// files are broken.
+#[tokio::test]
+async fn a_client_identity_follows_its_files() {
+    let listener = Listener::start();
+    let write = |leaf: &Leaf| {
+        listener.write("client.pem", &leaf.certificate);
+        listener.write("client.key", &leaf.key);
+    };
+    let (old, renewed) = (listener.client(SERIAL), listener.client(OTHER_SERIAL));
+    write(&old);
+    let identity = ClientIdentity::load(TlsSection {
+        certificate: listener.path("client.pem"),
+        key: listener.path("client.key"),
+    })
+    .unwrap();
+    let client = ClientTls::new(trust(&listener.server_authority)).with_identity(identity.clone());
+    let config = Arc::new(client.rustls_client_config(Alpn::Http1).unwrap());
+    let shown = async || {
+        let mut open = Open(connect(listener.address, Arc::clone(&config)).await.unwrap());
+        open.ask().await
+    };
+    assert_eq!(shown().await, (200, thumbprint(&old)));
+    write(&renewed);
+    identity.reload().unwrap();
+    assert_eq!(shown().await, (200, thumbprint(&renewed)));
+    listener.write("client.key", &old.key);
+    assert!(identity.reload().is_err());
+    assert_eq!(shown().await, (200, thumbprint(&renewed)));
 }
