@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use axum::Router;
-use mtls::{Alpn, ClientCertificates, Credentials, bind, serve_tls, server_config};
+use mtls::{Alpn, Presence, ServerFiles, ServerTls, bind, serve_tls};
 use oauth_core::time::Timestamp;
-use service::{Readiness, Running, Shutdown};
+use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 mod audit;
 pub mod configuration;
@@ -46,12 +46,10 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Names the file, key or address that cannot be used, and the remedy.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let mut running = Running::new(shutdown.clone());
-    let credentials = configuration.tls.credentials().context("tls")?;
-    let verification = configuration
-        .client_certificates
-        .verification()
-        .context("client_certificates")?;
-    let revocation_lists_expire_at = verification.revocation_next_update();
+    let files = ServerFiles::new(configuration.tls.clone());
+    let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
+    let files = files.asking_for(configuration.client_certificates.clone(), Presence::Optional);
+    let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
     let signing_keys =
         SigningKeys::load_or_create(&configuration.signing.keys, configuration.signing.algorithm)?;
     let store = open_store(&configuration.store.path).await?;
@@ -66,39 +64,42 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     readiness.add("token_store", move || {
         health.verify().map_err(|error| error.to_string())
     });
+    let lists = mutual_tls.clone();
     readiness.add("revocation_lists", move || {
-        verify_current(revocation_lists_expire_at)
+        verify_current(lists.revocation_next_update())
     });
 
     let listen = configuration.listen;
-    let tls = Listener {
+    let open = Listener {
         name: "tls",
         key: "listen.tls",
         address: listen.tls,
     };
-    tls.serve(
-        &credentials,
-        &ClientCertificates::NotRequested,
-        router::tls(server.clone()),
-        &mut running,
-        &shutdown,
-    )?;
-    let mutual_tls = Listener {
+    open.serve(tls, router::tls(server.clone()), &mut running, &shutdown)?;
+    let mutual = Listener {
         name: "mutual_tls",
         key: "listen.mutual_tls",
         address: listen.mutual_tls,
     };
-    let certificates = ClientCertificates::Optional(verification);
-    mutual_tls.serve(
-        &credentials,
-        &certificates,
-        router::mutual_tls(server),
-        &mut running,
-        &shutdown,
-    )?;
+    mutual.serve(mutual_tls, router::mutual_tls(server), &mut running, &shutdown)?;
     running.serve_admin(bind(listen.admin, "listen.admin")?, readiness)?;
     running.spawn("the token store", keep_store(store, shutdown));
     Ok(running)
+}
+
+/// The TLS of a listener, which follows its files.
+fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> anyhow::Result<ServerTls> {
+    let paths = files.paths();
+    let read = Fingerprint::of(&paths);
+    let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
+    let reloaded = tls.clone();
+    running.reload_on_change(Reload::new(
+        name,
+        paths,
+        read,
+        move || Ok(reloaded.reload(now())?),
+    ));
+    Ok(tls)
 }
 
 async fn open_store(path: &Path) -> anyhow::Result<Arc<EmbeddedTokenStore>> {
@@ -131,7 +132,7 @@ async fn purge(store: &EmbeddedTokenStore) {
 fn verify_current(expire_at: Option<Timestamp>) -> Result<(), String> {
     match expire_at {
         Some(expire_at) if expire_at <= now() => {
-            Err("a certificate revocation list has expired; publish a new one and start again".to_owned())
+            Err("a certificate revocation list has expired; publish a new one".to_owned())
         }
         Some(_) | None => Ok(()),
     }
@@ -150,13 +151,11 @@ struct Listener {
 impl Listener {
     fn serve(
         self,
-        credentials: &Credentials,
-        client_certificates: &ClientCertificates,
+        tls: ServerTls,
         router: Router,
         running: &mut Running,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
-        let tls = server_config(credentials, client_certificates, Alpn::Http2OrHttp1)?;
         let listener = bind(self.address, self.key)?;
         running.add_address(self.name, listener.local_addr()?);
         let requested = shutdown.requested();

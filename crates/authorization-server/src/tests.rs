@@ -178,6 +178,7 @@ impl Answer {
             client_certificate: certificate.cloned(),
             peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -7,8 +7,11 @@
 pub mod acceptor;
 pub mod alert;
 pub mod client;
+pub mod client_identity;
 pub mod connect_to;
 pub mod credentials;
+mod crl_signature;
+pub mod farewell;
 mod file;
 mod linger;
 pub mod provider;
@@ -16,6 +19,8 @@ mod refusal;
 pub mod revocation;
 pub mod serve;
 pub mod server;
+pub mod server_tls;
+pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod verifier;
@@ -23,6 +28,7 @@ mod verifier;
 pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
 pub use client::{ClientTls, Timeouts};
+pub use client_identity::ClientIdentity;
 pub use connect_to::ConnectTo;
 pub use credentials::Credentials;
 pub use file::UnreadableFile;
@@ -33,6 +39,8 @@ pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };
+pub use server_tls::{Presence, ServerFiles, ServerTls};
+pub use standing::{NoLongerTrusted, Standing};
 pub use trust::TrustAnchors;
 
 #[cfg(test)]

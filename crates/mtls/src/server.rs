@@ -65,6 +65,7 @@ impl ClientCertificatesSection {
     pub fn verification(&self) -> Result<Verification, VerificationError> {
         let trust = TrustAnchors::from_pem_files(&self.trust)?;
         let revocation = RevocationLists::load(&self.crl, self.crl_policy)?;
+        revocation.verify_signatures(&trust)?;
         let client_eku = if self.require_client_eku {
             ClientEku::Required
         } else {
@@ -133,7 +134,8 @@ pub enum ClientCertificates {
     Required(Verification),
 }
 
-/// Makes the TLS configuration of one listener.
+/// Makes the TLS configuration of one listener, once and for all; [`ServerTls`](crate::ServerTls) is the one that
+/// follows its files.
 ///
 /// A listener that asks for client certificates resumes no session: resumption skips the verification of the
 /// certificate, so that a session would outlive an expiry, a revocation or a change of trust. Early data is accepted
@@ -147,13 +149,22 @@ pub fn server_config(
     client_certificates: &ClientCertificates,
     alpn: Alpn,
 ) -> Result<Arc<ServerConfig>, ServerConfigError> {
+    config_under(credentials, verifier(client_certificates)?, alpn)
+}
+
+/// The configuration of a listener that verifies client certificates with `verifier`, or asks for none.
+pub(crate) fn config_under(
+    credentials: &Credentials,
+    verifier: Option<Arc<Verifier>>,
+    alpn: Alpn,
+) -> Result<Arc<ServerConfig>, ServerConfigError> {
     let builder =
         ServerConfig::builder_with_provider(crypto_provider()).with_safe_default_protocol_versions()?;
     let resolver = credentials.resolver();
-    let mut config = match verifier(client_certificates)? {
+    let mut config = match verifier {
         Some(verifier) => {
             let config = builder
-                .with_client_cert_verifier(Arc::new(verifier))
+                .with_client_cert_verifier(verifier)
                 .with_cert_resolver(resolver);
             without_resumption(config)
         }
@@ -197,16 +208,15 @@ pub enum VerificationError {
     Revocation(#[from] RevocationError),
 }
 
-fn verifier(client_certificates: &ClientCertificates) -> Result<Option<Verifier>, ServerConfigError> {
-    match client_certificates {
-        ClientCertificates::NotRequested => Ok(None),
-        ClientCertificates::Optional(verification) => {
-            Verifier::new(verification, Anonymous::Allowed).map(Some)
-        }
-        ClientCertificates::Required(verification) => {
-            Verifier::new(verification, Anonymous::Refused).map(Some)
-        }
-    }
+pub(crate) fn verifier(
+    client_certificates: &ClientCertificates,
+) -> Result<Option<Arc<Verifier>>, ServerConfigError> {
+    let (verification, anonymous) = match client_certificates {
+        ClientCertificates::NotRequested => return Ok(None),
+        ClientCertificates::Optional(verification) => (verification, Anonymous::Allowed),
+        ClientCertificates::Required(verification) => (verification, Anonymous::Refused),
+    };
+    Ok(Some(Arc::new(Verifier::new(verification, anonymous)?)))
 }
 
 fn without_resumption(mut config: ServerConfig) -> ServerConfig {

@@ -14,3 +14,4 @@ mod requests;
 mod restart;
 mod story;
 mod theft;
+mod trust;

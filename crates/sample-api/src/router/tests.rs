@@ -77,6 +77,7 @@ impl Api {
             client_certificate: Some(self.partner.clone()),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
