@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 pub mod alert;
+mod bounds;
 pub mod client;
 pub mod client_identity;
 pub mod connect_to;
