@@ -23,6 +23,7 @@ mod patience;
 pub mod rejection;
 mod request;
 mod request_id;
+mod response_body;
 mod route;
 mod serve;
 mod start;

@@ -29,6 +29,7 @@
 //! | `upstream_failed` | 502 | the API broke off before it answered |
 //! | `introspection_unavailable` | 503 | the authorization server cannot be reached |
 //! | `keys_unavailable` | 503 | the issuer's keys cannot be fetched |
+//! | `upstream_busy` | 503 | every server of the API that can be reached has as many requests in hand as it may |
 //! | `upstream_unreachable` | 503 | no server of the API can be reached |
 //! | `introspection_timeout` | 504 | the authorization server is too slow |
 //! | `upstream_timeout` | 504 | the API is too slow |
@@ -75,6 +76,7 @@ pub(crate) enum Rejection {
     UpstreamFailed,
     IntrospectionUnavailable,
     KeysUnavailable,
+    UpstreamBusy,
     UpstreamUnreachable,
     IntrospectionTimeout,
     UpstreamTimeout,
@@ -107,6 +109,7 @@ impl Rejection {
             Self::UpstreamFailed => "upstream_failed",
             Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::UpstreamBusy => "upstream_busy",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::IntrospectionTimeout => "introspection_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -167,6 +170,7 @@ impl Rejection {
             Self::IntrospectionUnavailable | Self::KeysUnavailable => {
                 unavailable("the access token cannot be looked up at the moment")
             }
+            Self::UpstreamBusy => unavailable("the API has its hands full at the moment"),
             Self::UpstreamUnreachable => unavailable("the API cannot be reached at the moment"),
             Self::IntrospectionTimeout => gateway_timeout("the access token could not be looked up in time"),
             Self::UpstreamTimeout => gateway_timeout("the API did not answer in time"),

@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
 use crate::authorize::Authorizer;
-use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::forward::Forwarder;
 use crate::metrics;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
 
 /// Answers the requests of every terminated connection.
@@ -39,12 +39,12 @@ impl RequestHandler {
                 let response = rejection.respond(&connection.server_name, &id);
                 asked.log(&rejection, response.status(), connection, &id);
                 metrics::rejection(&rejection);
-                response.map(ResponseBody::own)
+                response.map(Content::own)
             }
         };
         response.headers_mut().insert(X_REQUEST_ID, id.header());
         metrics::answered(response.status(), started.elapsed());
-        response.map(|body| body.keeping(under_way))
+        response.map(|content| connection.response_bodies.begin(content, under_way))
     }
 
     async fn pass(
@@ -52,7 +52,7 @@ impl RequestHandler {
         request: Request<Incoming>,
         connection: &Arc<Connection>,
         id: &RequestId,
-    ) -> Result<Response<ResponseBody>, Rejection> {
+    ) -> Result<Response<Content>, Rejection> {
         let now = Timestamp::from(SystemTime::now());
         let request = WellFormedRequest::verify(request, &connection.server_name)?;
         if request.is_cors_preflight() {
@@ -64,8 +64,8 @@ impl RequestHandler {
 }
 
 /// Preflights carry no token, so none is forwarded; without a word that allows it, a browser sends nothing more.
-fn no_cross_origin_access() -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::own(Bytes::new()));
+fn no_cross_origin_access() -> Response<Content> {
+    let mut response = Response::new(Content::own(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }

@@ -13,6 +13,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Uri};
 use oauth_core::confirmation::BindingPolicy;
 use oauth_core::scope::Scope;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::host::{HostName, host_of_authority};
 use crate::path::folded;
@@ -117,12 +118,23 @@ impl AllowedMethods {
     }
 }
 
+/// Requests that one server of a route has in hand at once, each over a connection of its own. Bounds what a crowd of
+/// callers, or a server that hangs, takes of the gateway's descriptors and of the server.
+const MOST_REQUESTS_PER_SERVER: usize = 1_000;
+
 /// One server of an API.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     scheme: Scheme,
     authority: Authority,
     host: HeaderValue,
+    places: Arc<Semaphore>,
+}
+
+/// A request's place at a server, until the answer has gone out.
+#[derive(Debug)]
+pub(crate) struct UpstreamPlace {
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Upstream {
@@ -142,7 +154,14 @@ impl Upstream {
             scheme,
             authority,
             host,
+            places: Arc::new(Semaphore::new(MOST_REQUESTS_PER_SERVER)),
         })
+    }
+
+    /// A place for one more request; `None` where this server has its fill.
+    pub(crate) fn place(&self) -> Option<UpstreamPlace> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(UpstreamPlace { _permit: permit })
     }
 
     /// The URI of `path_and_query` on this server, which is passed on as it came.
@@ -422,6 +441,16 @@ mod tests {
         assert_eq!(order(), ["http://a", "http://b"]);
         assert_eq!(order(), ["http://b", "http://a"]);
         assert_eq!(order(), ["http://a", "http://b"]);
+    }
+
+    #[test]
+    fn a_server_takes_so_many_requests_and_another_once_one_is_over() {
+        let server = Upstream::parse("http://a").unwrap();
+        let mut places: Vec<_> = std::iter::from_fn(|| server.clone().place()).collect();
+        assert_eq!(places.len(), MOST_REQUESTS_PER_SERVER);
+        assert!(Upstream::parse("http://b").unwrap().place().is_some());
+        drop(places.pop());
+        assert!(server.place().is_some());
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::UpstreamFailed,
         Rejection::IntrospectionUnavailable,
         Rejection::KeysUnavailable,
+        Rejection::UpstreamBusy,
         Rejection::UpstreamUnreachable,
         Rejection::IntrospectionTimeout,
         Rejection::UpstreamTimeout,
@@ -145,6 +146,7 @@ fn faults_of_others_carry_no_challenge_and_say_when_to_try_again() {
     for rejection in [
         Rejection::IntrospectionUnavailable,
         Rejection::KeysUnavailable,
+        Rejection::UpstreamBusy,
         Rejection::UpstreamUnreachable,
     ] {
         let response = respond(&rejection);
