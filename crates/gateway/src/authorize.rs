@@ -22,6 +22,10 @@ use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
 use crate::well_formed::WellFormedRequest;
 
+/// The longest token that is looked up, in bytes; ours have a tenth of it. Bounds what each made-up token costs the
+/// authorization server, which takes no larger form.
+const LONGEST_TOKEN: usize = 4 * 1024;
+
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
 pub(crate) struct AuthorizedRequest<B> {
@@ -106,10 +110,14 @@ impl Authorizer {
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    bearer::parse_authorization(values).map_err(|error| match error {
+    let token = bearer::parse_authorization(values).map_err(|error| match error {
         BearerError::Missing => Rejection::TokenMissing,
         _ => Rejection::TokenMalformed,
-    })
+    })?;
+    if token.len() > LONGEST_TOKEN {
+        return Err(Rejection::TokenTooLong);
+    }
+    Ok(token)
 }
 
 /// The connection's certificate, as long as it is valid and trusted: a connection can outlive both. Where no token could pass

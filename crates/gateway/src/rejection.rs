@@ -15,6 +15,7 @@
 //! | `certificate_missing` | 401 | the token must be bound, and the connection has no client certificate |
 //! | `certificate_expired` | 401 | the connection's certificate is no longer valid, or not yet |
 //! | `certificate_untrusted` | 401 | the connection's certificate was revoked, or lost its authority, since the handshake |
+//! | `token_too_long` | 401 | the token is longer than any is, and is not looked up |
 //! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
 //! | `token_expired` | 401 | the token's time is over |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
@@ -62,6 +63,7 @@ pub(crate) enum Rejection {
     CertificateMissing,
     CertificateExpired,
     CertificateUntrusted,
+    TokenTooLong,
     TokenInactive,
     TokenExpired,
     TokenNotBound,
@@ -95,6 +97,7 @@ impl Rejection {
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateUntrusted => "certificate_untrusted",
+            Self::TokenTooLong => "token_too_long",
             Self::TokenInactive => "token_inactive",
             Self::TokenExpired => "token_expired",
             Self::TokenNotBound => "token_not_bound",
@@ -127,6 +130,7 @@ impl Rejection {
             Self::CertificateMissing
             | Self::CertificateExpired
             | Self::CertificateUntrusted
+            | Self::TokenTooLong
             | Self::TokenInactive
             | Self::TokenExpired
             | Self::TokenNotBound

@@ -339,6 +339,21 @@ async fn refuses_no_token_two_and_malformed_ones() {
     }
 }
 
+/// B5: what is no token is not looked up, where it would be nobody's fault but the caller's that it cannot be.
+#[tokio::test]
+async fn refuses_a_token_longer_than_any_is() {
+    let authorizer = authorizer(&claims()).await;
+    for (length, reason) in [(4096, "introspection_unavailable"), (4097, "token_too_long")] {
+        let authorization = format!("Bearer {}", "a".repeat(length));
+        let request = request(Method::GET, "/api", &[&authorization]);
+        let rejection = authorizer
+            .authorize(request, &connection(Some(Member::Example)), *NOW)
+            .await
+            .unwrap_err();
+        assert_eq!(rejection.reason(), reason, "{length}");
+    }
+}
+
 /// P10: that nobody can be asked is not the caller's fault.
 #[tokio::test]
 async fn a_new_token_while_nobody_can_be_asked_is_unavailable_and_not_unauthorized() {

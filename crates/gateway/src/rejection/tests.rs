@@ -32,6 +32,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::CertificateMissing,
         Rejection::CertificateExpired,
         Rejection::CertificateUntrusted,
+        Rejection::TokenTooLong,
         Rejection::TokenInactive,
         Rejection::TokenExpired,
         Rejection::TokenNotBound,
@@ -108,6 +109,7 @@ fn a_missing_token_is_answered_with_a_challenge_without_error() {
 fn refused_tokens_look_alike() {
     let refused = [
         Rejection::CertificateMissing,
+        Rejection::TokenTooLong,
         Rejection::TokenInactive,
         Rejection::TokenExpired,
         Rejection::TokenNotBound,
