@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
@@ -16,6 +16,9 @@ use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
+
+/// Bounds the log that a caller can cause, in bytes of method and path.
+const LONGEST_LOGGED: usize = 256;
 
 /// Answers the requests of every terminated connection.
 #[derive(Debug)]
@@ -70,17 +73,19 @@ fn no_cross_origin_access() -> Response<Content> {
     response
 }
 
-/// What the log is told of a request: neither its query nor its fields, where tokens could be.
+/// What the log is told of a request: neither its query nor its fields, where tokens could be, and of the rest not
+/// more than a line holds.
+#[derive(Debug, PartialEq, Eq)]
 struct Asked {
-    method: Method,
+    method: String,
     path: String,
 }
 
 impl Asked {
-    fn of(request: &Request<Incoming>) -> Self {
+    fn of<B>(request: &Request<B>) -> Self {
         Self {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            method: beginning(request.method().as_str()),
+            path: beginning(request.uri().path()),
         }
     }
 
@@ -93,12 +98,37 @@ impl Asked {
         tracing::info!(
             reason,
             request.id = %id,
-            request.method = %self.method,
+            request.method = self.method,
             request.path = ?self.path,
             response.status = status,
             peer.address = %peer,
             client_certificate.thumbprint = certificate.map(tracing::field::display),
             "request {id} from {peer} answered {status}: {reason}"
+        );
+    }
+}
+
+/// At most so many bytes of what a caller wrote.
+fn beginning(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_LOGGED)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_the_beginning_of_a_long_method_and_path() {
+        let request = |method: &str, path: &str| {
+            Asked::of(&Request::builder().method(method).uri(path).body(()).unwrap())
+        };
+        let asked = request(&"M".repeat(1000), &format!("/{}ä", "a".repeat(254)));
+        assert_eq!(asked.method, "M".repeat(256));
+        assert_eq!(asked.path, format!("/{}", "a".repeat(254)));
+        let asked = request("GET", "/api/transactions?access_token=secret");
+        assert_eq!(
+            (asked.method.as_str(), asked.path.as_str()),
+            ("GET", "/api/transactions")
         );
     }
 }
