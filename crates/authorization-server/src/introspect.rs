@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
-use oauth_core::client::ClientRegistration;
+use oauth_core::client::{ClientRegistration, ClientRegistry};
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::OAuthError;
 use oauth_core::form::FormParameters;
@@ -41,7 +41,8 @@ pub(crate) async fn handle(
 async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Response, Cause> {
     let representation = request.representation()?;
     let form = request.form()?;
-    let caller = authenticate(server, request, &form, representation)?;
+    let clients = server.clients();
+    let caller = authenticate(&clients, request, &form, representation)?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let record = active_record(server, token, caller, resource_server, request.now()).await?;
@@ -60,17 +61,17 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
 /// Whoever asks for a signed answer and does not say who they are gets 400 where others get 401.
 ///
 /// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)
-fn authenticate<'s>(
-    server: &'s AuthorizationServer,
+fn authenticate<'c>(
+    clients: &'c ClientRegistry,
     request: &EndpointRequest,
     form: &FormParameters<'_>,
     representation: Representation,
-) -> Result<&'s ClientRegistration, Cause> {
+) -> Result<&'c ClientRegistration, Cause> {
     let cause: fn(AuthenticationError) -> Cause = match representation {
         Representation::IntrospectionJwt => Cause::SignedIntrospectionCaller,
         Representation::Json | Representation::AccessTokenJwt => Cause::Caller,
     };
-    request.authenticate(form, &server.clients).map_err(cause)
+    request.authenticate(form, clients).map_err(cause)
 }
 
 /// The record of a token that is active for the resource server; for all others `None`, and a line in the log.
@@ -85,7 +86,7 @@ async fn active_record(
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
     };
-    match verify_for(&record, resource_server, &server.clients, now) {
+    match verify_for(&record, resource_server, &server.clients(), now) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
             Ok(Some(record))
@@ -121,7 +122,8 @@ fn access_token_jwt(
     let Some(record) = record else {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
-    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(server.signing_keys.current())?;
+    let jwt =
+        AccessTokenClaims::of(record, server.issuer.as_str()).sign(&server.signing_keys.current(now))?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (
@@ -156,7 +158,7 @@ fn introspection_jwt(
         iat: now,
         token_introspection: response,
     };
-    let jwt = claims.sign(server.signing_keys.current())?;
+    let jwt = claims.sign(&server.signing_keys.current(now))?;
     let content_type = [(
         header::CONTENT_TYPE,
         Representation::IntrospectionJwt.media_type(),

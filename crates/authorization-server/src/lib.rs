@@ -4,7 +4,7 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,11 +31,14 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile};
 pub use server::AuthorizationServer;
 
-use signing_keys::SigningKeys;
+use signing_keys::{RotationPolicy, SigningKeys};
 use token_store::EmbeddedTokenStore;
 
 /// Expired tokens take room and nothing else; there is no hurry.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Well below a key's announcement.
+const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts an authorization server with the listeners `tls`, `mutual_tls` and `admin`.
 ///
@@ -50,14 +53,16 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
     let files = files.asking_for(configuration.client_certificates.clone(), Presence::Optional);
     let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
-    let signing_keys =
-        SigningKeys::load_or_create(&configuration.signing.keys, configuration.signing.algorithm)?;
+    let signing_keys = SigningKeys::open(&configuration.signing.keys, rotation(&configuration), now())?;
     let store = open_store(&configuration.store.path).await?;
     let server = Arc::new(AuthorizationServer::new(
         &configuration,
         store.clone(),
         signing_keys,
-    )?);
+    ));
+    if let Some(file) = configuration.file.clone() {
+        reload_registrations(&mut running, file, server.clone());
+    }
 
     let readiness = Readiness::new(shutdown.clone());
     let health = store.health();
@@ -81,9 +86,15 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         key: "listen.mutual_tls",
         address: listen.mutual_tls,
     };
-    mutual.serve(mutual_tls, router::mutual_tls(server), &mut running, &shutdown)?;
+    mutual.serve(
+        mutual_tls,
+        router::mutual_tls(server.clone()),
+        &mut running,
+        &shutdown,
+    )?;
     running.serve_admin(bind(listen.admin, "listen.admin")?, readiness)?;
-    running.spawn("the token store", keep_store(store, shutdown));
+    running.spawn("the token store", keep_store(store, shutdown.clone()));
+    running.spawn("the signing keys", keep_keys(server, shutdown));
     Ok(running)
 }
 
@@ -100,6 +111,16 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
         move || Ok(reloaded.reload(now())?),
     ));
     Ok(tls)
+}
+
+/// The registrations follow the configuration file; what else stands there is for the next start.
+fn reload_registrations(running: &mut Running, file: PathBuf, server: Arc<AuthorizationServer>) {
+    let files = vec![file.clone()];
+    let read = Fingerprint::of(&files);
+    running.reload_on_change(Reload::new("the registrations", files, read, move || {
+        server.register_anew(Configuration::read(&file)?.clients);
+        Ok(())
+    }));
 }
 
 async fn open_store(path: &Path) -> anyhow::Result<Arc<EmbeddedTokenStore>> {
@@ -119,6 +140,27 @@ async fn keep_store(store: Arc<EmbeddedTokenStore>, shutdown: Shutdown) -> anyho
             () = store.health().stopped() => anyhow::bail!("it cannot be written any more; the log has the cause"),
             () = tokio::time::sleep(PURGE_INTERVAL) => purge(&store).await,
         }
+    }
+}
+
+/// Rotates the signing keys when it is time. Without a disk to do so the old key goes on signing.
+async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+        }
+        if let Err(error) = server.signing_keys.maintain(now()) {
+            metrics::counter!("certbound_authorization_server_key_rotation_failures_total").increment(1);
+            tracing::error!(reason = %error, "the signing keys cannot be rotated: {error}");
+        }
+    }
+}
+
+fn rotation(configuration: &Configuration) -> RotationPolicy {
+    RotationPolicy {
+        algorithm: configuration.signing.algorithm,
+        rotate_every: configuration.signing.rotate_every,
     }
 }
 

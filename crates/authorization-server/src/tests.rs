@@ -24,6 +24,7 @@ use crate::signing_keys::SigningKeys;
 use crate::token_store::{EmbeddedTokenStore, TokenStore};
 use crate::{AuthorizationServer, Configuration};
 
+mod changes;
 mod introspect;
 mod metadata;
 mod revoke;
@@ -94,8 +95,9 @@ impl Harness {
 
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
         let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
-        let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
-        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys).unwrap());
+        let keys =
+            SigningKeys::open(directory.path(), crate::rotation(&configuration), crate::now()).unwrap();
+        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys));
         Self {
             server,
             _directory: directory,
@@ -155,7 +157,7 @@ impl Harness {
     }
 
     fn keys(&self) -> VerificationKeys {
-        VerificationKeys::from_jwks(self.server.signing_keys.jwks()).unwrap()
+        VerificationKeys::from_jwks(&self.server.signing_keys.jwks()).unwrap()
     }
 }
 

@@ -45,7 +45,8 @@ pub(crate) async fn handle(
 
 async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
     let form = request.form()?;
-    let client = request.authenticate(&form, &server.clients)?;
+    let clients = server.clients();
+    let client = request.authenticate(&form, &clients)?;
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),

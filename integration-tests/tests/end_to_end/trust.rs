@@ -76,7 +76,7 @@ async fn a_revoked_certificate_is_refused_on_connections_already_open_and_no_oth
     );
 }
 
-/// M33: the sample API judges the gateway by the same rule; its list alone is enough.
+/// T21: the sample API judges the gateway by the same rule; its list alone is enough.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_gateway_is_refused_by_the_services_behind_it() {
     let system = TestSystem::start().await;
