@@ -8,6 +8,7 @@
 mod accept;
 mod accepted_token;
 mod activity;
+mod addresses;
 mod authorize;
 mod body;
 pub mod configuration;

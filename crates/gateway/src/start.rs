@@ -76,7 +76,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         shutdown,
     };
     running.spawn("the public listener", async move {
-        accept(public, frontier, listen.connections).await;
+        accept(public, frontier, listen).await;
         Ok(())
     });
     Ok(running)

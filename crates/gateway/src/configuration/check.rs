@@ -47,6 +47,9 @@ fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&listen.connections) {
         problems.add("listen.connections", "must be at least 1");
     }
+    if listen.connections_per_address == 0 {
+        problems.add("listen.connections_per_address", "must be at least 1");
+    }
     if listen.public == listen.admin && listen.public.port() != 0 {
         problems.add(
             "listen.admin",
