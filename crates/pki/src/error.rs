@@ -72,20 +72,20 @@ pub enum Error {
     NoRoot,
     /// There is no revocation list, though certificates may have been revoked.
     #[error(
-        "is missing, and it alone knows what was revoked; restore it from a backup, or start with an empty one by crl \
-         --anew (whatever was revoked before is let in again until it is revoked again)"
+        "is missing, and it alone knows what was revoked; restore it from a backup, or start with an empty one by pki \
+         crl --anew (whatever was revoked before is let in again until it is revoked again)"
     )]
     NoRevocationList,
     /// A new list was asked for beside the one that is there.
     #[error(
-        "is there; crl --anew is for a lost list, and would forget what this one revokes; if it cannot be used, move it \
-         away first"
+        "is there; pki crl --anew is for a lost list, and would forget what this one revokes; if it cannot be used, move \
+         it away first"
     )]
     RevocationListThere,
     /// A certificate authority's certificate was to be revoked by its own list.
     #[error(
-        "is a certificate authority's, which its own list cannot revoke; to be rid of it, make a new root with init \
-         --force and have every listener trust that one alone"
+        "is a certificate authority's, which its own list cannot revoke; to be rid of it, make a new root with pki \
+         init --force and have every listener trust that one alone"
     )]
     RevokesAuthority,
     /// A certificate that another root signed.
@@ -96,8 +96,8 @@ pub enum Error {
     RogueIssuedHere,
     /// A CRL that another root signed, or that was tampered with.
     #[error(
-        "was not signed by this root; restore it from a backup, or move it away and start with an empty one by crl \
-         --anew (whatever was revoked before is let in again until it is revoked again)"
+        "was not signed by this root; restore it from a backup, or move it away and start with an empty one by pki \
+         crl --anew (whatever was revoked before is let in again until it is revoked again)"
     )]
     ForeignRevocationList,
     /// The CRL's number is larger than any this tool writes.

@@ -195,7 +195,7 @@ fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Argu
            RUST_LOG   what is logged, by level and module (default: info)\n             \
              such as debug or info,{module}=trace\n\n\
          Paths in the configuration are relative to the working directory. Exit code: 0 after an orderly end, 1 if the \
-         service fails, 64 if arguments or configuration cannot be used.\n\
+         service fails, 64 if arguments or configuration cannot be used.\n\n\
          Certificates, keys, trust and revocation lists are read again when they change, and at once on SIGHUP.\n\n\
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),

@@ -84,7 +84,7 @@ impl Api {
         (head.status, head.headers, serde_json::from_slice(&body).unwrap())
     }
 
-    /// Calls, and sees to it that a refusal says what every refusal says. B13.
+    /// Calls, and sees to it that a refusal says what every refusal says.
     async fn refused(&self, request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
         let (status, headers, answer) = self.call(request).await;
         assert!(answer["error"].is_string(), "{answer}");
