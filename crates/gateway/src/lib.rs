@@ -13,6 +13,7 @@ mod authorize;
 mod body;
 pub mod configuration;
 mod connection;
+mod descriptors;
 mod forward;
 mod headers;
 mod host;
