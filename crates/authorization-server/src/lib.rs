@@ -19,6 +19,7 @@ pub mod configuration;
 mod introspect;
 pub mod issuer;
 mod metadata;
+pub mod operations;
 mod request;
 mod response;
 mod revoke;
@@ -61,7 +62,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         signing_keys,
     ));
     if let Some(file) = configuration.file.clone() {
-        reload_registrations(&mut running, file, server.clone());
+        reload_registrations(&mut running, file, &server);
     }
 
     let readiness = Readiness::new(shutdown.clone());
@@ -92,7 +93,8 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         &mut running,
         &shutdown,
     )?;
-    running.serve_admin(bind(listen.admin, "listen.admin")?, readiness)?;
+    let admin = bind(listen.admin, "listen.admin")?;
+    running.serve_admin_with(admin, readiness, operations::router(&server))?;
     running.spawn("the token store", keep_store(store, shutdown.clone()));
     running.spawn("the signing keys", keep_keys(server, shutdown));
     Ok(running)
@@ -104,21 +106,22 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
     let read = Fingerprint::of(&paths);
     let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
     let reloaded = tls.clone();
-    running.reload_on_change(Reload::new(
-        name,
-        paths,
-        read,
-        move || Ok(reloaded.reload(now())?),
-    ));
+    let reload = Reload::new(name, paths, read, move || Ok(reloaded.reload(now())?));
+    running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
 }
 
 /// The registrations follow the configuration file; what else stands there is for the next start.
-fn reload_registrations(running: &mut Running, file: PathBuf, server: Arc<AuthorizationServer>) {
+fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
     let files = vec![file.clone()];
     let read = Fingerprint::of(&files);
+    // The reload keeps nothing alive: it outlives the server's work.
+    let server = Arc::downgrade(server);
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
-        server.register_anew(Configuration::read(&file)?.clients);
+        let clients = Configuration::read(&file)?.clients;
+        if let Some(server) = server.upgrade() {
+            server.register_anew(clients);
+        }
         Ok(())
     }));
 }

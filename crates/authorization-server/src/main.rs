@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use authorization_server::Configuration;
+use authorization_server::operations::OPERATIONS;
 
 fn main() -> ExitCode {
     mtls::install_crypto_provider();
@@ -10,8 +11,9 @@ fn main() -> ExitCode {
         name: "authorization-server",
         description: "Issues opaque access tokens bound to client certificates, and says what they are worth.",
     };
-    service::run(
+    service::run_with_operations(
         about,
+        OPERATIONS,
         Configuration::load,
         |configuration| Some(configuration.listen.admin),
         authorization_server::start,

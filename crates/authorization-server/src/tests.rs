@@ -27,6 +27,7 @@ use crate::{AuthorizationServer, Configuration};
 mod changes;
 mod introspect;
 mod metadata;
+mod operations;
 mod revoke;
 mod start;
 mod token;

@@ -10,16 +10,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::install_metrics;
 use crate::configuration::{ConfigurationError, ConfigurationSource};
 use crate::healthcheck;
 use crate::logging::{self, LogFormat};
+use crate::operation::Operation;
 use crate::running::Running;
 use crate::shutdown::Shutdown;
 
+const HEALTHCHECK: &str = "Ask the running service whether it is ready; exit 0 if it is, 1 if not";
+const NO_ADMIN_LISTENER: &str = "the configuration names no admin listener to ask; set listen.admin";
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
@@ -44,17 +47,30 @@ pub fn run<C>(
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
-    ExitCode::from(run_with(about, std::env::args_os(), load, admin_address, start))
+    run_with_operations(about, &[], load, admin_address, start)
+}
+
+/// The same, for a service that an operator can ask to do something while it runs.
+pub fn run_with_operations<C>(
+    about: About,
+    operations: &[Operation],
+    load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
+    admin_address: impl Fn(&C) -> Option<SocketAddr>,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> ExitCode {
+    let arguments = std::env::args_os();
+    ExitCode::from(run_with(about, operations, arguments, load, admin_address, start))
 }
 
 fn run_with<C>(
     about: About,
+    operations: &[Operation],
     arguments: impl Iterator<Item = OsString>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> u8 {
-    let arguments = match parse(about, arguments) {
+    let arguments = match parse(about, operations, arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _nobody_reads = error.print();
@@ -71,8 +87,12 @@ fn run_with<C>(
         Ok(configuration) => configuration,
         Err(error) => return refused(about, &source, &error),
     };
-    if let Some(Command::Healthcheck) = arguments.command {
-        return ended(about, check_health(admin_address(&configuration)));
+    match arguments.command {
+        Some(Command::Healthcheck) => return ended(about, check_health(admin_address(&configuration))),
+        Some(Command::Operation(operation, body)) => {
+            return ended(about, operate(operation, &body, admin_address(&configuration)));
+        }
+        None => {}
     }
     if arguments.check_config {
         tell(&format!("{}: {source} is valid", about.name));
@@ -107,12 +127,25 @@ fn serve<C>(
 }
 
 fn check_health(admin: Option<SocketAddr>) -> anyhow::Result<()> {
-    let admin = admin.context("the configuration names no admin listener to ask; set listen.admin")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    Ok(small_runtime()?.block_on(healthcheck::ask(admin))?)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what the service answered is the command's result"
+)]
+fn operate(operation: Operation, body: &str, admin: Option<SocketAddr>) -> anyhow::Result<()> {
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    println!("{}", small_runtime()?.block_on(operation.send(admin, body))?);
+    Ok(())
+}
+
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the runtime cannot be started")?;
-    Ok(runtime.block_on(healthcheck::ask(admin))?)
+        .context("the runtime cannot be started")
 }
 
 fn ended(about: About, result: anyhow::Result<()>) -> u8 {
@@ -164,14 +197,25 @@ struct Arguments {
     )]
     log_format: LogFormat,
 
-    #[command(subcommand)]
+    #[arg(skip)]
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug)]
 enum Command {
-    /// Ask the running service whether it is ready; exit 0 if it is, 1 if not
     Healthcheck,
+    /// With the JSON that its options make.
+    Operation(Operation, String),
+}
+
+impl Command {
+    fn of(matches: &ArgMatches, operations: &[Operation]) -> Option<Self> {
+        let (name, matches) = matches.subcommand()?;
+        let operation = operations.iter().find(|operation| operation.name == name);
+        Some(operation.map_or(Self::Healthcheck, |operation| {
+            Self::Operation(*operation, operation.body(matches))
+        }))
+    }
 }
 
 impl Arguments {
@@ -183,7 +227,11 @@ impl Arguments {
     }
 }
 
-fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+fn parse(
+    about: About,
+    operations: &[Operation],
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Arguments, clap::Error> {
     let name = about.name;
     let examples = format!(
         "Examples:\n  \
@@ -205,8 +253,12 @@ fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Argu
         .about(about.description)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(examples)
+        .subcommand(clap::Command::new("healthcheck").about(HEALTHCHECK))
+        .subcommands(operations.iter().map(Operation::command))
         .try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    let command = Command::of(&matches, operations);
+    Ok(Arguments { command, ..arguments })
 }
 
 #[cfg(test)]

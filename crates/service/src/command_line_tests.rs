@@ -15,7 +15,7 @@ fn command_line(arguments: &[&str]) -> impl Iterator<Item = OsString> {
 }
 
 fn parsed(arguments: &[&str]) -> Result<Arguments, clap::Error> {
-    parse(ABOUT, command_line(arguments))
+    parse(ABOUT, &[], command_line(arguments))
 }
 
 /// The exit code of a service that starts nothing and is configured by `load`.
@@ -24,7 +24,14 @@ fn exit_code(
     load: impl Fn(ConfigurationSource) -> Result<SocketAddr, ConfigurationError>,
 ) -> u8 {
     let start = async |_, shutdown| Ok(Running::new(shutdown));
-    run_with(ABOUT, command_line(arguments), load, |admin| Some(*admin), start)
+    run_with(
+        ABOUT,
+        &[],
+        command_line(arguments),
+        load,
+        |admin| Some(*admin),
+        start,
+    )
 }
 
 fn some_address() -> SocketAddr {
@@ -74,7 +81,14 @@ fn exits_0_when_a_checked_configuration_is_valid_and_starts_nothing() {
     let start = async |_, _| -> anyhow::Result<Running> { panic!("a check starts nothing") };
     let load = |_| Ok(some_address());
     assert_eq!(
-        run_with(ABOUT, command_line(&["--check-config"]), load, |_| None, start),
+        run_with(
+            ABOUT,
+            &[],
+            command_line(&["--check-config"]),
+            load,
+            |_| None,
+            start
+        ),
         0
     );
 }
@@ -100,7 +114,7 @@ fn exits_64_on_a_configuration_error() {
 fn exits_1_when_the_service_cannot_start() {
     let start = async |_, _| anyhow::bail!("listen.tls: the address is in use");
     assert_eq!(
-        run_with(ABOUT, command_line(&[]), |_| Ok(()), |()| None, start),
+        run_with(ABOUT, &[], command_line(&[]), |_| Ok(()), |()| None, start),
         1
     );
 }
