@@ -43,18 +43,43 @@ pub fn run<C>(
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
-    ExitCode::from(run_with(about, std::env::args_os(), load, admin_address, start))
+    run_with_commands(about, &[], load, admin_address, start)
+}
+
+/// A subcommand of one service that works without its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainCommand {
+    /// What it is called.
+    pub name: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+    /// What it does; its errors are told, and exit 1.
+    pub run: fn() -> anyhow::Result<()>,
+}
+
+/// As [`run`], with subcommands that only this service has.
+pub fn run_with_commands<C>(
+    about: About,
+    commands: &[PlainCommand],
+    load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
+    admin_address: impl Fn(&C) -> Option<SocketAddr>,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> ExitCode {
+    let arguments = std::env::args_os();
+    ExitCode::from(run_with(about, commands, arguments, load, admin_address, start))
 }
 
 fn run_with<C>(
     about: About,
+    commands: &[PlainCommand],
     arguments: impl Iterator<Item = OsString>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> u8 {
-    let arguments = match parse(about, arguments) {
-        Ok(arguments) => arguments,
+    let arguments = match parse(about, commands, arguments) {
+        Ok(Parsed::Service(arguments)) => arguments,
+        Ok(Parsed::Plain(command)) => return ended(about, (command.run)()),
         Err(error) => {
             let _nobody_reads = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(FAILURE);
@@ -178,7 +203,17 @@ impl Arguments {
     }
 }
 
-fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+/// What a command line asks for.
+enum Parsed {
+    Service(Arguments),
+    Plain(PlainCommand),
+}
+
+fn parse(
+    about: About,
+    commands: &[PlainCommand],
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Parsed, clap::Error> {
     let name = about.name;
     let examples = format!(
         "Examples:\n  \
@@ -192,13 +227,21 @@ fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Argu
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),
     );
+    let plain = commands
+        .iter()
+        .map(|command| clap::Command::new(command.name).about(command.description));
     let matches = Arguments::command()
+        .subcommands(plain)
         .name(name)
         .about(about.description)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(examples)
         .try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
+    let asked = matches.subcommand_name();
+    match commands.iter().find(|command| asked == Some(command.name)) {
+        Some(command) => Ok(Parsed::Plain(*command)),
+        None => Arguments::from_arg_matches(&matches).map(Parsed::Service),
+    }
 }
 
 #[cfg(test)]
