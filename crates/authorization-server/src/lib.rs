@@ -12,13 +12,18 @@ use anyhow::Context as _;
 use axum::Router;
 use mtls::{Alpn, ClientCertificates, Credentials, bind, serve_tls, server_config};
 use oauth_core::time::Timestamp;
-use service::{Readiness, Running, Shutdown};
+use service::{Problems, Readiness, Running, Shutdown};
 
 mod audit;
+mod authenticate;
+pub mod client_anchors;
+pub mod client_secret;
 pub mod configuration;
+mod guesses;
 mod introspect;
 pub mod issuer;
 mod metadata;
+pub mod replay_memory;
 mod request;
 mod response;
 mod revoke;
@@ -31,6 +36,7 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile};
 pub use server::AuthorizationServer;
 
+use client_anchors::ClientAnchors;
 use signing_keys::SigningKeys;
 use token_store::EmbeddedTokenStore;
 
@@ -50,16 +56,17 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let verification = configuration
         .client_certificates
         .verification()
-        .context("client_certificates")?;
+        .context("client_certificates")?
+        .admit_self_signed(configuration.clients.self_signed_certificates());
+    let mut problems = Problems::new();
+    let client_anchors = ClientAnchors::load(&configuration.client_trust, &mut problems);
+    problems.into_result(())?;
     let revocation_lists_expire_at = verification.revocation_next_update();
     let signing_keys =
         SigningKeys::load_or_create(&configuration.signing.keys, configuration.signing.algorithm)?;
     let store = open_store(&configuration.store.path).await?;
-    let server = Arc::new(AuthorizationServer::new(
-        &configuration,
-        store.clone(),
-        signing_keys,
-    )?);
+    let server = AuthorizationServer::new(&configuration, store.clone(), signing_keys)?;
+    let server = Arc::new(server.with_client_anchors(client_anchors));
 
     let readiness = Readiness::new(shutdown.clone());
     let health = store.health();

@@ -10,8 +10,14 @@ fn main() -> ExitCode {
         name: "authorization-server",
         description: "Issues opaque access tokens bound to client certificates, and says what they are worth.",
     };
-    service::run(
+    let client_secret = service::PlainCommand {
+        name: "client-secret",
+        description: "Make a client secret: prints it, for the client, and its hash, for the registration",
+        run: authorization_server::client_secret::run,
+    };
+    service::run_with_commands(
         about,
+        &[client_secret],
         Configuration::load,
         |configuration| Some(configuration.listen.admin),
         authorization_server::start,

@@ -1,12 +1,14 @@
 //! What the server says of itself: its metadata and its public keys. Both are made once, at start.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use oauth_core::client::ClientAuthenticationMethod;
+use oauth_core::client::{ClientRegistration, ClientStatus};
+use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 
 use crate::configuration::Configuration;
@@ -22,7 +24,9 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 pub(crate) fn document(configuration: &Configuration) -> Result<Vec<u8>, serde_json::Error> {
     let issuer = &configuration.issuer;
     let url = |path| issuer.url_of(path);
-    let any_method = || vec!["tls_client_auth".to_owned(), "client_secret_basic".to_owned()];
+    let at_token_endpoint = AuthenticationMethods::of(configuration, |client| client.grant.is_some());
+    let introspecting = AuthenticationMethods::of(configuration, |client| client.resource_server.is_some());
+    let any = AuthenticationMethods::of(configuration, |_| true);
     let metadata = AuthorizationServerMetadata {
         issuer: issuer.as_str().to_owned(),
         token_endpoint: url(TOKEN),
@@ -32,9 +36,12 @@ pub(crate) fn document(configuration: &Configuration) -> Result<Vec<u8>, serde_j
         // Required, and never empty: there is no authorization endpoint, so no response type either. RFC 8414 §2
         response_types_supported: vec!["none".to_owned()],
         grant_types_supported: vec!["client_credentials".to_owned()],
-        token_endpoint_auth_methods_supported: token_endpoint_auth_methods(configuration),
-        introspection_endpoint_auth_methods_supported: any_method(),
-        revocation_endpoint_auth_methods_supported: any_method(),
+        token_endpoint_auth_methods_supported: at_token_endpoint.names,
+        token_endpoint_auth_signing_alg_values_supported: at_token_endpoint.signing_algorithms,
+        introspection_endpoint_auth_methods_supported: introspecting.names,
+        introspection_endpoint_auth_signing_alg_values_supported: introspecting.signing_algorithms,
+        revocation_endpoint_auth_methods_supported: any.names,
+        revocation_endpoint_auth_signing_alg_values_supported: any.signing_algorithms,
         introspection_signing_alg_values_supported: vec![configuration.signing.algorithm.as_str().to_owned()],
         scopes_supported: scopes(configuration),
         tls_client_certificate_bound_access_tokens: true,
@@ -47,20 +54,44 @@ pub(crate) fn document(configuration: &Configuration) -> Result<Vec<u8>, serde_j
     serde_json::to_vec(&metadata)
 }
 
-/// A secret is offered only where a client that may obtain tokens is registered for one.
-fn token_endpoint_auth_methods(configuration: &Configuration) -> Vec<String> {
-    let mut methods = vec!["tls_client_auth".to_owned()];
-    let by_secret = configuration.clients.iter().any(|client| {
-        client.grant.is_some()
-            && matches!(
-                client.authentication,
-                ClientAuthenticationMethod::ClientSecretBasic(_)
-            )
-    });
-    if by_secret {
-        methods.push("client_secret_basic".to_owned());
+/// How the clients of an endpoint authenticate.
+struct AuthenticationMethods {
+    names: Vec<String>,
+    signing_algorithms: Vec<String>,
+}
+
+impl AuthenticationMethods {
+    /// What is registered is offered, and nothing else; where nobody is registered, what the first client would use.
+    ///
+    /// RFC 8414 §2
+    fn of(configuration: &Configuration, at_endpoint: impl Fn(&ClientRegistration) -> bool) -> Self {
+        const IN_ORDER: [&str; 4] = [
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "private_key_jwt",
+            "client_secret_basic",
+        ];
+        let enabled = configuration
+            .clients
+            .iter()
+            .filter(|client| client.status == ClientStatus::Enabled && at_endpoint(client));
+        let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
+        let is_offered =
+            |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
+        let algorithms = SignatureAlgorithm::ALL.map(|algorithm| algorithm.as_str().to_owned());
+        Self {
+            names: IN_ORDER
+                .into_iter()
+                .filter(|name| is_offered(name))
+                .map(str::to_owned)
+                .collect(),
+            signing_algorithms: if registered.contains("private_key_jwt") {
+                algorithms.to_vec()
+            } else {
+                Vec::new()
+            },
+        }
     }
-    methods
 }
 
 fn scopes(configuration: &Configuration) -> Vec<String> {

@@ -1,14 +1,18 @@
 //! What every handler works with: the issuer, its clients, its keys and its store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use oauth_core::client::ClientRegistry;
+use oauth_core::time::Timestamp;
 
+use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
+use crate::guesses::Guesses;
 use crate::issuer::Issuer;
 use crate::metadata;
+use crate::replay_memory::{OwnReplayMemory, ReplayMemory};
 use crate::signing_keys::SigningKeys;
 use crate::token_store::TokenStore;
 
@@ -17,6 +21,9 @@ use crate::token_store::TokenStore;
 pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
     pub(crate) clients: ClientRegistry,
+    pub(crate) client_anchors: ClientAnchors,
+    pub(crate) replay_memory: Arc<dyn ReplayMemory>,
+    pub(crate) guesses: Guesses,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     pub(crate) lifetime: Duration,
@@ -39,11 +46,20 @@ impl AuthorizationServer {
         Ok(Self {
             issuer: configuration.issuer.clone(),
             clients: configuration.clients.clone(),
+            client_anchors: ClientAnchors::default(),
+            replay_memory: Arc::new(OwnReplayMemory::new(Timestamp::from(SystemTime::now()))),
+            guesses: Guesses::default(),
             tokens,
             signing_keys,
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
             metadata: metadata.into(),
         })
+    }
+    /// The same with the trust anchors of the clients that have their own; without, no such client passes.
+    #[must_use]
+    pub fn with_client_anchors(mut self, client_anchors: ClientAnchors) -> Self {
+        self.client_anchors = client_anchors;
+        self
     }
 }

@@ -12,18 +12,20 @@ use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, VerificationKeys};
 use oauth_core::time::Timestamp;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::client_anchors::ClientAnchors;
 use crate::response::Refused;
 use crate::router::{self, INTROSPECTION, REVOCATION, TOKEN};
 use crate::signing_keys::SigningKeys;
 use crate::token_store::{EmbeddedTokenStore, TokenStore};
 use crate::{AuthorizationServer, Configuration};
 
+mod authentication;
 mod introspect;
 mod metadata;
 mod revoke;
@@ -92,8 +94,27 @@ impl Harness {
         Self::over(Arc::new(store), TempDir::new().unwrap())
     }
 
+    /// The same with another configuration.
+    fn configured(text: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = EmbeddedTokenStore::open(&directory.path().join("tokens.redb")).unwrap();
+        Self::of(text, Arc::new(store), directory)
+    }
+
+    fn with_client_anchors(self, anchors: ClientAnchors) -> Self {
+        let server = Arc::into_inner(self.server).unwrap();
+        Self {
+            server: Arc::new(server.with_client_anchors(anchors)),
+            ..self
+        }
+    }
+
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
-        let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
+        Self::of(&format!("{DEMO}{MORE_CLIENTS}"), store, directory)
+    }
+
+    fn of(text: &str, store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
+        let configuration = Configuration::from_toml(text).unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
         let server = Arc::new(AuthorizationServer::new(&configuration, store, keys).unwrap());
         Self {
@@ -176,6 +197,9 @@ impl Answer {
     ) -> Self {
         request.extensions_mut().insert(Arc::new(Connection {
             client_certificate: certificate.cloned(),
+            chain: certificate
+                .map(|certificate| mtls::PresentedChain::from_der([certificate.der().to_vec()]))
+                .unwrap_or_default(),
             peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
             server_name: None,
         }));
@@ -281,8 +305,20 @@ fn gateway_certificate() -> ClientCertificate {
 }
 
 fn of(params: &CertificateParams) -> ClientCertificate {
+    issued(params, &authority("root"))
+}
+
+/// A certification authority: another one with every call, whatever its name.
+fn authority(common_name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issued(params: &CertificateParams, authority: &CertifiedIssuer<'_, KeyPair>) -> ClientCertificate {
     let key = KeyPair::generate().unwrap();
-    ClientCertificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    ClientCertificate::from_der(params.signed_by(&key, authority).unwrap().der()).unwrap()
 }
 
 fn verifier() -> AccessTokenVerifier {

@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 use crate::alert::tls_error;
+use crate::chain::PresentedChain;
 use crate::linger::linger;
 use crate::serve::Limits;
 use crate::start_deadline::StartDeadline;
@@ -32,6 +33,8 @@ use crate::start_deadline::StartDeadline;
 pub struct Connection {
     /// The certificate the peer proved to hold the key of; `None` where none was asked for or none was sent.
     pub client_certificate: Option<ClientCertificate>,
+    /// All that the peer sent, the certificate first.
+    pub chain: PresentedChain,
     /// Where the connection comes from.
     pub peer_address: SocketAddr,
     /// The host the peer named in the handshake, in lower case. RFC 6066 §3.
@@ -141,6 +144,7 @@ fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr) -> io::Result<
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     Ok(Connection {
         client_certificate,
+        chain: PresentedChain::new(session.peer_certificates()),
         peer_address,
         server_name,
     })

@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 pub mod alert;
+pub mod chain;
 pub mod client;
 pub mod connect_to;
 pub mod credentials;
@@ -22,6 +23,7 @@ mod verifier;
 
 pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
+pub use chain::{ChainVerifier, PresentedChain};
 pub use client::{ClientTls, Timeouts};
 pub use connect_to::ConnectTo;
 pub use credentials::Credentials;

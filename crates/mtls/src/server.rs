@@ -3,9 +3,11 @@
 //! Decides whom a handshake lets in. Fails closed: what cannot be verified does not connect, and a listener that
 //! asks for certificates resumes no session.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oauth_core::thumbprint::CertificateThumbprint;
 use oauth_core::time::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
@@ -95,6 +97,7 @@ pub struct Verification {
     pub(crate) revocation: RevocationLists,
     pub(crate) client_eku: ClientEku,
     pub(crate) admitted_dns_names: Option<Vec<String>>,
+    pub(crate) self_signed: Arc<HashSet<[u8; 32]>>,
 }
 
 impl Verification {
@@ -105,7 +108,18 @@ impl Verification {
             revocation,
             client_eku,
             admitted_dns_names: None,
+            self_signed: Arc::default(),
         }
+    }
+
+    /// Lets these self-signed certificates in as well, which no authority vouches for: each by its thumbprint, and
+    /// only from a peer that holds its key. What they are good for, and whether they are valid in time, is for those
+    /// to decide who know whose they are. [RFC 8705 §2.2](https://www.rfc-editor.org/rfc/rfc8705#section-2.2)
+    #[must_use]
+    pub fn admit_self_signed(mut self, thumbprints: impl IntoIterator<Item = CertificateThumbprint>) -> Self {
+        let thumbprints = thumbprints.into_iter().map(|thumbprint| *thumbprint.as_bytes());
+        self.self_signed = Arc::new(thumbprints.collect());
+        self
     }
 
     /// Lets only those in whose certificate has one of these dNSNames; others are refused in the handshake with

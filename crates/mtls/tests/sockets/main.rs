@@ -9,4 +9,5 @@ mod pki;
 mod refusal;
 mod resumption;
 mod revocation;
+mod self_signed;
 mod support;
