@@ -8,6 +8,7 @@
 //! | `certbound_authorization_server_refusals_total` | `endpoint`, `reason` |
 //! | `certbound_authorization_server_request_duration_seconds` | `endpoint` |
 //! | `certbound_authorization_server_store_commits_total`, `…_store_changes_total` | |
+//! | `certbound_authorization_server_key_rotation_failures_total` | |
 //! | `certbound_authorization_server_store_commit_duration_seconds` | |
 //!
 //! Tokens appear by their `jti`, never themselves.

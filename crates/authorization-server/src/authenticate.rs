@@ -8,6 +8,7 @@ use oauth_core::client_authentication::{self, AuthenticationError, Outstanding};
 use oauth_core::form::FormParameters;
 use oauth_core::jwt::{AssertionError, VerifiedAssertion};
 
+use crate::registrations::Registrations;
 use crate::replay_memory::Occurrence;
 use crate::request::EndpointRequest;
 use crate::response::Cause;
@@ -17,12 +18,13 @@ use crate::token_store::StoreError;
 /// The client that sent the request; `refused` says what its endpoint makes of a failure.
 ///
 /// [RFC 8705 §2](https://www.rfc-editor.org/rfc/rfc8705#section-2), RFC 6749 §2.3, RFC 7523 §3
-pub(crate) async fn authenticate<'s>(
-    server: &'s AuthorizationServer,
+pub(crate) async fn authenticate<'r>(
+    server: &AuthorizationServer,
+    registrations: &'r Registrations,
     request: &EndpointRequest,
     form: &FormParameters<'_>,
     refused: fn(AuthenticationError) -> Cause,
-) -> Result<&'s ClientRegistration, Cause> {
+) -> Result<&'r ClientRegistration, Cause> {
     let credentials = request.credentials(form).map_err(refused)?;
     let guess = credentials.try_a_secret().then(|| {
         server
@@ -36,7 +38,8 @@ pub(crate) async fn authenticate<'s>(
             .map_err(Cause::TooManyGuesses)?;
     }
     let (issuer, now) = (server.issuer.as_str(), request.now());
-    let authentication = client_authentication::authenticate(&credentials, &server.clients, issuer, now);
+    let authentication =
+        client_authentication::authenticate(&credentials, &registrations.clients, issuer, now);
     if let Some(guess) = &guess {
         match &authentication {
             Ok(_) => server.guesses.note_right(guess),
@@ -47,7 +50,7 @@ pub(crate) async fn authenticate<'s>(
     match authentication.outstanding {
         Outstanding::Nothing => {}
         Outstanding::ClientsAnchor => {
-            verify_anchor(server, authentication.client, request).map_err(refused)?;
+            verify_anchor(registrations, authentication.client, request).map_err(refused)?;
         }
         Outstanding::FirstUse(assertion) => {
             let occurrence = occurrence(server, authentication.client, &assertion, request).await?;
@@ -61,12 +64,12 @@ pub(crate) async fn authenticate<'s>(
 
 /// RFC 8705 §7.4
 fn verify_anchor(
-    server: &AuthorizationServer,
+    registrations: &Registrations,
     client: &ClientRegistration,
     request: &EndpointRequest,
 ) -> Result<(), AuthenticationError> {
     let chain = request.chain().ok_or(AuthenticationError::NoCertificate)?;
-    server
+    registrations
         .client_anchors
         .verify(&client.client_id, chain, request.now())
         .map_err(|_| AuthenticationError::OtherAnchor)

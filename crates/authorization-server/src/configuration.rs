@@ -19,6 +19,8 @@ const DEMO: &str = include_str!("demo.toml");
 
 /// Bounds for how long a token that leaked together with its key can be used.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Far above the announcement of a key, and bounds how many retired keys the JWKS shows.
+const SHORTEST_REIGN: Duration = Duration::from_secs(60 * 60);
 /// Bounds for how long a resource server may go on believing in a token that has been revoked.
 const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
 
@@ -43,6 +45,8 @@ pub struct Configuration {
     pub clients: ClientRegistry,
     /// The trust anchors of the clients that have their own.
     pub client_trust: Vec<ClientTrust>,
+    /// The file all this was read from; the clients are read from it again when it changes.
+    pub file: Option<PathBuf>,
 }
 
 /// The configuration file as an operator writes it.
@@ -108,8 +112,15 @@ pub struct SigningSection {
     /// What JWTs are signed with.
     #[serde(default)]
     pub algorithm: SignatureAlgorithm,
-    /// Directory of the private keys; a key is made on the first start.
+    /// Directory of the private keys; they are made on the first start.
     pub keys: PathBuf,
+    /// For how long one key signs before the next takes over.
+    #[serde(default = "thirty_days", with = "humantime_serde")]
+    pub rotate_every: Duration,
+}
+
+const fn thirty_days() -> Duration {
+    Duration::from_secs(30 * 24 * 60 * 60)
 }
 
 /// The section `[tokens]`.
@@ -142,10 +153,23 @@ impl Configuration {
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
         let configuration = match source {
             ConfigurationSource::Demo => Self::demo()?,
-            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?.try_into()?,
+            ConfigurationSource::File(path) => Self::read(&path)?,
         };
         configuration.verify_files()?;
         Ok(configuration)
+    }
+
+    /// Reads and checks a configuration file, and none of the files it names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        let configuration: Self = read_toml::<ConfigurationFile>(path)?.try_into()?;
+        Ok(Self {
+            file: Some(path.to_path_buf()),
+            ..configuration
+        })
     }
 
     fn verify_files(&self) -> Result<(), ConfigurationError> {
@@ -188,6 +212,12 @@ impl TryFrom<ConfigurationFile> for Configuration {
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
         let client_trust = client_trust(&file.clients);
+        if file.signing.rotate_every < SHORTEST_REIGN {
+            problems.add(
+                "signing.rotate_every",
+                "must be at least 1h; a key is shown before it signs",
+            );
+        }
         let clients = registry(file.clients, &mut problems);
         let configuration = issuer.map(|issuer| Self {
             issuer,
@@ -199,6 +229,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
             tokens: file.tokens,
             clients,
             client_trust,
+            file: None,
         });
         problems.conclude(configuration)
     }

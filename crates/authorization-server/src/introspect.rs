@@ -41,7 +41,15 @@ pub(crate) async fn handle(
 async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Response, Cause> {
     let representation = request.representation()?;
     let form = request.form()?;
-    let caller = authenticate(server, request, &form, refusal_for(representation)).await?;
+    let registrations = server.registrations();
+    let caller = authenticate(
+        server,
+        &registrations,
+        request,
+        &form,
+        refusal_for(representation),
+    )
+    .await?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let record = active_record(server, token, caller, resource_server, request.now()).await?;
@@ -79,7 +87,7 @@ async fn active_record(
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
     };
-    match verify_for(&record, resource_server, &server.clients, now) {
+    match verify_for(&record, resource_server, &server.clients(), now) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
             Ok(Some(record))
@@ -115,7 +123,8 @@ fn access_token_jwt(
     let Some(record) = record else {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
-    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(server.signing_keys.current())?;
+    let jwt =
+        AccessTokenClaims::of(record, server.issuer.as_str()).sign(&server.signing_keys.current(now))?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (
@@ -150,7 +159,7 @@ fn introspection_jwt(
         iat: now,
         token_introspection: response,
     };
-    let jwt = claims.sign(server.signing_keys.current())?;
+    let jwt = claims.sign(&server.signing_keys.current(now))?;
     let content_type = [(
         header::CONTENT_TYPE,
         Representation::IntrospectionJwt.media_type(),

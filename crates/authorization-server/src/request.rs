@@ -106,11 +106,10 @@ impl EndpointRequest {
         self.connection.as_ref().map(|connection| &connection.chain)
     }
 
-    /// The certificate of the connection. One that has expired since the handshake counts as none: a connection may
-    /// live longer than its certificate.
+    /// The certificate of the connection. One that has expired, was revoked or lost its authority since the handshake
+    /// counts as none: a connection may live longer than the trust in its certificate.
     pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
-        let certificate = self.connection.as_ref()?.client_certificate.as_ref()?;
-        certificate.is_valid_at(self.now()).then_some(certificate)
+        self.connection.as_ref()?.trusted_certificate(self.now()).ok()?
     }
 
     /// The representation that the caller prefers; several fields are one list. RFC 9110 §5.3

@@ -31,7 +31,8 @@ pub(crate) async fn handle(
 /// [RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1), §2.2
 async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), Cause> {
     let form = request.form()?;
-    let client = authenticate(server, request, &form, Cause::Caller).await?;
+    let registrations = server.registrations();
+    let client = authenticate(server, &registrations, request, &form, Cause::Caller).await?;
     let text = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let Ok(token) = AccessToken::parse(text) else {
         return refuse_jwt(text);

@@ -1,158 +1,167 @@
-//! The private key that signs JWTs: loaded from its file, made on the first start, never overwritten.
+//! The private keys that sign JWTs, and the public ones that verify: the next, the current and the retired.
+//!
+//! The rules of their rotation are in [`key_set`]; a directory keeps them. Nothing signs with a key that the JWKS has
+//! not shown for as long as it may be cached, and a key is shown until everything it signed has expired.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use oauth_core::jwt::{SignatureAlgorithm, SigningError, SigningKey};
+use oauth_core::time::Timestamp;
 use serde_json::json;
-use tempfile::NamedTempFile;
-use zeroize::Zeroizing;
 
-/// Characters of base64 in a line of PEM. RFC 7468 §2
-const PEM_LINE: usize = 64;
+mod directory;
+mod generate;
+pub mod key_set;
 
-/// The key that signs, and the public keys that verify.
+pub use directory::SigningKeysError;
+pub use key_set::RotationPolicy;
+
+use directory::{KeptKey, KeyDirectory};
+use key_set::{KeyRecord, Step};
+
+/// The keys of a server, kept in a directory.
 #[derive(Debug)]
 pub struct SigningKeys {
-    current: SigningKey,
-    algorithm: SignatureAlgorithm,
+    directory: KeyDirectory,
+    policy: RotationPolicy,
+    held: ArcSwap<Held>,
+    // Whoever holds the lock changes the keys.
+    changing: Mutex<()>,
+}
+
+/// One state of the keys, with their JWKS.
+#[derive(Debug)]
+struct Held {
+    keys: Vec<KeptKey>,
+    records: Vec<KeyRecord>,
     jwks: Bytes,
 }
 
+/// What came of the wish to rotate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The key that signs next, or does so already.
+    pub key_id: String,
+    /// From when on it signs.
+    pub signs_from: Timestamp,
+}
+
 impl SigningKeys {
-    /// Loads the key for `algorithm` from `directory`, and makes it first where there is none.
-    ///
-    /// The file is PKCS#8 PEM, for its owner alone, and appears whole or not at all.
+    /// Loads the keys of `directory`, and makes what is missing: on the first start, all of them.
     ///
     /// # Errors
     ///
     /// [`SigningKeysError`] names the file and the remedy.
-    pub fn load_or_create(directory: &Path, algorithm: SignatureAlgorithm) -> Result<Self, SigningKeysError> {
-        let path = directory.join(format!("{}.pem", algorithm.as_str()));
-        let failed = |cause| SigningKeysError {
-            path: path.clone(),
-            cause,
+    pub fn open(directory: &Path, policy: RotationPolicy, now: Timestamp) -> Result<Self, SigningKeysError> {
+        let directory = KeyDirectory::open(directory)?;
+        let keys = Self {
+            held: ArcSwap::from_pointee(Held::new(directory.load()?)?),
+            directory,
+            policy,
+            changing: Mutex::default(),
         };
-        let pem = read_or_create(&path, directory, algorithm).map_err(failed)?;
-        Self::from_pem(&pem, algorithm).map_err(|error| failed(Failure::Unusable(error)))
+        keys.maintain(now)?;
+        Ok(keys)
     }
 
-    fn from_pem(pem: &[u8], algorithm: SignatureAlgorithm) -> Result<Self, SigningError> {
-        let current = SigningKey::from_pkcs8_pem(pem, algorithm)?;
-        let jwks = json!({ "keys": [current.public_jwk()?] }).to_string().into();
-        Ok(Self {
-            current,
-            algorithm,
-            jwks,
-        })
+    /// Does what is due at `now`: makes the next key, lets it sign when its time has come, removes what has retired.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeysError`]; what was done before stands, and the keys at hand go on signing.
+    pub fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match key_set::next_step(&self.held.load().records, self.policy, now) {
+                Some(step) => self.apply(step, now)?,
+                None => return Ok(()),
+            }
+        }
     }
 
-    /// The key that signs.
-    pub const fn current(&self) -> &SigningKey {
-        &self.current
+    /// Lets the next key sign as soon as it has been shown for long enough, whatever the schedule says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::maintain`].
+    pub fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
+        {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(step) = key_set::rotate(&self.held.load().records, now) {
+                self.apply(step, now)?;
+            }
+        }
+        self.maintain(now)?;
+        Ok(self.rotation())
     }
 
-    /// What it signs with.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
+    /// The key that signs at `now`.
+    pub fn current(&self, now: Timestamp) -> Arc<SigningKey> {
+        let held = self.held.load();
+        let signing = key_set::signing(&held.records, now).map(|record| &record.key_id);
+        let kept = held.keys.iter().find(|kept| Some(&kept.record.key_id) == signing);
+        Arc::clone(
+            &kept
+                .expect("a key is there since `open`, and the last one is never removed")
+                .key,
+        )
+    }
+
+    /// What the server signs with at `now` and will next: more than one while the algorithm changes.
+    pub fn algorithms(&self, now: Timestamp) -> Vec<SignatureAlgorithm> {
+        let records = &self.held.load().records;
+        let signs = |algorithm: &SignatureAlgorithm| {
+            records.iter().any(|record| {
+                record.algorithm == *algorithm && key_set::is_yet_to_retire(record, records, now)
+            })
+        };
+        SignatureAlgorithm::ALL.into_iter().filter(signs).collect()
     }
 
     /// The JWKS document: public members alone.
     ///
     /// [RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)
-    pub const fn jwks(&self) -> &Bytes {
-        &self.jwks
+    pub fn jwks(&self) -> Bytes {
+        self.held.load().jwks.clone()
     }
-}
 
-fn read_or_create(
-    path: &Path,
-    directory: &Path,
-    algorithm: SignatureAlgorithm,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let pem = generate(algorithm).map_err(|_| Failure::Generation)?;
-            write_new(path, directory, pem.as_bytes()).map_err(Failure::File)?;
-            tracing::info!(key.path = %path.display(), "signing key {} made", path.display());
-            // Read back what is there now: another process may have been faster.
-            std::fs::read(path).map(Zeroizing::new).map_err(Failure::File)
+    fn apply(&self, step: Step, now: Timestamp) -> Result<(), SigningKeysError> {
+        let mut keys = self.held.load().keys.clone();
+        self.directory.apply(step, &mut keys, now)?;
+        self.held.store(Arc::new(Held::new(keys)?));
+        Ok(())
+    }
+
+    fn rotation(&self) -> Rotation {
+        let held = self.held.load();
+        let scheduled = held
+            .records
+            .iter()
+            .filter_map(|record| Some((record.signs_from?, record)));
+        let latest = scheduled.max_by_key(|(signs_from, _)| *signs_from);
+        let (signs_from, record) = latest.expect("the first key is scheduled when it is made");
+        Rotation {
+            key_id: record.key_id.clone(),
+            signs_from,
         }
-        Err(error) => Err(Failure::File(error)),
-        Ok(pem) => Ok(Zeroizing::new(pem)),
     }
 }
 
-/// Writes a file whole and durably, unless there is one already.
-fn write_new(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    // Made readable for its owner alone.
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => File::open(directory)?.sync_all(),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+impl Held {
+    fn new(mut keys: Vec<KeptKey>) -> Result<Self, SigningKeysError> {
+        // The same JWKS after every start.
+        keys.sort_by_key(|kept| (kept.record.made_at, kept.record.key_id.clone()));
+        let public: Result<Vec<_>, SigningError> = keys.iter().map(|kept| kept.key.public_jwk()).collect();
+        let jwks = json!({ "keys": public.map_err(SigningKeysError::of_encoding)? });
+        Ok(Self {
+            records: keys.iter().map(|kept| kept.record.clone()).collect(),
+            keys,
+            jwks: jwks.to_string().into(),
+        })
     }
-}
-
-/// A new private key, as PKCS#8 PEM. Version 1 throughout: an Ed25519 key of version 2 cannot be read back.
-fn generate(algorithm: SignatureAlgorithm) -> Result<Zeroizing<String>, Unspecified> {
-    match algorithm {
-        SignatureAlgorithm::ES256 => Ok(pem(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?
-            .to_pkcs8v1()?
-            .as_ref())),
-        SignatureAlgorithm::PS256 | SignatureAlgorithm::RS256 => {
-            let key: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
-            Ok(pem(key.as_ref()))
-        }
-        SignatureAlgorithm::EdDSA => Ok(pem(Ed25519KeyPair::generate()?.to_pkcs8v1()?.as_ref())),
-    }
-}
-
-fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
-    let encoded = Zeroizing::new(STANDARD.encode(pkcs8));
-    // Made as long as it gets, so that no copy of the key is left behind by a reallocation.
-    let mut pem = Zeroizing::new(String::with_capacity(
-        encoded.len() + encoded.len() / PEM_LINE + 64,
-    ));
-    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, following) = rest.split_at(rest.len().min(PEM_LINE));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = following;
-    }
-    pem.push_str("-----END PRIVATE KEY-----\n");
-    pem
-}
-
-/// A signing key that could not be loaded or made.
-#[derive(Debug, thiserror::Error)]
-#[error("signing.keys: {}: {cause}", path.display())]
-pub struct SigningKeysError {
-    path: PathBuf,
-    cause: Failure,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}; give this process's user the right to read and write the file and its directory")]
-    File(io::Error),
-    #[error("{0}; restore the key, or move the file away and a new key is made")]
-    Unusable(SigningError),
-    #[error("a key cannot be made; the system gives no randomness")]
-    Generation,
 }
 
 #[cfg(test)]

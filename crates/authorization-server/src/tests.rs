@@ -18,7 +18,6 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::client_anchors::ClientAnchors;
 use crate::response::Refused;
 use crate::router::{self, INTROSPECTION, REVOCATION, TOKEN};
 use crate::signing_keys::SigningKeys;
@@ -26,6 +25,7 @@ use crate::token_store::{EmbeddedTokenStore, TokenStore};
 use crate::{AuthorizationServer, Configuration};
 
 mod authentication;
+mod changes;
 mod introspect;
 mod metadata;
 mod revoke;
@@ -101,22 +101,15 @@ impl Harness {
         Self::of(text, Arc::new(store), directory)
     }
 
-    fn with_client_anchors(self, anchors: ClientAnchors) -> Self {
-        let server = Arc::into_inner(self.server).unwrap();
-        Self {
-            server: Arc::new(server.with_client_anchors(anchors)),
-            ..self
-        }
-    }
-
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
         Self::of(&format!("{DEMO}{MORE_CLIENTS}"), store, directory)
     }
 
     fn of(text: &str, store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
         let configuration = Configuration::from_toml(text).unwrap();
-        let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
-        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys).unwrap());
+        let keys =
+            SigningKeys::open(directory.path(), crate::rotation(&configuration), crate::now()).unwrap();
+        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys));
         Self {
             server,
             _directory: directory,
@@ -176,7 +169,7 @@ impl Harness {
     }
 
     fn keys(&self) -> VerificationKeys {
-        VerificationKeys::from_jwks(self.server.signing_keys.jwks()).unwrap()
+        VerificationKeys::from_jwks(&self.server.signing_keys.jwks()).unwrap()
     }
 }
 
@@ -202,6 +195,7 @@ impl Answer {
                 .unwrap_or_default(),
             peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -46,7 +46,8 @@ pub(crate) async fn handle(
 
 async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
     let form = request.form()?;
-    let client = authenticate(server, request, &form, Cause::Authentication).await?;
+    let registrations = server.registrations();
+    let client = authenticate(server, &registrations, request, &form, Cause::Authentication).await?;
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),

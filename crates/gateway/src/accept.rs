@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtls::linger;
+use mtls::server_tls::Offer;
+use mtls::{ServerTls, linger};
 use rustls::ServerConfig;
 use rustls::server::Accepted;
 use service::Shutdown;
@@ -47,7 +48,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// What becomes of the connections of the public port.
 pub(crate) struct Frontier {
     pub(crate) destinations: HashMap<HostName, Destination>,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) tls: ServerTls,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
 }
@@ -140,9 +141,10 @@ impl Frontier {
                 Ok(())
             }
             Ok((server_name, Destination::Terminate)) => {
-                let stream = self.handshake(stream, hello.accepted, deadline).await?;
+                let offer = self.tls.offer();
+                let stream = handshake(stream, hello.accepted, offer.config(), deadline).await?;
                 metrics::connection("terminated");
-                self.serve(stream, server_name.clone(), peer).await
+                self.serve(stream, offer, server_name.clone(), peer).await
             }
             Err(refusal) => refuse(stream, refusal).await,
         }
@@ -156,32 +158,17 @@ impl Frontier {
         self.destinations.get_key_value(&host).ok_or_else(unknown)
     }
 
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        accepted: Accepted,
-        deadline: Instant,
-    ) -> Result<TlsStream<TcpStream>, Refusal> {
-        let handshake = StartHandshake::from_parts(accepted, stream).into_stream(Arc::clone(&self.tls));
-        match timeout_at(deadline, handshake.into_fallible()).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err((error, stream))) => {
-                linger(stream).await;
-                Err(Refusal::Handshake(error))
-            }
-            Err(_elapsed) => Err(Refusal::TooSlow),
-        }
-    }
-
     async fn serve(
         &self,
         stream: TlsStream<TcpStream>,
+        offer: Offer,
         server_name: HostName,
         peer: SocketAddr,
     ) -> Result<(), Refusal> {
         let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        let connection = Connection::new(server_name, peer, certificate.map(AsRef::as_ref))
+        let chain = session.peer_certificates();
+        let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
+        let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
             .map_err(Refusal::UnreadableCertificate)?;
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -205,6 +192,23 @@ impl fmt::Debug for Frontier {
             .debug_struct("Frontier")
             .field("destinations", &self.destinations)
             .finish_non_exhaustive()
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    accepted: Accepted,
+    config: Arc<ServerConfig>,
+    deadline: Instant,
+) -> Result<TlsStream<TcpStream>, Refusal> {
+    let handshake = StartHandshake::from_parts(accepted, stream).into_stream(config);
+    match timeout_at(deadline, handshake.into_fallible()).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err((error, stream))) => {
+            linger(stream).await;
+            Err(Refusal::Handshake(error))
+        }
+        Err(_elapsed) => Err(Refusal::TooSlow),
     }
 }
 

@@ -112,7 +112,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     })
 }
 
-/// The connection's certificate, as long as it is valid: a connection can outlive it. Where no token could pass
+/// The connection's certificate, as long as it is valid and trusted: a connection can outlive both. Where no token could pass
 /// without one, none is looked up.
 fn valid_certificate(
     connection: &Connection,
@@ -124,8 +124,11 @@ fn valid_certificate(
         .as_ref()
         .map(|presented| &presented.certificate)
     {
-        Some(certificate) if certificate.is_valid_at(now) => Ok(Some(certificate)),
-        Some(_) => Err(Rejection::CertificateExpired),
+        Some(certificate) if !certificate.is_valid_at(now) => Err(Rejection::CertificateExpired),
+        Some(certificate) => match connection.standing.verify(now) {
+            Ok(()) => Ok(Some(certificate)),
+            Err(_logged) => Err(Rejection::CertificateUntrusted),
+        },
         None if binding == BindingPolicy::Required => Err(Rejection::CertificateMissing),
         None => Ok(None),
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use mtls::Standing;
 use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header;
 
@@ -16,6 +17,8 @@ pub(crate) struct Connection {
     pub(crate) server_name: HostName,
     pub(crate) peer_address: SocketAddr,
     pub(crate) client_certificate: Option<PresentedCertificate>,
+    /// Whether that certificate is still trusted.
+    pub(crate) standing: Standing,
     pub(crate) activity: Arc<Activity>,
     /// The peer's address as APIs are told it, in `X-Forwarded-For`.
     pub(crate) forwarded_for: HeaderValue,
@@ -32,7 +35,8 @@ pub(crate) struct PresentedCertificate {
 }
 
 impl Connection {
-    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER).
+    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER), trusted
+    /// as long as `standing` says so.
     ///
     /// # Errors
     ///
@@ -41,11 +45,13 @@ impl Connection {
         server_name: HostName,
         peer_address: SocketAddr,
         client_certificate: Option<&[u8]>,
+        standing: Standing,
     ) -> Result<Self, CertificateError> {
         Ok(Self {
             client_certificate: client_certificate
                 .map(PresentedCertificate::from_der)
                 .transpose()?,
+            standing,
             activity: Arc::new(Activity::new()),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
             forwarded_host: visible(server_name.as_str()),

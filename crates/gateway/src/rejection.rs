@@ -14,6 +14,7 @@
 //! | `token_missing` | 401 | no bearer token |
 //! | `certificate_missing` | 401 | the token must be bound, and the connection has no client certificate |
 //! | `certificate_expired` | 401 | the connection's certificate is no longer valid, or not yet |
+//! | `certificate_untrusted` | 401 | the connection's certificate was revoked, or lost its authority, since the handshake |
 //! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
 //! | `token_expired` | 401 | the token's time is over |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
@@ -59,6 +60,7 @@ pub(crate) enum Rejection {
     TokenMissing,
     CertificateMissing,
     CertificateExpired,
+    CertificateUntrusted,
     TokenInactive,
     TokenExpired,
     TokenNotBound,
@@ -90,6 +92,7 @@ impl Rejection {
             Self::TokenMissing => "token_missing",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateExpired => "certificate_expired",
+            Self::CertificateUntrusted => "certificate_untrusted",
             Self::TokenInactive => "token_inactive",
             Self::TokenExpired => "token_expired",
             Self::TokenNotBound => "token_not_bound",
@@ -120,6 +123,7 @@ impl Rejection {
             }
             Self::CertificateMissing
             | Self::CertificateExpired
+            | Self::CertificateUntrusted
             | Self::TokenInactive
             | Self::TokenExpired
             | Self::TokenNotBound

@@ -8,15 +8,21 @@ pub mod acceptor;
 pub mod alert;
 pub mod chain;
 pub mod client;
+pub mod client_identity;
 pub mod connect_to;
 pub mod credentials;
+mod crl_signature;
+pub mod farewell;
 mod file;
 mod linger;
 pub mod provider;
 mod refusal;
 pub mod revocation;
+pub mod self_signed;
 pub mod serve;
 pub mod server;
+pub mod server_tls;
+pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod verifier;
@@ -25,16 +31,20 @@ pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
 pub use chain::{ChainVerifier, PresentedChain};
 pub use client::{ClientTls, Timeouts};
+pub use client_identity::ClientIdentity;
 pub use connect_to::ConnectTo;
 pub use credentials::Credentials;
 pub use file::UnreadableFile;
 pub use linger::linger;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
 pub use revocation::{CrlPolicy, RevocationLists};
+pub use self_signed::SelfSignedCertificates;
 pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };
+pub use server_tls::{Presence, ServerFiles, ServerTls};
+pub use standing::{NoLongerTrusted, Standing};
 pub use trust::TrustAnchors;
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
 
+use crate::crl_signature;
 use crate::file::{self, UnreadableFile};
+use crate::trust::TrustAnchors;
 
 /// What is done about an issuer whose revocation list is not at hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -80,6 +82,20 @@ impl RevocationLists {
         self.next_update
     }
 
+    /// Refuses a list that bears the name of a trusted authority and is not signed by it: put in force, it would
+    /// refuse everybody.
+    pub(crate) fn verify_signatures(&self, trust: &TrustAnchors) -> Result<(), RevocationError> {
+        let all_signed = self
+            .lists
+            .iter()
+            .all(|list| crl_signature::verify(list, trust).is_ok());
+        if all_signed {
+            Ok(())
+        } else {
+            Err(RevocationError::Forged)
+        }
+    }
+
     pub(crate) fn lists(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
         self.lists.iter().cloned()
     }
@@ -105,6 +121,11 @@ pub enum RevocationError {
     /// A list is damaged.
     #[error("holds a damaged revocation list: {0}")]
     Damaged(String),
+    /// A list is not signed by the authority whose name it bears.
+    #[error(
+        "a revocation list bears the name of a trusted authority and not its signature; publish that authority's own"
+    )]
+    Forged,
     /// One of the above, in a named file.
     #[error("{}: {reason}", path.display())]
     InFile {

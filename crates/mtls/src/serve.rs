@@ -2,15 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
-use rustls::ServerConfig;
 
 use crate::acceptor::Acceptor;
+use crate::server_tls::ServerTls;
 
 /// Bounds the memory one request's header fields can take.
 const LARGEST_HEADERS: u32 = 64 * 1024;
@@ -79,6 +78,7 @@ pub struct BindError {
 
 /// Serves `router` over TLS until `shutdown`, then finishes the requests in hand, within [`Limits::drain`].
 ///
+/// `tls` is a [`ServerTls`], of which every handshake takes what stands at that moment, or a fixed configuration.
 /// Every request carries `Extension<Arc<Connection>>`. A failed handshake ends its own connection and nothing else.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub struct BindError {
 /// When the listener cannot be used.
 pub async fn serve_tls(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<ServerTls>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
@@ -100,7 +100,7 @@ pub async fn serve_tls(
 /// When the listener cannot be used.
 pub async fn serve_tls_with_limits(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<ServerTls>,
     router: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,

@@ -4,7 +4,6 @@
 //! and revocation, but for self-signed certificates that are registered one by one. What else is added here can only
 //! refuse.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use oauth_core::certificate::ClientCertificate;
@@ -20,6 +19,7 @@ use x509_cert::der::{Decode, Reader, SliceReader};
 
 use crate::provider::crypto_provider;
 use crate::revocation::CrlPolicy;
+use crate::self_signed::SelfSignedCertificates;
 use crate::server::{ClientEku, ServerConfigError, Verification};
 
 /// Bounds the work of building a path through certificates a stranger chose.
@@ -41,7 +41,7 @@ pub(crate) struct Verifier {
     webpki: Arc<dyn ClientCertVerifier>,
     client_eku: ClientEku,
     admitted_dns_names: Option<Vec<String>>,
-    self_signed: Arc<HashSet<[u8; 32]>>,
+    self_signed: SelfSignedCertificates,
 }
 
 impl Verifier {
@@ -65,7 +65,7 @@ impl Verifier {
             webpki,
             client_eku: verification.client_eku,
             admitted_dns_names,
-            self_signed: Arc::clone(&verification.self_signed),
+            self_signed: verification.self_signed.clone(),
         })
     }
 
@@ -76,8 +76,7 @@ impl Verifier {
             return None;
         }
         let certificate = ClientCertificate::from_der(leaf).ok()?;
-        let is_registered = self.self_signed.contains(certificate.thumbprint().as_bytes());
-        (is_registered && certificate.is_self_issued()).then_some(certificate)
+        (self.self_signed.contains(&certificate) && certificate.is_self_issued()).then_some(certificate)
     }
 
     fn verify_usage(&self, certificate: &ClientCertificate) -> Result<(), CertificateError> {

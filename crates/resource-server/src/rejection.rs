@@ -4,6 +4,7 @@
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use jwks::JwksVerificationError;
+use mtls::NoLongerTrusted;
 use oauth_core::bearer::{BearerError, Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN};
 use oauth_core::confirmation::BindingError;
 use oauth_core::error::{ErrorCode, OAuthError};
@@ -41,6 +42,8 @@ pub(crate) enum Rejection {
     MalformedClientCert,
     #[error("the connection has outlived its peer's certificate")]
     PeerCertificateExpired,
+    #[error(transparent)]
+    PeerCertificateUntrusted(#[from] NoLongerTrusted),
     #[error("{0}")]
     Token(VerificationError),
     #[error("{reason} (client {client_id}, token {jti})")]
@@ -76,6 +79,7 @@ impl Rejection {
             Self::TokenInQuery => "token.in_query",
             Self::MalformedClientCert => "client_cert.malformed",
             Self::PeerCertificateExpired => "certificate.expired",
+            Self::PeerCertificateUntrusted(_) => "certificate.untrusted",
             Self::Token(_) => "token.invalid",
             Self::Binding { .. } => "token.binding",
             Self::InsufficientScope(_) => "token.insufficient_scope",
@@ -89,9 +93,10 @@ impl Rejection {
             Self::Bearer(BearerError::Missing) => (StatusCode::UNAUTHORIZED, None),
             Self::Bearer(_) | Self::TokenInQuery => (StatusCode::BAD_REQUEST, Some(INVALID_REQUEST)),
             Self::MalformedClientCert => (StatusCode::BAD_REQUEST, Some(MALFORMED_CLIENT_CERT)),
-            Self::PeerCertificateExpired | Self::Token(_) | Self::Binding { .. } => {
-                (StatusCode::UNAUTHORIZED, Some(INVALID_TOKEN))
-            }
+            Self::PeerCertificateExpired
+            | Self::PeerCertificateUntrusted(_)
+            | Self::Token(_)
+            | Self::Binding { .. } => (StatusCode::UNAUTHORIZED, Some(INVALID_TOKEN)),
             Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, Some(INSUFFICIENT_SCOPE)),
             Self::KeysUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(TEMPORARILY_UNAVAILABLE)),
         }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::install_metrics;
 use crate::configuration::{ConfigurationError, ConfigurationSource};
@@ -119,7 +120,11 @@ fn serve<C>(
     let result = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown.on_signals().context("signals cannot be listened to")?;
-        start(configuration, shutdown).await?.finished().await
+        // From here on, so that one that comes during the start does not end the process.
+        let hangup = signal(SignalKind::hangup()).context("signals cannot be listened to")?;
+        let mut running = start(configuration, shutdown).await?;
+        running.reload_on(hangup);
+        running.finished().await
     });
     // A name that is still being looked up must not hold the end of the process.
     runtime.shutdown_background();
@@ -224,6 +229,7 @@ fn parse(
          Environment:\n  \
            RUST_LOG   what is logged, by level and module (default: info), such as debug or info,{module}=trace\n\n\
          Paths in the configuration are relative to the working directory. A configuration error exits 64.\n\
+         Certificates, keys, trust and revocation lists are read again when they change, and at once on SIGHUP.\n\
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),
     );

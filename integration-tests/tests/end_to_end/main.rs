@@ -1,5 +1,8 @@
 //! The whole system over real TLS: every accepted case beside its refused twin.
-#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on fails the test"
+)]
 
 mod api;
 mod authorization_server;
@@ -11,3 +14,4 @@ mod requests;
 mod restart;
 mod story;
 mod theft;
+mod trust;

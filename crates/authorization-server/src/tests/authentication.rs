@@ -13,14 +13,13 @@ use oauth_core::confirmation::Confirmation;
 use oauth_core::jwt::{ClientAssertionClaims, SignatureAlgorithm, SigningKey};
 use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
-use service::Problems;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Answer, DEMO, FORM, Harness, MORE_CLIENTS, authority, certificate, issued, now, post_as};
-use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
 use crate::metadata;
+use crate::registrations::Registrations;
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
 
 const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
@@ -294,11 +293,11 @@ async fn knows_a_client_only_under_its_own_trust_anchors() {
         file.display()
     );
     let text = format!("{DEMO}{pinned}");
-    let mut problems = Problems::new();
-    let client_trust = Configuration::from_toml(&text).unwrap().client_trust;
-    let anchors = ClientAnchors::load(&client_trust, &mut problems);
-    problems.into_result(()).unwrap();
-    let harness = Harness::configured(&text).with_client_anchors(anchors);
+    let harness = Harness::configured(&text);
+    let configuration = Configuration::from_toml(&text).unwrap();
+    harness
+        .server
+        .register_anew(Registrations::load(&configuration).unwrap());
 
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -373,8 +372,8 @@ fn metadata_lists_the_methods_of_registered_clients_and_algorithms_where_they_ar
     let (_, _, jwks) = self_signed("demo-partner", |_| ());
     let with = |client: &str| {
         let configuration = Configuration::from_toml(&format!("{DEMO}{client}")).unwrap();
-        let document: Value = serde_json::from_slice(&metadata::document(&configuration).unwrap()).unwrap();
-        document
+        let document = metadata::document(&configuration, &configuration.clients, &[]);
+        serde_json::to_value(document).unwrap()
     };
     let self_signed = with(&registration("one", "self_signed_tls_client_auth", &jwks));
     assert_eq!(

@@ -1,5 +1,7 @@
 //! The service as a whole, from configuration to end.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use mtls::{ClientTls, Credentials, Timeouts, TrustAnchors};
 use oauth_core::certificate::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use service::{Running, Shutdown};
+use service::{Occasion, Running, Shutdown};
 use tempfile::TempDir;
 
 use super::authentication::{registration, self_signed};
-use super::{DEMO, now};
+use super::{DEMO, Harness};
 use crate::client_anchors::ClientTrust;
 use crate::router::TOKEN;
-use crate::{Configuration, start, verify_current};
+use crate::{Configuration, now, reload_registrations, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
 fn configuration(directory: &Path) -> Configuration {
@@ -47,6 +49,11 @@ fn configuration(directory: &Path) -> Configuration {
     configuration
 }
 
+fn names_in(directory: &Path) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
 async fn started(configuration: &Configuration) -> anyhow::Result<(Running, Shutdown)> {
     let shutdown = Shutdown::new();
     Ok((start(configuration.clone(), shutdown.clone()).await?, shutdown))
@@ -64,9 +71,10 @@ async fn starts_stops_and_starts_again_over_the_same_store_and_key() {
         }
         shutdown.trigger();
         running.finished().await.unwrap();
-        keys.push(std::fs::read(configuration.signing.keys.join("ES256.pem")).unwrap());
+        keys.push(names_in(&configuration.signing.keys));
     }
     assert_eq!(keys[0], keys[1]);
+    assert_eq!(keys[0].len(), 2, "the current and the next");
 }
 
 #[tokio::test]
@@ -93,6 +101,38 @@ async fn refuses_to_start_without_its_certificate_and_names_the_file() {
         error.starts_with("tls: ") && error.contains("absent.pem"),
         "{error}"
     );
+}
+
+/// Registrations follow the configuration file, and a broken one changes nothing.
+#[tokio::test]
+async fn registrations_follow_the_configuration_file_and_a_broken_one_changes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("authorization-server.toml");
+    std::fs::write(&file, DEMO).unwrap();
+    let harness = Harness::new();
+    let mut running = Running::new(Shutdown::new());
+    reload_registrations(&mut running, file.clone(), harness.server.clone());
+    let knows = |client_id: &str| harness.server.clients().find(client_id).is_some();
+    let reload = |contents: &str| {
+        std::fs::write(&file, contents).unwrap();
+        running.reloads().attempt(Occasion::Demand);
+    };
+
+    reload(&DEMO.replace("\"other-client\"", "\"new-client\""));
+    assert!(knows("new-client") && !knows("other-client") && knows("partner-client"));
+    for broken in [
+        "not TOML".to_owned(),
+        DEMO.replace("scope = \"transactions\"", "scope = \"not a \\\\ scope\""),
+        DEMO.replace("\"gateway\"", "\"partner-client\""),
+    ] {
+        reload(&broken);
+        assert!(knows("new-client") && knows("gateway"), "{broken}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    running.reloads().attempt(Occasion::Demand);
+    assert!(knows("new-client"));
+    reload(DEMO);
+    assert!(!knows("new-client") && knows("other-client"));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::HOST;
 use jwks::RemoteJwks;
-use mtls::{ClientTls, Timeouts, TrustAnchors};
+use mtls::{ClientTls, Standing, Timeouts, TrustAnchors};
 use oauth_core::confirmation::Confirmation;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, VerificationKeys};
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
@@ -31,7 +31,15 @@ fn der_of(member: Member) -> &'static [u8] {
 fn connection(member: Option<Member>) -> Arc<Connection> {
     let server_name = HostName::parse("api.example.com").unwrap();
     let peer = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(Connection::new(server_name, peer, member.map(der_of)).unwrap())
+    Arc::new(
+        Connection::new(
+            server_name,
+            peer,
+            member.map(der_of),
+            Standing::without_certificate(),
+        )
+        .unwrap(),
+    )
 }
 
 fn claims() -> AccessTokenClaims {

@@ -31,6 +31,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::TokenMissing,
         Rejection::CertificateMissing,
         Rejection::CertificateExpired,
+        Rejection::CertificateUntrusted,
         Rejection::TokenInactive,
         Rejection::TokenExpired,
         Rejection::TokenNotBound,

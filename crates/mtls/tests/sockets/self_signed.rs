@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mtls::{Alert, ClientCertificates};
+use mtls::{Alert, ClientCertificates, SelfSignedCertificates};
 use oauth_core::thumbprint::CertificateThumbprint;
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use rustls::client::ResolvesClientCert;
@@ -18,7 +18,8 @@ fn registering(registered: &[&Leaf]) -> Server {
     let thumbprints = registered
         .iter()
         .map(|leaf| CertificateThumbprint::of_der(credentials(leaf).leaf_der()));
-    let verification = verification(&Authority::new("clients")).admit_self_signed(thumbprints);
+    let verification =
+        verification(&Authority::new("clients")).admit_self_signed(SelfSignedCertificates::new(thumbprints));
     Server::start(&ClientCertificates::Optional(verification))
 }
 
@@ -50,7 +51,7 @@ async fn verifies_the_chain_of_every_other_certificate() {
     let authority = Authority::new("clients");
     let registered = CertificateThumbprint::of_der(credentials(&Leaf::self_signed(|_| ())).leaf_der());
     let server = Server::start(&ClientCertificates::Optional(
-        verification(&authority).admit_self_signed([registered]),
+        verification(&authority).admit_self_signed(SelfSignedCertificates::new([registered])),
     ));
     let good = authority.client(|_| ());
     assert_eq!(server.ask(Some(&good)).await.unwrap(), thumbprint(&good));
@@ -74,6 +75,21 @@ async fn refuses_a_self_signed_certificate_that_is_not_registered() {
 async fn refuses_every_self_signed_certificate_where_none_is_registered() {
     let own = Leaf::self_signed(|_| ());
     assert_eq!(registering(&[]).refusal(Some(&own)).await, Some(Alert::UnknownCa));
+}
+
+/// M20: registrations change while the server runs.
+#[tokio::test]
+async fn follows_the_list_as_it_changes() {
+    let (old, new) = (Leaf::self_signed(|_| ()), Leaf::self_signed(|_| ()));
+    let [of_old, of_new] =
+        [&old, &new].map(|leaf| CertificateThumbprint::of_der(credentials(leaf).leaf_der()));
+    let list = SelfSignedCertificates::new([of_old]);
+    let verification = verification(&Authority::new("clients")).admit_self_signed(list.clone());
+    let server = Server::start(&ClientCertificates::Optional(verification));
+    assert!(server.ask(Some(&old)).await.is_ok());
+    list.replace([of_new]);
+    assert!(server.ask(Some(&new)).await.is_ok());
+    assert_eq!(server.refusal(Some(&old)).await, Some(Alert::UnknownCa));
 }
 
 /// T17: only self-signed certificates are excused from having a chain.

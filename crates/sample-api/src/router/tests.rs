@@ -78,6 +78,7 @@ impl Api {
             chain: mtls::PresentedChain::default(),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
