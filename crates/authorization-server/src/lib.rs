@@ -23,6 +23,7 @@ mod guesses;
 mod introspect;
 pub mod issuer;
 mod metadata;
+pub mod operations;
 pub mod registrations;
 pub mod replay_memory;
 mod request;
@@ -68,7 +69,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     ));
     server.register_anew(registrations);
     if let Some(file) = configuration.file.clone() {
-        reload_registrations(&mut running, file, server.clone());
+        reload_registrations(&mut running, file, &server);
     }
     let files = files
         .asking_for(configuration.client_certificates.clone(), Presence::Optional)
@@ -103,7 +104,8 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         &mut running,
         &shutdown,
     )?;
-    running.serve_admin(bind(listen.admin, "listen.admin")?, readiness)?;
+    let admin = bind(listen.admin, "listen.admin")?;
+    running.serve_admin_with(admin, readiness, operations::router(&server))?;
     running.spawn("the token store", keep_store(store, shutdown.clone()));
     running.spawn("the signing keys", keep_keys(server, shutdown));
     Ok(running)
@@ -126,13 +128,18 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
 
 /// The registrations follow the configuration file and the trust anchors that they name; what else stands there is for
 /// the next start.
-fn reload_registrations(running: &mut Running, file: PathBuf, server: Arc<AuthorizationServer>) {
+fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
     let anchors = server.configuration.client_trust.iter();
     let files = std::iter::once(&file).chain(anchors.flat_map(|client| &client.files));
     let files: Vec<_> = files.cloned().collect();
     let read = Fingerprint::of(&files);
+    // The reload keeps nothing alive: it outlives the server's work.
+    let server = Arc::downgrade(server);
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
-        server.register_anew(Registrations::load(&Configuration::read(&file)?)?);
+        let registrations = Registrations::load(&Configuration::read(&file)?)?;
+        if let Some(server) = server.upgrade() {
+            server.register_anew(registrations);
+        }
         Ok(())
     }));
 }

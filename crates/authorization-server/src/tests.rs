@@ -28,6 +28,7 @@ mod authentication;
 mod changes;
 mod introspect;
 mod metadata;
+mod operations;
 mod revoke;
 mod start;
 mod token;

@@ -7,11 +7,13 @@ use std::fmt;
 use std::pin::Pin;
 
 use oauth_core::access_token::{AccessToken, TokenRecord};
+use oauth_core::thumbprint::CertificateThumbprint;
 use oauth_core::time::Timestamp;
 use uuid::Uuid;
 
 mod bucket;
 mod embedded;
+mod mark;
 mod writer;
 
 pub use embedded::{EmbeddedTokenStore, OpenError};
@@ -43,6 +45,22 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError`]: the token may or may not have been revoked, and the caller is to try again.
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()>;
+
+    /// Revokes all tokens of these that were issued at `now` or before. Once this resolves, it survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: they may or may not have been revoked, and the operator is to try again.
+    fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()>;
+}
+
+/// Whose tokens are revoked all at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokensOf {
+    /// Those issued to this `client_id`.
+    Client(String),
+    /// Those bound to this certificate.
+    Certificate(CertificateThumbprint),
 }
 
 impl dyn TokenStore {

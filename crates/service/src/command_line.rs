@@ -10,16 +10,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::install_metrics;
 use crate::configuration::{ConfigurationError, ConfigurationSource};
 use crate::healthcheck;
 use crate::logging::{self, LogFormat};
+use crate::operation::Operation;
 use crate::running::Running;
 use crate::shutdown::Shutdown;
 
+const HEALTHCHECK: &str = "Ask the running service whether it is ready; exit 0 if it is, 1 if not";
+const NO_ADMIN_LISTENER: &str = "the configuration names no admin listener to ask; set listen.admin";
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
@@ -44,24 +47,33 @@ pub fn run<C>(
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
-    run_with_commands(about, &[], load, admin_address, start)
+    run_with_commands(about, Commands::default(), load, admin_address, start)
 }
 
-/// A subcommand of one service that works without its configuration.
+/// The subcommands that one service has beside those of all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Commands<'a> {
+    /// What an operator can ask of it while it runs.
+    pub operations: &'a [Operation],
+    /// What works without its configuration.
+    pub plain: &'a [PlainCommand],
+}
+
+/// A subcommand that works without the service's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainCommand {
     /// What it is called.
     pub name: &'static str,
     /// One sentence.
-    pub description: &'static str,
+    pub about: &'static str,
     /// What it does; its errors are told, and exit 1.
     pub run: fn() -> anyhow::Result<()>,
 }
 
-/// As [`run`], with subcommands that only this service has.
+/// As [`run`], with subcommands of its own.
 pub fn run_with_commands<C>(
     about: About,
-    commands: &[PlainCommand],
+    commands: Commands<'_>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
@@ -72,20 +84,22 @@ pub fn run_with_commands<C>(
 
 fn run_with<C>(
     about: About,
-    commands: &[PlainCommand],
+    commands: Commands<'_>,
     arguments: impl Iterator<Item = OsString>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> u8 {
     let arguments = match parse(about, commands, arguments) {
-        Ok(Parsed::Service(arguments)) => arguments,
-        Ok(Parsed::Plain(command)) => return ended(about, (command.run)()),
+        Ok(arguments) => arguments,
         Err(error) => {
             let _nobody_reads = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(FAILURE);
         }
     };
+    if let Some(Command::Plain(command)) = arguments.command {
+        return ended(about, (command.run)());
+    }
     let source = arguments.source();
     // A healthcheck runs beside the service, every few seconds: it has nothing to log.
     if arguments.command.is_none() {
@@ -96,8 +110,12 @@ fn run_with<C>(
         Ok(configuration) => configuration,
         Err(error) => return refused(about, &source, &error),
     };
-    if let Some(Command::Healthcheck) = arguments.command {
-        return ended(about, check_health(admin_address(&configuration)));
+    match arguments.command {
+        Some(Command::Healthcheck) => return ended(about, check_health(admin_address(&configuration))),
+        Some(Command::Operation(operation, body)) => {
+            return ended(about, operate(operation, &body, admin_address(&configuration)));
+        }
+        Some(Command::Plain(_)) | None => {}
     }
     if arguments.check_config {
         tell(&format!("{}: {source} is valid", about.name));
@@ -132,12 +150,25 @@ fn serve<C>(
 }
 
 fn check_health(admin: Option<SocketAddr>) -> anyhow::Result<()> {
-    let admin = admin.context("the configuration names no admin listener to ask; set listen.admin")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    Ok(small_runtime()?.block_on(healthcheck::ask(admin))?)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what the service answered is the command's result"
+)]
+fn operate(operation: Operation, body: &str, admin: Option<SocketAddr>) -> anyhow::Result<()> {
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    println!("{}", small_runtime()?.block_on(operation.send(admin, body))?);
+    Ok(())
+}
+
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the runtime cannot be started")?;
-    Ok(runtime.block_on(healthcheck::ask(admin))?)
+        .context("the runtime cannot be started")
 }
 
 fn ended(about: About, result: anyhow::Result<()>) -> u8 {
@@ -189,14 +220,32 @@ struct Arguments {
     )]
     log_format: LogFormat,
 
-    #[command(subcommand)]
+    #[arg(skip)]
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug)]
 enum Command {
-    /// Ask the running service whether it is ready; exit 0 if it is, 1 if not
     Healthcheck,
+    /// With the JSON that its options make.
+    Operation(Operation, String),
+    Plain(PlainCommand),
+}
+
+impl Command {
+    fn of(matches: &ArgMatches, commands: Commands<'_>) -> Option<Self> {
+        let (name, matches) = matches.subcommand()?;
+        if let Some(plain) = commands.plain.iter().find(|plain| plain.name == name) {
+            return Some(Self::Plain(*plain));
+        }
+        let operation = commands
+            .operations
+            .iter()
+            .find(|operation| operation.name == name);
+        Some(operation.map_or(Self::Healthcheck, |operation| {
+            Self::Operation(*operation, operation.body(matches))
+        }))
+    }
 }
 
 impl Arguments {
@@ -208,17 +257,11 @@ impl Arguments {
     }
 }
 
-/// What a command line asks for.
-enum Parsed {
-    Service(Arguments),
-    Plain(PlainCommand),
-}
-
 fn parse(
     about: About,
-    commands: &[PlainCommand],
+    commands: Commands<'_>,
     arguments: impl Iterator<Item = OsString>,
-) -> Result<Parsed, clap::Error> {
+) -> Result<Arguments, clap::Error> {
     let name = about.name;
     let examples = format!(
         "Examples:\n  \
@@ -234,20 +277,21 @@ fn parse(
         module = name.replace('-', "_"),
     );
     let plain = commands
+        .plain
         .iter()
-        .map(|command| clap::Command::new(command.name).about(command.description));
+        .map(|plain| clap::Command::new(plain.name).about(plain.about));
     let matches = Arguments::command()
-        .subcommands(plain)
         .name(name)
         .about(about.description)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(examples)
+        .subcommand(clap::Command::new("healthcheck").about(HEALTHCHECK))
+        .subcommands(commands.operations.iter().map(Operation::command))
+        .subcommands(plain)
         .try_get_matches_from(arguments)?;
-    let asked = matches.subcommand_name();
-    match commands.iter().find(|command| asked == Some(command.name)) {
-        Some(command) => Ok(Parsed::Plain(*command)),
-        None => Arguments::from_arg_matches(&matches).map(Parsed::Service),
-    }
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    let command = Command::of(&matches, commands);
+    Ok(Arguments { command, ..arguments })
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
+use axum::Router;
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::admin::{install_metrics, serve_admin};
+use crate::admin::{install_metrics, serve_admin_with};
 use crate::readiness::Readiness;
 use crate::reload::{Occasion, Reload, Reloads};
 use crate::shutdown::Shutdown;
@@ -75,12 +76,30 @@ impl Running {
     ///
     /// When the listener cannot be used.
     pub fn serve_admin(&mut self, listener: TcpListener, readiness: Readiness) -> anyhow::Result<()> {
+        self.serve_admin_with(listener, readiness, Router::new())
+    }
+
+    /// The same, and beside it `operations`, which change the service: for this machine alone.
+    ///
+    /// # Errors
+    ///
+    /// When the listener cannot be used.
+    pub fn serve_admin_with(
+        &mut self,
+        listener: TcpListener,
+        readiness: Readiness,
+        operations: Router,
+    ) -> anyhow::Result<()> {
         let address = listener
             .local_addr()
             .context("the admin listener has no address")?;
         self.add_address("admin", address);
-        self.companions
-            .spawn(serve_admin(listener, readiness, std::future::pending()));
+        self.companions.spawn(serve_admin_with(
+            listener,
+            readiness,
+            operations,
+            std::future::pending(),
+        ));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::bucket::{self, RecordError};
 use super::writer::{Change, StoreHealth, Writer};
-use super::{Pending, StoreError, TokenStore};
+use super::{Pending, StoreError, TokenStore, TokensOf};
 
 /// Bounds the memory for pages read; a token's record is asked for soon after it was written.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -98,6 +98,10 @@ impl TokenStore for EmbeddedTokenStore {
 
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {
         Box::pin(self.writer.write(Change::Revoke { id, now }))
+    }
+
+    fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()> {
+        Box::pin(self.writer.write(Change::RevokeAll { of, now }))
     }
 }
 

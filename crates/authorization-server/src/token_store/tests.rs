@@ -217,6 +217,35 @@ async fn purges_only_hours_in_which_every_token_has_expired() {
     assert_eq!(find(&store, &young).await, Some(young_record));
 }
 
+/// What an operator revoked stays so after a restart, and what is issued afterwards is not meant.
+#[tokio::test]
+async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let (before, record) = token_issued_at(START);
+    let (after, later) = token_issued_at(START + 2);
+    let store = open(&path);
+    store.insert(record).await.unwrap();
+    store.insert(later.clone()).await.unwrap();
+    let (mark, client) = (
+        Timestamp::from_unix_seconds(START + 1),
+        "partner-client".to_owned(),
+    );
+    store
+        .revoke_all(TokensOf::Client(client.clone()), mark)
+        .await
+        .unwrap();
+    // A clock that was set back takes nothing back.
+    let earlier = Timestamp::from_unix_seconds(START - 60);
+    store.revoke_all(TokensOf::Client(client), earlier).await.unwrap();
+    drop(store);
+    let store = open(&path);
+    assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
+    assert_eq!(find(&store, &after).await, Some(later));
+    store.purge(mark.plus(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
+}
+
 #[tokio::test]
 async fn refuses_a_file_in_use_and_opens_it_once_released() {
     let directory = TempDir::new().unwrap();

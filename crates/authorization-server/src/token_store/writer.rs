@@ -17,8 +17,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::bucket::{self, RecordError};
+use super::{StoreError, TokensOf, mark};
 
 /// Bounds the memory that waiting changes take; further ones are refused.
 const LONGEST_QUEUE: usize = 4096;
@@ -30,6 +30,7 @@ const LARGEST_BATCH: usize = 1000;
 pub(super) enum Change {
     Insert(Box<TokenRecord>),
     Revoke { id: Uuid, now: Timestamp },
+    RevokeAll { of: TokensOf, now: Timestamp },
     Purge { now: Timestamp },
 }
 
@@ -160,7 +161,11 @@ impl WritingThread {
             match &request.change {
                 Change::Insert(record) => bucket::insert(&transaction, record)?,
                 Change::Revoke { id, now } => bucket::revoke(&transaction, *id, *now)?,
-                Change::Purge { now } => log_purge(bucket::purge(&transaction, *now)?),
+                Change::RevokeAll { of, now } => mark::set(&transaction, of, *now)?,
+                Change::Purge { now } => {
+                    mark::purge(&transaction, *now)?;
+                    log_purge(bucket::purge(&transaction, *now)?);
+                }
             }
         }
         transaction.commit().map_err(RecordError::file)?;
