@@ -117,12 +117,8 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
     let read = Fingerprint::of(&paths);
     let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
     let reloaded = tls.clone();
-    running.reload_on_change(Reload::new(
-        name,
-        paths,
-        read,
-        move || Ok(reloaded.reload(now())?),
-    ));
+    let reload = Reload::new(name, paths, read, move || Ok(reloaded.reload(now())?));
+    running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
 }
 

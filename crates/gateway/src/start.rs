@@ -96,12 +96,10 @@ fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<Serve
     let read = Fingerprint::of(&paths);
     let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
     let reloaded = tls.clone();
-    running.reload_on_change(Reload::new(
-        "the TLS files of listen.public",
-        paths,
-        read,
-        move || Ok(reloaded.reload(now())?),
-    ));
+    let reload = Reload::new("the TLS files of listen.public", paths, read, move || {
+        Ok(reloaded.reload(now())?)
+    });
+    running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
 }
 
@@ -125,12 +123,13 @@ fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::
     let read = Fingerprint::of(&[files.certificate.clone(), files.key.clone()]);
     let identity = ClientIdentity::load(files).context("outbound_tls.certificate and outbound_tls.key")?;
     let reloaded = identity.clone();
-    running.reload_on_change(Reload::new(
+    let reload = Reload::new(
         "the client certificate of outbound_tls",
         identity.paths(),
         read,
         move || Ok(reloaded.reload()?),
-    ));
+    );
+    running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(ClientTls::new(trust).with_identity(identity))
 }
 

@@ -29,7 +29,7 @@ impl ClientIdentity {
     ///
     /// # Errors
     ///
-    /// As [`Credentials::from_pem_files`].
+    /// As [`Credentials::from_pem_files`](crate::Credentials::from_pem_files).
     pub fn load(files: TlsSection) -> Result<Self, CredentialsError> {
         let current = ArcSwap::new(files.credentials()?.certified_key());
         Ok(Self(Arc::new(Identity { current, files })))

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use oauth_core::time::Timestamp;
 use rustls::pki_types::CertificateRevocationListDer;
@@ -181,6 +182,16 @@ fn parse_next_update(list: &CertificateRevocationListDer<'_>) -> Result<Option<T
         .tbs_cert_list
         .next_update
         .map(|time| Timestamp::from(time.to_system_time())))
+}
+
+/// The ends of the lists among these bytes; what is broken has none.
+pub(crate) fn ends_in(bytes: &[u8]) -> Vec<SystemTime> {
+    let lists = lists_in(bytes).unwrap_or_default();
+    let ends = lists
+        .iter()
+        .filter_map(|list| parse_next_update(list).ok().flatten());
+    ends.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end.as_unix_seconds()))
+        .collect()
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

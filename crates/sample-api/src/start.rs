@@ -39,12 +39,10 @@ fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<Serve
     let read = Fingerprint::of(&paths);
     let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
     let reloaded = tls.clone();
-    running.reload_on_change(Reload::new(
-        "the TLS files of listen.tls",
-        paths,
-        read,
-        move || Ok(reloaded.reload(now())?),
-    ));
+    let reload = Reload::new("the TLS files of listen.tls", paths, read, move || {
+        Ok(reloaded.reload(now())?)
+    });
+    running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
 }
 

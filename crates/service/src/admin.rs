@@ -105,8 +105,11 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
 
 async fn metrics() -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response()
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], rendered()).into_response()
+}
+
+pub(crate) fn rendered() -> String {
+    recorder().map(PrometheusHandle::render).unwrap_or_default()
 }
 
 fn recorder() -> Option<&'static PrometheusHandle> {

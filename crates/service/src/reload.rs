@@ -8,10 +8,11 @@
 //! | `certbound_reloads_total` | `of` |
 //! | `certbound_reload_failures_total` | `of` |
 //! | `certbound_reload_last_success_timestamp_seconds` | `of`: the start counts |
+//! | `certbound_certificate_expiry_seconds` | `file`: until the first certificate, authority or revocation list in it expires; below zero afterwards |
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,8 @@ pub struct Reload {
     files: Vec<PathBuf>,
     attempted: Fingerprint,
     action: Action,
+    expires_at: fn(&Path) -> Option<SystemTime>,
+    ends: Vec<(PathBuf, SystemTime)>,
 }
 
 type Action = Box<dyn Fn() -> anyhow::Result<()> + Send>;
@@ -62,15 +65,50 @@ impl Reload {
             files,
             attempted: read,
             action: Box::new(action),
+            expires_at: |_| None,
+            ends: Vec::new(),
+        }
+    }
+
+    /// Measures how long it is until each file expires, as `expires_at` finds it in the file.
+    #[must_use]
+    pub fn measuring(mut self, expires_at: fn(&Path) -> Option<SystemTime>) -> Self {
+        self.expires_at = expires_at;
+        self.find_ends();
+        self
+    }
+
+    fn find_ends(&mut self) {
+        let ends = self
+            .files
+            .iter()
+            .filter_map(|file| Some((file.clone(), (self.expires_at)(file)?)));
+        self.ends = ends.collect();
+    }
+
+    fn measure(&self) {
+        let now = SystemTime::now();
+        for (file, end) in &self.ends {
+            let left = end.duration_since(now).map_or_else(
+                |expired| -expired.duration().as_secs_f64(),
+                |left| left.as_secs_f64(),
+            );
+            gauge!("certbound_certificate_expiry_seconds", "file" => file.display().to_string()).set(left);
         }
     }
 
     fn attempt(&mut self, occasion: Occasion) {
+        self.attempt_changed(occasion);
+        self.measure();
+    }
+
+    fn attempt_changed(&mut self, occasion: Occasion) {
         let found = Fingerprint::of(&self.files);
         if occasion == Occasion::Poll && found == self.attempted {
             return;
         }
         self.attempted = found;
+        self.find_ends();
         let name = self.name;
         match (self.action)() {
             Ok(()) => {
@@ -104,6 +142,7 @@ impl fmt::Debug for Reload {
 impl Reloads {
     /// Looks after these files from now on.
     pub fn add(&self, reload: Reload) {
+        reload.measure();
         counter!("certbound_reload_failures_total", "of" => reload.name).increment(0);
         succeeded(reload.name);
         self.lock().push(reload);
@@ -232,5 +271,21 @@ mod tests {
         let watched = Watched::new();
         assert_eq!(watched.attempts_after(Occasion::Demand), 1);
         assert_eq!(watched.attempts_after(Occasion::Poll), 1);
+    }
+
+    #[test]
+    fn measures_how_long_it_is_until_a_file_expires() {
+        crate::install_metrics();
+        let directory = TempDir::new().unwrap();
+        let files = vec![directory.path().join("certificate.pem")];
+        let reload = Reload::new("a certificate", files.clone(), Fingerprint::of(&files), || Ok(()));
+        let reloads = Reloads::default();
+        reloads.add(reload.measuring(|_| Some(SystemTime::now() - Duration::from_secs(60))));
+        let metrics = crate::admin::rendered();
+        let name = files[0].display().to_string();
+        let line = metrics.lines().find(|line| line.contains(&name)).unwrap();
+        let (_, left) = line.rsplit_once(' ').unwrap();
+        let left: f64 = left.parse().unwrap();
+        assert!((-90.0..=-60.0).contains(&left), "{left}");
     }
 }
