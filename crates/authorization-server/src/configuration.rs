@@ -12,6 +12,7 @@ use oauth_core::jwt::SignatureAlgorithm;
 use serde::Deserialize;
 use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 
+use crate::client_anchors::{ClientAnchors, ClientTrust};
 use crate::issuer::Issuer;
 
 const DEMO: &str = include_str!("demo.toml");
@@ -42,6 +43,8 @@ pub struct Configuration {
     pub tokens: TokensSection,
     /// The registered clients.
     pub clients: ClientRegistry,
+    /// The trust anchors of the clients that have their own.
+    pub client_trust: Vec<ClientTrust>,
     /// The file all this was read from; the clients are read from it again when it changes.
     pub file: Option<PathBuf>,
 }
@@ -173,6 +176,7 @@ impl Configuration {
         let mut problems = Problems::new();
         problems.take("tls", self.tls.credentials());
         problems.take("client_certificates", self.client_certificates.verification());
+        ClientAnchors::load(&self.client_trust, &mut problems);
         problems.into_result(())
     }
 
@@ -207,6 +211,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
         let mut problems = Problems::new();
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
+        let client_trust = client_trust(&file.clients);
         if file.signing.rotate_every < SHORTEST_REIGN {
             problems.add(
                 "signing.rotate_every",
@@ -223,6 +228,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
             signing: file.signing,
             tokens: file.tokens,
             clients,
+            client_trust,
             file: None,
         });
         problems.conclude(configuration)
@@ -238,10 +244,28 @@ fn verify_lifetimes(tokens: TokensSection, problems: &mut Problems) {
     }
 }
 
+fn key_of(index: usize, client: &ClientMetadata) -> String {
+    format!("clients[{index}] ({})", client.client_id)
+}
+
+fn client_trust(clients: &[ClientMetadata]) -> Vec<ClientTrust> {
+    let with_own = clients
+        .iter()
+        .enumerate()
+        .filter(|(_, client)| !client.trust.is_empty());
+    with_own
+        .map(|(index, client)| ClientTrust {
+            key: format!("{}.trust", key_of(index, client)),
+            client_id: client.client_id.clone(),
+            files: client.trust.clone(),
+        })
+        .collect()
+}
+
 fn registry(clients: Vec<ClientMetadata>, problems: &mut Problems) -> ClientRegistry {
     let mut registry = ClientRegistry::default();
     for (index, metadata) in clients.into_iter().enumerate() {
-        let key = format!("clients[{index}] ({})", metadata.client_id);
+        let key = key_of(index, &metadata);
         let registered =
             ClientRegistration::try_from(metadata).and_then(|registration| registry.register(registration));
         problems.take(key, registered);

@@ -9,15 +9,15 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
-use oauth_core::client::{ClientRegistration, ClientRegistry};
+use oauth_core::client::ClientRegistration;
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::OAuthError;
-use oauth_core::form::FormParameters;
 use oauth_core::introspection::{IntrospectionResponse, Representation, resource_server_of, verify_for};
 use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims};
 use oauth_core::time::Timestamp;
 
 use crate::audit;
+use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
 use crate::response::{Cause, NO_STORE};
 use crate::server::AuthorizationServer;
@@ -41,8 +41,15 @@ pub(crate) async fn handle(
 async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Response, Cause> {
     let representation = request.representation()?;
     let form = request.form()?;
-    let clients = server.clients();
-    let caller = authenticate(&clients, request, &form, representation)?;
+    let registrations = server.registrations();
+    let caller = authenticate(
+        server,
+        &registrations,
+        request,
+        &form,
+        refusal_for(representation),
+    )
+    .await?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let record = active_record(server, token, caller, resource_server, request.now()).await?;
@@ -61,17 +68,11 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
 /// Whoever asks for a signed answer and does not say who they are gets 400 where others get 401.
 ///
 /// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)
-fn authenticate<'c>(
-    clients: &'c ClientRegistry,
-    request: &EndpointRequest,
-    form: &FormParameters<'_>,
-    representation: Representation,
-) -> Result<&'c ClientRegistration, Cause> {
-    let cause: fn(AuthenticationError) -> Cause = match representation {
+const fn refusal_for(representation: Representation) -> fn(AuthenticationError) -> Cause {
+    match representation {
         Representation::IntrospectionJwt => Cause::SignedIntrospectionCaller,
         Representation::Json | Representation::AccessTokenJwt => Cause::Caller,
-    };
-    request.authenticate(form, clients).map_err(cause)
+    }
 }
 
 /// The record of a token that is active for the resource server; for all others `None`, and a line in the log.

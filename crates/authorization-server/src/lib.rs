@@ -15,11 +15,17 @@ use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 mod audit;
+mod authenticate;
+pub mod client_anchors;
+pub mod client_secret;
 pub mod configuration;
+mod guesses;
 mod introspect;
 pub mod issuer;
 mod metadata;
 pub mod operations;
+pub mod registrations;
+pub mod replay_memory;
 mod request;
 mod response;
 mod revoke;
@@ -32,6 +38,7 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile};
 pub use server::AuthorizationServer;
 
+use registrations::Registrations;
 use signing_keys::{RotationPolicy, SigningKeys};
 use token_store::EmbeddedTokenStore;
 
@@ -52,8 +59,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let mut running = Running::new(shutdown.clone());
     let files = ServerFiles::new(configuration.tls.clone());
     let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
-    let files = files.asking_for(configuration.client_certificates.clone(), Presence::Optional);
-    let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
+    let registrations = Registrations::load(&configuration)?;
     let signing_keys = SigningKeys::open(&configuration.signing.keys, rotation(&configuration), now())?;
     let store = open_store(&configuration.store.path).await?;
     let server = Arc::new(AuthorizationServer::new(
@@ -61,9 +67,14 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         store.clone(),
         signing_keys,
     ));
+    server.register_anew(registrations);
     if let Some(file) = configuration.file.clone() {
         reload_registrations(&mut running, file, &server);
     }
+    let files = files
+        .asking_for(configuration.client_certificates.clone(), Presence::Optional)
+        .admit_self_signed(server.self_signed_certificates());
+    let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
 
     let readiness = Readiness::new(shutdown.clone());
     let health = store.health();
@@ -111,16 +122,19 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
     Ok(tls)
 }
 
-/// The registrations follow the configuration file; what else stands there is for the next start.
+/// The registrations follow the configuration file and the trust anchors that they name; what else stands there is for
+/// the next start.
 fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
-    let files = vec![file.clone()];
+    let anchors = server.configuration.client_trust.iter();
+    let files = std::iter::once(&file).chain(anchors.flat_map(|client| &client.files));
+    let files: Vec<_> = files.cloned().collect();
     let read = Fingerprint::of(&files);
     // The reload keeps nothing alive: it outlives the server's work.
     let server = Arc::downgrade(server);
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
-        let clients = Configuration::read(&file)?.clients;
+        let registrations = Registrations::load(&Configuration::read(&file)?)?;
         if let Some(server) = server.upgrade() {
-            server.register_anew(clients);
+            server.register_anew(registrations);
         }
         Ok(())
     }));

@@ -1,5 +1,6 @@
 //! What the server says of itself, as it stands now: its metadata and its public keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use oauth_core::client::{ClientAuthenticationMethod, ClientRegistry};
+use oauth_core::client::{ClientRegistration, ClientRegistry, ClientStatus};
 use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
@@ -29,7 +30,9 @@ pub(crate) fn document(
 ) -> AuthorizationServerMetadata {
     let issuer = &configuration.issuer;
     let url = |path| issuer.url_of(path);
-    let any_method = || vec!["tls_client_auth".to_owned(), "client_secret_basic".to_owned()];
+    let at_token_endpoint = AuthenticationMethods::of(clients, |client| client.grant.is_some());
+    let introspecting = AuthenticationMethods::of(clients, |client| client.resource_server.is_some());
+    let any = AuthenticationMethods::of(clients, |_| true);
     AuthorizationServerMetadata {
         issuer: issuer.as_str().to_owned(),
         token_endpoint: url(TOKEN),
@@ -39,9 +42,12 @@ pub(crate) fn document(
         // Required, and never empty: there is no authorization endpoint, so no response type either. RFC 8414 §2
         response_types_supported: vec!["none".to_owned()],
         grant_types_supported: vec!["client_credentials".to_owned()],
-        token_endpoint_auth_methods_supported: token_endpoint_auth_methods(clients),
-        introspection_endpoint_auth_methods_supported: any_method(),
-        revocation_endpoint_auth_methods_supported: any_method(),
+        token_endpoint_auth_methods_supported: at_token_endpoint.names,
+        token_endpoint_auth_signing_alg_values_supported: at_token_endpoint.signing_algorithms,
+        introspection_endpoint_auth_methods_supported: introspecting.names,
+        introspection_endpoint_auth_signing_alg_values_supported: introspecting.signing_algorithms,
+        revocation_endpoint_auth_methods_supported: any.names,
+        revocation_endpoint_auth_signing_alg_values_supported: any.signing_algorithms,
         introspection_signing_alg_values_supported: algorithms
             .iter()
             .map(|algorithm| algorithm.as_str().to_owned())
@@ -56,20 +62,43 @@ pub(crate) fn document(
     }
 }
 
-/// A secret is offered only where a client that may obtain tokens is registered for one.
-fn token_endpoint_auth_methods(clients: &ClientRegistry) -> Vec<String> {
-    let mut methods = vec!["tls_client_auth".to_owned()];
-    let by_secret = clients.iter().any(|client| {
-        client.grant.is_some()
-            && matches!(
-                client.authentication,
-                ClientAuthenticationMethod::ClientSecretBasic(_)
-            )
-    });
-    if by_secret {
-        methods.push("client_secret_basic".to_owned());
+/// How the clients of an endpoint authenticate.
+struct AuthenticationMethods {
+    names: Vec<String>,
+    signing_algorithms: Vec<String>,
+}
+
+impl AuthenticationMethods {
+    /// What is registered is offered, and nothing else; where nobody is registered, what the first client would use.
+    ///
+    /// RFC 8414 §2
+    fn of(clients: &ClientRegistry, at_endpoint: impl Fn(&ClientRegistration) -> bool) -> Self {
+        const IN_ORDER: [&str; 4] = [
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "private_key_jwt",
+            "client_secret_basic",
+        ];
+        let enabled = clients
+            .iter()
+            .filter(|client| client.status == ClientStatus::Enabled && at_endpoint(client));
+        let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
+        let is_offered =
+            |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
+        let algorithms = SignatureAlgorithm::ALL.map(|algorithm| algorithm.as_str().to_owned());
+        Self {
+            names: IN_ORDER
+                .into_iter()
+                .filter(|name| is_offered(name))
+                .map(str::to_owned)
+                .collect(),
+            signing_algorithms: if registered.contains("private_key_jwt") {
+                algorithms.to_vec()
+            } else {
+                Vec::new()
+            },
+        }
     }
-    methods
 }
 
 fn scopes(clients: &ClientRegistry) -> Vec<String> {

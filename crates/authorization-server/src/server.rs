@@ -1,13 +1,19 @@
 //! What every handler works with: the issuer, its clients, its keys and its store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use mtls::SelfSignedCertificates;
 use oauth_core::client::ClientRegistry;
+use oauth_core::time::Timestamp;
 
+use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
+use crate::guesses::Guesses;
 use crate::issuer::Issuer;
+use crate::registrations::Registrations;
+use crate::replay_memory::{OwnReplayMemory, ReplayMemory};
 use crate::signing_keys::SigningKeys;
 use crate::token_store::TokenStore;
 
@@ -15,17 +21,21 @@ use crate::token_store::TokenStore;
 #[derive(Debug)]
 pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
+    pub(crate) replay_memory: Arc<dyn ReplayMemory>,
+    pub(crate) guesses: Guesses,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     pub(crate) lifetime: Duration,
     pub(crate) revocation_window: Duration,
     /// As at the start; the clients alone may have changed since.
     pub(crate) configuration: Configuration,
-    clients: ArcSwap<ClientRegistry>,
+    registrations: ArcSwap<Registrations>,
+    self_signed: SelfSignedCertificates,
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts.
+    /// Puts an authorization server together from its checked parts. Clients with trust anchors of their own pass
+    /// only after [`Self::register_anew`].
     pub fn new(
         configuration: &Configuration,
         tokens: Arc<dyn TokenStore>,
@@ -33,23 +43,41 @@ impl AuthorizationServer {
     ) -> Self {
         Self {
             issuer: configuration.issuer.clone(),
+            replay_memory: Arc::new(OwnReplayMemory::new(Timestamp::from(SystemTime::now()))),
+            guesses: Guesses::default(),
             tokens,
             signing_keys,
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
-            clients: ArcSwap::from_pointee(configuration.clients.clone()),
+            self_signed: SelfSignedCertificates::new(configuration.clients.self_signed_certificates()),
+            registrations: ArcSwap::from_pointee(Registrations {
+                clients: Arc::new(configuration.clients.clone()),
+                client_anchors: ClientAnchors::default(),
+            }),
             configuration: configuration.clone(),
         }
     }
 
-    /// The registered clients, as they stand now; to be asked for once for each request.
+    /// The registrations, as they stand now; to be asked for once for each request.
+    pub fn registrations(&self) -> Arc<Registrations> {
+        self.registrations.load_full()
+    }
+
+    /// The registered clients, as they stand now.
     pub fn clients(&self) -> Arc<ClientRegistry> {
-        self.clients.load_full()
+        Arc::clone(&self.registrations.load().clients)
+    }
+
+    /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.
+    pub fn self_signed_certificates(&self) -> SelfSignedCertificates {
+        self.self_signed.clone()
     }
 
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
     /// disabled, is unknown, and their tokens are inactive.
-    pub fn register_anew(&self, clients: ClientRegistry) {
-        self.clients.store(Arc::new(clients));
+    pub fn register_anew(&self, registrations: Registrations) {
+        let certificates = registrations.clients.self_signed_certificates();
+        self.registrations.store(Arc::new(registrations));
+        self.self_signed.replace(certificates);
     }
 }

@@ -12,7 +12,7 @@ use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, VerificationKeys};
 use oauth_core::time::Timestamp;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -24,6 +24,7 @@ use crate::signing_keys::SigningKeys;
 use crate::token_store::{EmbeddedTokenStore, TokenStore};
 use crate::{AuthorizationServer, Configuration};
 
+mod authentication;
 mod changes;
 mod introspect;
 mod metadata;
@@ -94,8 +95,19 @@ impl Harness {
         Self::over(Arc::new(store), TempDir::new().unwrap())
     }
 
+    /// The same with another configuration.
+    fn configured(text: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = EmbeddedTokenStore::open(&directory.path().join("tokens.redb")).unwrap();
+        Self::of(text, Arc::new(store), directory)
+    }
+
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
-        let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
+        Self::of(&format!("{DEMO}{MORE_CLIENTS}"), store, directory)
+    }
+
+    fn of(text: &str, store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
+        let configuration = Configuration::from_toml(text).unwrap();
         let keys =
             SigningKeys::open(directory.path(), crate::rotation(&configuration), crate::now()).unwrap();
         let server = Arc::new(AuthorizationServer::new(&configuration, store, keys));
@@ -179,6 +191,9 @@ impl Answer {
     ) -> Self {
         request.extensions_mut().insert(Arc::new(Connection {
             client_certificate: certificate.cloned(),
+            chain: certificate
+                .map(|certificate| mtls::PresentedChain::from_der([certificate.der().to_vec()]))
+                .unwrap_or_default(),
             peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
             server_name: None,
             standing: mtls::Standing::without_certificate(),
@@ -285,8 +300,20 @@ fn gateway_certificate() -> ClientCertificate {
 }
 
 fn of(params: &CertificateParams) -> ClientCertificate {
+    issued(params, &authority("root"))
+}
+
+/// A certification authority: another one with every call, whatever its name.
+fn authority(common_name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issued(params: &CertificateParams, authority: &CertifiedIssuer<'_, KeyPair>) -> ClientCertificate {
     let key = KeyPair::generate().unwrap();
-    ClientCertificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    ClientCertificate::from_der(params.signed_by(&key, authority).unwrap().der()).unwrap()
 }
 
 fn verifier() -> AccessTokenVerifier {

@@ -23,6 +23,7 @@ use tower::Layer;
 
 use crate::alert::tls_error;
 use crate::bounds::{Bounded, Requests};
+use crate::chain::PresentedChain;
 use crate::farewell::UntilUntrusted;
 use crate::linger::linger;
 use crate::serve::Limits;
@@ -37,6 +38,8 @@ use crate::start_deadline::StartDeadline;
 pub struct Connection {
     /// The certificate the peer proved to hold the key of; `None` where none was asked for or none was sent.
     pub client_certificate: Option<ClientCertificate>,
+    /// All that the peer sent, the certificate first.
+    pub chain: PresentedChain,
     /// Where the connection comes from.
     pub peer_address: SocketAddr,
     /// The host the peer named in the handshake, in lower case. RFC 6066 §3.
@@ -184,6 +187,7 @@ fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr, offer: Offer) 
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     Ok(Connection {
         client_certificate,
+        chain: PresentedChain::new(session.peer_certificates()),
         peer_address,
         server_name,
         standing: offer.standing(session.peer_certificates()),

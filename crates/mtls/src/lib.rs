@@ -7,6 +7,7 @@
 pub mod acceptor;
 pub mod alert;
 mod bounds;
+pub mod chain;
 pub mod client;
 pub mod client_identity;
 pub mod connect_to;
@@ -19,6 +20,7 @@ mod linger;
 pub mod provider;
 mod refusal;
 pub mod revocation;
+pub mod self_signed;
 pub mod serve;
 pub mod server;
 pub mod server_tls;
@@ -29,6 +31,7 @@ mod verifier;
 
 pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
+pub use chain::{ChainVerifier, PresentedChain};
 pub use client::{ClientTls, Timeouts};
 pub use client_identity::ClientIdentity;
 pub use connect_to::ConnectTo;
@@ -38,6 +41,7 @@ pub use file::UnreadableFile;
 pub use linger::linger;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
 pub use revocation::{CrlPolicy, RevocationLists};
+pub use self_signed::SelfSignedCertificates;
 pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,

@@ -69,6 +69,15 @@ impl RevocationLists {
         })
     }
 
+    /// No lists, where revocation is verified elsewhere.
+    pub(crate) const fn none() -> Self {
+        Self {
+            lists: Vec::new(),
+            next_update: None,
+            policy: CrlPolicy::IfPresent,
+        }
+    }
+
     /// The earliest `nextUpdate` among the lists: from then on handshakes under that list are refused.
     pub fn next_update(&self) -> Option<Timestamp> {
         self.next_update

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::credentials::{Credentials, CredentialsError};
 use crate::provider::{Alpn, crypto_provider};
 use crate::revocation::{CrlPolicy, RevocationError, RevocationLists};
+use crate::self_signed::SelfSignedCertificates;
 use crate::trust::{TrustAnchors, TrustError};
 use crate::verifier::{Anonymous, Verifier};
 
@@ -96,6 +97,7 @@ pub struct Verification {
     pub(crate) revocation: RevocationLists,
     pub(crate) client_eku: ClientEku,
     pub(crate) admitted_dns_names: Option<Vec<String>>,
+    pub(crate) self_signed: SelfSignedCertificates,
 }
 
 impl Verification {
@@ -106,7 +108,17 @@ impl Verification {
             revocation,
             client_eku,
             admitted_dns_names: None,
+            self_signed: SelfSignedCertificates::default(),
         }
+    }
+
+    /// Lets these self-signed certificates in as well, which no authority vouches for: each by its thumbprint, and
+    /// only from a peer that holds its key. What they are good for, and whether they are valid in time, is for those
+    /// to decide who know whose they are. [RFC 8705 §2.2](https://www.rfc-editor.org/rfc/rfc8705#section-2.2)
+    #[must_use]
+    pub fn admit_self_signed(mut self, certificates: SelfSignedCertificates) -> Self {
+        self.self_signed = certificates;
+        self
     }
 
     /// Lets only those in whose certificate has one of these dNSNames; others are refused in the handshake with

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::credentials::CredentialsError;
 use crate::provider::Alpn;
+use crate::self_signed::SelfSignedCertificates;
 use crate::server::{
     ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, VerificationError,
     config_under, verifier,
@@ -36,15 +37,17 @@ pub struct ServerFiles {
     tls: TlsSection,
     client_certificates: Option<(ClientCertificatesSection, Presence)>,
     admitted_dns_names: Option<Vec<String>>,
+    self_signed: SelfSignedCertificates,
 }
 
 impl ServerFiles {
     /// A listener with this certificate of its own, which asks its peers for none.
-    pub const fn new(tls: TlsSection) -> Self {
+    pub fn new(tls: TlsSection) -> Self {
         Self {
             tls,
             client_certificates: None,
             admitted_dns_names: None,
+            self_signed: SelfSignedCertificates::default(),
         }
     }
 
@@ -62,6 +65,13 @@ impl ServerFiles {
         self
     }
 
+    /// As [`Verification::admit_self_signed`](crate::Verification::admit_self_signed).
+    #[must_use]
+    pub fn admit_self_signed(mut self, certificates: SelfSignedCertificates) -> Self {
+        self.self_signed = certificates;
+        self
+    }
+
     /// Every file, to be watched.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.tls.certificate.clone(), self.tls.key.clone()];
@@ -75,7 +85,9 @@ impl ServerFiles {
         let Some((section, presence)) = &self.client_certificates else {
             return Ok(ClientCertificates::NotRequested);
         };
-        let mut verification = section.verification()?;
+        let mut verification = section
+            .verification()?
+            .admit_self_signed(self.self_signed.clone());
         if let Some(names) = &self.admitted_dns_names {
             verification = verification.admit_san_dns(names.clone());
         }

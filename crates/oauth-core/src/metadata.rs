@@ -29,12 +29,21 @@ pub struct AuthorizationServerMetadata {
     /// How clients authenticate at the token endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate at the introspection endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate at the revocation endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// What may sign an introspection answer. RFC 9701 §7
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_signing_alg_values_supported: Vec<String>,

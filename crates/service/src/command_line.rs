@@ -47,36 +47,59 @@ pub fn run<C>(
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
-    run_with_operations(about, &[], load, admin_address, start)
+    run_with_commands(about, Commands::default(), load, admin_address, start)
 }
 
-/// The same, for a service that an operator can ask to do something while it runs.
-pub fn run_with_operations<C>(
+/// The subcommands that one service has beside those of all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Commands<'a> {
+    /// What an operator can ask of it while it runs.
+    pub operations: &'a [Operation],
+    /// What works without its configuration.
+    pub plain: &'a [PlainCommand],
+}
+
+/// A subcommand that works without the service's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainCommand {
+    /// What it is called.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// What it does; its errors are told, and exit 1.
+    pub run: fn() -> anyhow::Result<()>,
+}
+
+/// As [`run`], with subcommands of its own.
+pub fn run_with_commands<C>(
     about: About,
-    operations: &[Operation],
+    commands: Commands<'_>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
     let arguments = std::env::args_os();
-    ExitCode::from(run_with(about, operations, arguments, load, admin_address, start))
+    ExitCode::from(run_with(about, commands, arguments, load, admin_address, start))
 }
 
 fn run_with<C>(
     about: About,
-    operations: &[Operation],
+    commands: Commands<'_>,
     arguments: impl Iterator<Item = OsString>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> u8 {
-    let arguments = match parse(about, operations, arguments) {
+    let arguments = match parse(about, commands, arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _nobody_reads = error.print();
             return if error.use_stderr() { USAGE } else { SUCCESS };
         }
     };
+    if let Some(Command::Plain(command)) = arguments.command {
+        return ended(about, (command.run)());
+    }
     let source = arguments.source();
     // A healthcheck runs beside the service, every few seconds: it has nothing to log.
     if arguments.command.is_none() {
@@ -92,7 +115,7 @@ fn run_with<C>(
         Some(Command::Operation(operation, body)) => {
             return ended(about, operate(operation, &body, admin_address(&configuration)));
         }
-        None => {}
+        Some(Command::Plain(_)) | None => {}
     }
     if arguments.check_config {
         tell(&format!("{}: {source} is valid", about.name));
@@ -206,12 +229,19 @@ enum Command {
     Healthcheck,
     /// With the JSON that its options make.
     Operation(Operation, String),
+    Plain(PlainCommand),
 }
 
 impl Command {
-    fn of(matches: &ArgMatches, operations: &[Operation]) -> Option<Self> {
+    fn of(matches: &ArgMatches, commands: Commands<'_>) -> Option<Self> {
         let (name, matches) = matches.subcommand()?;
-        let operation = operations.iter().find(|operation| operation.name == name);
+        if let Some(plain) = commands.plain.iter().find(|plain| plain.name == name) {
+            return Some(Self::Plain(*plain));
+        }
+        let operation = commands
+            .operations
+            .iter()
+            .find(|operation| operation.name == name);
         Some(operation.map_or(Self::Healthcheck, |operation| {
             Self::Operation(*operation, operation.body(matches))
         }))
@@ -229,7 +259,7 @@ impl Arguments {
 
 fn parse(
     about: About,
-    operations: &[Operation],
+    commands: Commands<'_>,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Arguments, clap::Error> {
     let name = about.name;
@@ -248,16 +278,21 @@ fn parse(
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),
     );
+    let plain = commands
+        .plain
+        .iter()
+        .map(|plain| clap::Command::new(plain.name).about(plain.about));
     let matches = Arguments::command()
         .name(name)
         .about(about.description)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(examples)
         .subcommand(clap::Command::new("healthcheck").about(HEALTHCHECK))
-        .subcommands(operations.iter().map(Operation::command))
+        .subcommands(commands.operations.iter().map(Operation::command))
+        .subcommands(plain)
         .try_get_matches_from(arguments)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    let command = Command::of(&matches, operations);
+    let command = Command::of(&matches, commands);
     Ok(Arguments { command, ..arguments })
 }
 

@@ -16,7 +16,7 @@ pub mod running;
 pub mod shutdown;
 
 pub use admin::{install_metrics, serve_admin};
-pub use command_line::{About, run, run_with_operations};
+pub use command_line::{About, Commands, PlainCommand, run, run_with_commands};
 pub use configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 pub use logging::LogFormat;
 pub use operation::{Operation, OperationOption};

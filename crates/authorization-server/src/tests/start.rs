@@ -5,11 +5,18 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mtls::{ClientTls, Credentials, Timeouts, TrustAnchors};
+use oauth_core::certificate::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use service::{Occasion, Running, Shutdown};
 use tempfile::TempDir;
 
+use super::authentication::{registration, self_signed};
 use super::{DEMO, Harness};
+use crate::client_anchors::ClientTrust;
+use crate::router::TOKEN;
 use crate::{Configuration, now, reload_registrations, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
@@ -137,4 +144,76 @@ fn is_ready_only_while_the_revocation_lists_are_current() {
     assert_eq!(verify_current(None), Ok(()));
     assert_eq!(verify_current(Some(future)), Ok(()));
     assert!(verify_current(Some(past)).unwrap_err().contains("expired"));
+}
+
+/// Asks for a token over a connection of its own.
+async fn token_over_tls(
+    configuration: &Configuration,
+    running: &Running,
+    client_id: &str,
+    (certificate, key): (&ClientCertificate, &KeyPair),
+) -> Result<u16, mtls::Alert> {
+    let trust = TrustAnchors::from_pem_files(std::slice::from_ref(&configuration.tls.certificate)).unwrap();
+    let certificate = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        STANDARD.encode(certificate.der())
+    );
+    let credentials = Credentials::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let client = ClientTls::new(trust).with_credentials(credentials);
+    let client = client.http_client(Timeouts::default(), &[]).unwrap();
+    let port = running.address("mutual_tls").port();
+    let request = client
+        .post(format!("https://localhost:{port}{TOKEN}"))
+        .form(&[("grant_type", "client_credentials"), ("client_id", client_id)]);
+    match request.send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(mtls::peer_alert(&error).unwrap_or_else(|| panic!("{error:?}"))),
+    }
+}
+
+/// M16, M17, T17: through the handshake and to a token, over sockets.
+#[tokio::test]
+async fn lets_a_registered_self_signed_certificate_through_the_handshake_and_no_other() {
+    let directory = TempDir::new().unwrap();
+    let (key, certificate, jwks) = self_signed("demo-partner", |_| ());
+    let (stranger_key, stranger, _) = self_signed("demo-partner", |_| ());
+    let client = registration("self-signed", "self_signed_tls_client_auth", &jwks);
+    let registered = Configuration::from_toml(&format!("{DEMO}{client}")).unwrap();
+    let mut configuration = configuration(directory.path());
+    let ask = async |configuration: &Configuration, client_id, pair| {
+        let (running, shutdown) = started(configuration).await.unwrap();
+        let answer = token_over_tls(configuration, &running, client_id, pair).await;
+        shutdown.trigger();
+        running.finished().await.unwrap();
+        answer
+    };
+    let mine = (&certificate, &key);
+    assert_eq!(
+        ask(&configuration, "self-signed", mine).await,
+        Err(mtls::Alert::UnknownCa)
+    );
+    configuration.clients = registered.clients;
+    assert_eq!(ask(&configuration, "self-signed", mine).await, Ok(200));
+    assert_eq!(ask(&configuration, "partner-client", mine).await, Ok(401));
+    assert_eq!(
+        ask(&configuration, "self-signed", (&stranger, &stranger_key)).await,
+        Err(mtls::Alert::UnknownCa)
+    );
+}
+
+/// M14.
+#[tokio::test]
+async fn refuses_to_start_without_a_clients_trust_anchor_and_names_the_client() {
+    let directory = TempDir::new().unwrap();
+    let mut configuration = configuration(directory.path());
+    configuration.client_trust = vec![ClientTrust {
+        key: "clients[0] (partner-client).trust".to_owned(),
+        client_id: "partner-client".to_owned(),
+        files: vec![directory.path().join("absent.pem")],
+    }];
+    let error = format!("{:#}", started(&configuration).await.err().unwrap());
+    assert!(
+        error.contains("clients[0] (partner-client).trust: ") && error.contains("absent.pem"),
+        "{error}"
+    );
 }

@@ -10,4 +10,5 @@ mod refusal;
 mod reload;
 mod resumption;
 mod revocation;
+mod self_signed;
 mod support;

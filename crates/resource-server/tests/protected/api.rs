@@ -96,6 +96,7 @@ impl Api {
             .require_scope("transactions".parse().unwrap());
         let connection = Connection {
             client_certificate: peer.cloned(),
+            chain: mtls::PresentedChain::default(),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
             standing: mtls::Standing::without_certificate(),

@@ -75,6 +75,7 @@ impl Api {
     async fn call(&self, mut request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
         request.extensions_mut().insert(Arc::new(Connection {
             client_certificate: Some(self.partner.clone()),
+            chain: mtls::PresentedChain::default(),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
             standing: mtls::Standing::without_certificate(),
