@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::client_hello::{ClientHello, ClientHelloError};
+use crate::addresses::Addresses;
+use crate::configuration::ListenSection;
 use crate::connection::Connection;
 use crate::host::HostName;
 use crate::metrics;
@@ -62,10 +64,12 @@ pub(crate) enum Destination {
     Terminate,
 }
 
-/// Accepts connections until the shutdown, then gives those in hand time to end. At most `connections` at once: when
-/// all places are taken, further ones wait to be accepted.
-pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, connections: usize) {
-    let (frontier, vacancies) = (Arc::new(frontier), Arc::new(Semaphore::new(connections)));
+/// Accepts connections until the shutdown, then gives those in hand time to end. When all places are taken, further
+/// ones wait to be accepted; when one address has its share of them, further ones from there are closed.
+pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, section: ListenSection) {
+    let vacancies = Arc::new(Semaphore::new(section.connections));
+    let addresses = Addresses::new(section.connections_per_address);
+    let frontier = Arc::new(frontier);
     let (tasks, abandoned) = (TaskTracker::new(), CancellationToken::new());
     let shutdown = frontier.shutdown.clone();
     let mut requested = std::pin::pin!(shutdown.requested());
@@ -77,11 +81,14 @@ pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, connection
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
+        let Some(share) = addresses.place(peer.ip()) else {
+            continue;
+        };
         let (frontier, abandoned) = (Arc::clone(&frontier), abandoned.clone());
         tasks.spawn(async move {
             // Dropped in the middle when the time to drain is over.
             let _cut_short = abandoned.run_until_cancelled(frontier.admit(stream, peer)).await;
-            drop(place);
+            drop((place, share));
         });
     }
     drop(listener);

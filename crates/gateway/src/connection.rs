@@ -10,6 +10,7 @@ use oauth_core::client_cert_header;
 
 use crate::activity::Activity;
 use crate::host::HostName;
+use crate::response_body::ResponseBodies;
 
 /// A terminated connection.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Connection {
     /// Whether that certificate is still trusted.
     pub(crate) standing: Standing,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) response_bodies: Arc<ResponseBodies>,
     /// The peer's address as APIs are told it, in `X-Forwarded-For`.
     pub(crate) forwarded_for: HeaderValue,
     /// The server name as APIs are told it, in `X-Forwarded-Host`.
@@ -53,6 +55,7 @@ impl Connection {
                 .transpose()?,
             standing,
             activity: Arc::new(Activity::new()),
+            response_bodies: Arc::default(),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
             forwarded_host: visible(server_name.as_str()),
             server_name,

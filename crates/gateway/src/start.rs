@@ -23,6 +23,7 @@ use crate::configuration::{
     ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
     OutboundTlsSection,
 };
+use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
@@ -64,6 +65,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
     };
 
+    make_room_for(listen.connections);
     let public = bind(listen.public, "listen.public")?;
     let admin = bind(listen.admin, "listen.admin")?;
     running.add_address("public", public.local_addr().context("listen.public")?);
@@ -76,7 +78,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         shutdown,
     };
     running.spawn("the public listener", async move {
-        accept(public, frontier, listen.connections).await;
+        accept(public, frontier, listen).await;
         Ok(())
     });
     Ok(running)

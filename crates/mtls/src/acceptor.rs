@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 use crate::alert::tls_error;
+use crate::bounds::{Bounded, Requests};
 use crate::farewell::UntilUntrusted;
 use crate::linger::linger;
 use crate::serve::Limits;
@@ -73,7 +74,7 @@ pub struct Acceptor {
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub type AcceptedStream = StartDeadline<UntilUntrusted<TlsStream<TcpStream>>, OwnedSemaphorePermit>;
+pub type AcceptedStream = StartDeadline<Bounded<UntilUntrusted<TlsStream<TcpStream>>>, OwnedSemaphorePermit>;
 
 impl Acceptor {
     /// Accepts under this TLS configuration, as it stands at each handshake, and within these limits.
@@ -85,7 +86,11 @@ impl Acceptor {
         }
     }
 
-    async fn admit(&self, stream: TcpStream) -> io::Result<(AcceptedStream, Connection)> {
+    async fn admit(
+        &self,
+        stream: TcpStream,
+        requests: Arc<Requests>,
+    ) -> io::Result<(AcceptedStream, Connection)> {
         let peer = stream.peer_addr()?;
         let place = self.take_place(peer)?;
         stream.set_nodelay(true)?;
@@ -93,6 +98,7 @@ impl Acceptor {
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
         let stream = UntilUntrusted::new(stream, &connection.standing);
+        let stream = Bounded::new(stream, requests, self.limits.idle, self.limits.unread);
         Ok((
             StartDeadline::new(stream, self.limits.first_bytes, place),
             connection,
@@ -131,14 +137,16 @@ impl Acceptor {
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     type Stream = AcceptedStream;
-    type Service = AddExtension<S, Arc<Connection>>;
+    type Service = AddExtension<AddExtension<S, Arc<Connection>>, Arc<Requests>>;
     type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let acceptor = self.clone();
         Box::pin(async move {
-            let (stream, connection) = acceptor.admit(stream).await?;
-            Ok((stream, Extension(Arc::new(connection)).layer(service)))
+            let requests = Arc::new(Requests::none_yet());
+            let (stream, connection) = acceptor.admit(stream, Arc::clone(&requests)).await?;
+            let service = Extension(Arc::new(connection)).layer(service);
+            Ok((stream, Extension(requests).layer(service)))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Mutual TLS and serving: everything that names a rustls type, in one place.
+//! Mutual TLS and serving: everything that names a rustls type, in one place; the gateway's `accept` alone is another.
 //!
 //! Decides which certificates pass a handshake and how connections are opened, bounded and closed. Of OAuth it
 //! knows [`ClientCertificate`](oauth_core::certificate::ClientCertificate) alone: whether a certificate belongs to
@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 pub mod alert;
+mod bounds;
 pub mod client;
 pub mod client_identity;
 pub mod connect_to;

@@ -5,10 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 
 use crate::acceptor::Acceptor;
+use crate::bounds;
 use crate::server_tls::ServerTls;
 
 /// Bounds the memory one request's header fields can take.
@@ -27,6 +29,10 @@ pub struct Limits {
     pub first_bytes: Duration,
     /// For a request's header fields over HTTP/1.1; bounds an idle connection as well.
     pub headers: Duration,
+    /// Without a request in hand, whatever the HTTP version and however many pings are answered.
+    pub idle: Duration,
+    /// For a peer to read on.
+    pub unread: Duration,
     /// Between two HTTP/2 pings; a peer that leaves one unanswered for half of it is gone.
     pub ping: Duration,
     /// For requests in hand when the service stops.
@@ -40,6 +46,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             first_bytes: Duration::from_secs(10),
             headers: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            unread: Duration::from_secs(30),
             ping: Duration::from_secs(20),
             drain: Duration::from_secs(30),
         }
@@ -124,6 +132,7 @@ pub async fn serve_tls_with_limits(
         .keep_alive_timeout(limits.ping / 2)
         .max_concurrent_streams(MOST_CONCURRENT_STREAMS)
         .max_header_list_size(LARGEST_HEADERS);
+    let router = router.layer(from_fn(bounds::count));
     let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
     tokio::select! {
         ended = &mut serving => return ended,

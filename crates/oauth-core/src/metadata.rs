@@ -160,10 +160,10 @@ mod tests {
         }
     }
 
-    /// M52, M53.
+    /// M52, M53, D12.
     #[test]
     fn prefers_the_alias_and_falls_back_to_the_top_level() {
-        let with_alias = r#"{"issuer":"https://h","token_endpoint":"https://h/token",
+        let with_alias = r#"{"issuer":"https://h","token_endpoint":"https://h/token","unheard_of":[],
             "mtls_endpoint_aliases":{"token_endpoint":"https://mtls.h/token","unheard_of":"x"}}"#;
         let without =
             r#"{"issuer":"https://h","token_endpoint":"https://h/token","mtls_endpoint_aliases":{}}"#;

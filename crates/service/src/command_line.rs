@@ -1,7 +1,7 @@
 //! The command line of a service: from arguments to an exit code.
 //!
-//! 0 after an orderly end, 1 when the service cannot start or fails, 2 for arguments that are not understood, 64 for
-//! a configuration error.
+//! 0 after an orderly end, 1 when the service cannot start or fails, 64 for arguments that are not understood and for a
+//! configuration error.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ const NO_ADMIN_LISTENER: &str = "the configuration names no admin listener to as
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
-const CONFIGURATION_ERROR: u8 = 64;
+const USAGE: u8 = 64;
 
 /// How a service presents itself.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ fn run_with<C>(
         Ok(arguments) => arguments,
         Err(error) => {
             let _nobody_reads = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(FAILURE);
+            return if error.use_stderr() { USAGE } else { SUCCESS };
         }
     };
     let source = arguments.source();
@@ -166,7 +166,7 @@ fn refused(about: About, source: &ConfigurationSource, error: &ConfigurationErro
             tell(&format!("{name}: {error}"));
         }
     }
-    CONFIGURATION_ERROR
+    USAGE
 }
 
 #[expect(
@@ -235,14 +235,16 @@ fn parse(
     let name = about.name;
     let examples = format!(
         "Examples:\n  \
-           {name}                                    the demo, on loopback\n  \
+           {name}   (the demo, on loopback)\n  \
            {name} --config deploy/{name}.toml\n  \
            {name} --config deploy/{name}.toml --check-config\n  \
            {name} --config deploy/{name}.toml healthcheck\n\n\
          Environment:\n  \
-           RUST_LOG   what is logged, by level and module (default: info), such as debug or info,{module}=trace\n\n\
-         Paths in the configuration are relative to the working directory. A configuration error exits 64.\n\
-         Certificates, keys, trust and revocation lists are read again when they change, and at once on SIGHUP.\n\
+           RUST_LOG   what is logged, by level and module (default: info)\n             \
+             such as debug or info,{module}=trace\n\n\
+         Paths in the configuration are relative to the working directory. Exit code: 0 after an orderly end, 1 if the \
+         service fails, 64 if arguments or configuration cannot be used.\n\n\
+         Certificates, keys, trust and revocation lists are read again when they change, and at once on SIGHUP.\n\n\
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),
     );

@@ -120,8 +120,34 @@ fn exits_1_when_the_service_cannot_start() {
 }
 
 #[test]
-fn exits_2_on_an_unknown_flag() {
-    assert_eq!(exit_code(&["--confg", "a.toml"], |_| Ok(some_address())), 2);
+fn exits_64_on_arguments_that_are_not_understood_and_0_on_questions_about_them() {
+    for wrong in [
+        &["--confg", "a.toml"][..],
+        &["--log-format", "xml"],
+        &["--config"],
+        &["healthchek"],
+    ] {
+        assert_eq!(exit_code(wrong, |_| Ok(some_address())), 64, "{wrong:?}");
+    }
+    for question in ["--help", "-h", "--version"] {
+        assert_eq!(exit_code(&[question], |_| Ok(some_address())), 0, "{question}");
+    }
+}
+
+/// What is broken by hand must fit an ordinary terminal, or it is broken again.
+#[test]
+fn the_help_has_no_line_of_its_own_that_is_too_long() {
+    let longest = About {
+        name: "authorization-server",
+        ..ABOUT
+    };
+    let help = parse(longest, &[], command_line(&["--help"]))
+        .unwrap_err()
+        .to_string();
+    let examples = help.split_once("Examples:").unwrap().1;
+    for line in examples.lines().filter(|line| line.starts_with(' ')) {
+        assert!(line.len() <= 80, "{line}");
+    }
 }
 
 #[test]

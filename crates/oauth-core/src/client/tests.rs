@@ -128,6 +128,7 @@ fn demands_exactly_one_subject() {
     }
 }
 
+/// O11, F4: no client without a credential, among others.
 #[test]
 fn refuses_registrations_that_are_half_right() {
     let right = || ClientMetadata {
