@@ -21,7 +21,6 @@ mod introspection_client;
 pub mod metrics;
 mod passthrough;
 mod path;
-mod patience;
 pub mod rejection;
 mod request;
 mod request_id;

@@ -9,12 +9,12 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use mtls::Patience;
 use service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::connection::Connection;
-use crate::patience::Patience;
 use crate::request::RequestHandler;
 
 /// For a request's header fields over HTTP/1.1. Runs from the end of the request before, so it is kept above the time

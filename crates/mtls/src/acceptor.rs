@@ -26,6 +26,7 @@ use crate::bounds::{Bounded, Requests};
 use crate::chain::PresentedChain;
 use crate::farewell::UntilUntrusted;
 use crate::linger::linger;
+use crate::patience::Patience;
 use crate::serve::Limits;
 use crate::server_tls::{Offer, ServerTls};
 use crate::standing::{NoLongerTrusted, Standing};
@@ -77,7 +78,8 @@ pub struct Acceptor {
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub type AcceptedStream = StartDeadline<Bounded<UntilUntrusted<TlsStream<TcpStream>>>, OwnedSemaphorePermit>;
+pub type AcceptedStream =
+    StartDeadline<Bounded<Patience<UntilUntrusted<TlsStream<TcpStream>>>>, OwnedSemaphorePermit>;
 
 impl Acceptor {
     /// Accepts under this TLS configuration, as it stands at each handshake, and within these limits.
@@ -101,7 +103,11 @@ impl Acceptor {
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
         let stream = UntilUntrusted::new(stream, &connection.standing);
-        let stream = Bounded::new(stream, requests, self.limits.idle, self.limits.unread);
+        let stream = Bounded::new(
+            Patience::new(stream, self.limits.unread),
+            requests,
+            self.limits.idle,
+        );
         Ok((
             StartDeadline::new(stream, self.limits.first_bytes, place),
             connection,

@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// Fails a write that makes no progress for as long as its limit; a peer that reads nothing would otherwise hold its
-/// place, its answer and a connection to the API for good.
+/// place and its answer for good.
 #[derive(Debug)]
-pub(crate) struct Patience<S> {
+pub struct Patience<S> {
     stream: S,
     limit: Duration,
     // Made when the peer is first waited for; most writes are taken at once.
@@ -20,7 +20,7 @@ pub(crate) struct Patience<S> {
 
 impl<S> Patience<S> {
     /// Waits for the peer of `stream` to read, up to `limit`.
-    pub(crate) const fn new(stream: S, limit: Duration) -> Self {
+    pub const fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
             limit,
@@ -71,6 +71,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(context);
         self.bounded(polled, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.bounded(polled, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 
