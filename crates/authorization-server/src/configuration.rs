@@ -14,6 +14,11 @@ use service::configuration::{ConfigurationError, ConfigurationSource, Problems, 
 
 use crate::issuer::Issuer;
 
+mod store;
+
+pub(crate) use store::{Encryption, EncryptionError};
+pub use store::{PostgresConfiguration, StoreConfiguration, StoreSection, UnreadablePassword};
+
 const DEMO: &str = include_str!("demo.toml");
 
 /// Bounds for how long a token that leaked together with its key can be used.
@@ -33,7 +38,7 @@ pub struct Configuration {
     /// Whose client certificates are accepted on the mutual TLS listener.
     pub client_certificates: ClientCertificatesSection,
     /// Where tokens are kept.
-    pub store: StoreSection,
+    pub store: StoreConfiguration,
     /// What signs JWTs.
     pub signing: SigningSection,
     /// How long tokens live.
@@ -90,14 +95,6 @@ impl Default for ListenSection {
     }
 }
 
-/// The section `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSection {
-    /// The file of the embedded store; made, with its directory, where there is none.
-    pub path: PathBuf,
-}
-
 /// The section `[signing]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,8 +102,9 @@ pub struct SigningSection {
     /// What JWTs are signed with.
     #[serde(default)]
     pub algorithm: SignatureAlgorithm,
-    /// Directory of the private keys; a key is made on the first start.
-    pub keys: PathBuf,
+    /// Directory of the private keys; a key is made on the first start. With `store.url` there is none: the servers
+    /// share their keys through the database.
+    pub keys: Option<PathBuf>,
 }
 
 /// The section `[tokens]`.
@@ -149,6 +147,7 @@ impl Configuration {
         let mut problems = Problems::new();
         problems.take("tls", self.tls.credentials());
         problems.take("client_certificates", self.client_certificates.verification());
+        self.store.verify_files(&mut problems);
         problems.into_result(())
     }
 
@@ -183,18 +182,34 @@ impl TryFrom<ConfigurationFile> for Configuration {
         let mut problems = Problems::new();
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
+        verify_signing_keys(&file.signing, &file.store, &mut problems);
+        let store = StoreConfiguration::check(&file.store, &mut problems);
         let clients = registry(file.clients, &mut problems);
-        let configuration = issuer.map(|issuer| Self {
+        let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
             listen: file.listen,
             tls: file.tls,
             client_certificates: file.client_certificates,
-            store: file.store,
+            store,
             signing: file.signing,
             tokens: file.tokens,
             clients,
         });
         problems.conclude(configuration)
+    }
+}
+
+fn verify_signing_keys(signing: &SigningSection, store: &StoreSection, problems: &mut Problems) {
+    match (&signing.keys, &store.url) {
+        (None, None) => problems.add(
+            "signing.keys",
+            "is missing: name the directory of the private keys",
+        ),
+        (Some(_), Some(_)) => problems.add(
+            "signing.keys",
+            "is given, and with store.url the servers share their keys through the database; leave it out",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
     }
 }
 

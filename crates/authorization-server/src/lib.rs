@@ -4,7 +4,6 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,11 +27,11 @@ pub mod signing_keys;
 mod token;
 pub mod token_store;
 
-pub use configuration::{Configuration, ConfigurationFile};
+pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
 use signing_keys::SigningKeys;
-use token_store::EmbeddedTokenStore;
+use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
 /// Expired tokens take room and nothing else; there is no hurry.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -52,9 +51,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         .verification()
         .context("client_certificates")?;
     let revocation_lists_expire_at = verification.revocation_next_update();
-    let signing_keys =
-        SigningKeys::load_or_create(&configuration.signing.keys, configuration.signing.algorithm)?;
-    let store = open_store(&configuration.store.path).await?;
+    let (store, signing_keys) = open_store(&configuration).await?;
     let server = Arc::new(AuthorizationServer::new(
         &configuration,
         store.clone(),
@@ -101,27 +98,40 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     Ok(running)
 }
 
-async fn open_store(path: &Path) -> anyhow::Result<Arc<EmbeddedTokenStore>> {
-    let store = EmbeddedTokenStore::open(path)?;
-    store
-        .purge(now())
-        .await
-        .with_context(|| format!("store.path: {} cannot be written", path.display()))?;
-    Ok(Arc::new(store))
-}
-
-/// Purges from time to time; ends with an error when the store has stopped.
-async fn keep_store(store: Arc<EmbeddedTokenStore>, shutdown: Shutdown) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = shutdown.requested() => return Ok(()),
-            () = store.health().stopped() => anyhow::bail!("it cannot be written any more; the log has the cause"),
-            () = tokio::time::sleep(PURGE_INTERVAL) => purge(&store).await,
+/// The store, and the keys, which lie where the store does.
+async fn open_store(configuration: &Configuration) -> anyhow::Result<(Arc<dyn TokenStore>, SigningKeys)> {
+    let algorithm = configuration.signing.algorithm;
+    match &configuration.store {
+        StoreConfiguration::Embedded { path } => {
+            let directory = configuration.signing.keys.as_deref();
+            let directory = directory.context("signing.keys is missing")?;
+            let keys = SigningKeys::load_or_create(directory, algorithm)?;
+            let store = EmbeddedTokenStore::open(path)?;
+            let purged = store.purge(now()).await;
+            purged.with_context(|| format!("store.path: {} cannot be written", path.display()))?;
+            Ok((Arc::new(store), keys))
+        }
+        StoreConfiguration::Postgres(postgres) => {
+            let store = PostgresTokenStore::open(postgres).await?;
+            let keys = SigningKeys::shared(&store, algorithm).await?;
+            Ok((Arc::new(store), keys))
         }
     }
 }
 
-async fn purge(store: &EmbeddedTokenStore) {
+/// Purges from time to time; ends with an error when the store has stopped.
+async fn keep_store(store: Arc<dyn TokenStore>, shutdown: Shutdown) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            () = store.health().stopped() => anyhow::bail!("it cannot be written any more; the log has the cause"),
+            () = purge_later(&*store) => {}
+        }
+    }
+}
+
+async fn purge_later(store: &dyn TokenStore) {
+    tokio::time::sleep(PURGE_INTERVAL).await;
     if let Err(error) = store.purge(now()).await {
         tracing::warn!(reason = %error, "expired tokens are not purged: {error}");
     }

@@ -1,9 +1,13 @@
 //! The private key that signs JWTs: loaded from its file, made on the first start, never overwritten.
+//!
+//! Servers that share a database share the key through it, so that the JWKS of any verifies what any has signed.
+//! Whoever can read that database can sign as the authorization server: it is to be trusted and guarded as the
+//! directory of keys would be, its backups too.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
@@ -15,6 +19,8 @@ use oauth_core::jwt::{SignatureAlgorithm, SigningError, SigningKey};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
+
+use crate::token_store::{PostgresTokenStore, StoreError};
 
 /// Characters of base64 in a line of PEM. RFC 7468 §2
 const PEM_LINE: usize = 64;
@@ -38,11 +44,38 @@ impl SigningKeys {
     pub fn load_or_create(directory: &Path, algorithm: SignatureAlgorithm) -> Result<Self, SigningKeysError> {
         let path = directory.join(format!("{}.pem", algorithm.as_str()));
         let failed = |cause| SigningKeysError {
-            path: path.clone(),
+            place: format!("signing.keys: {}", path.display()),
             cause,
         };
         let pem = read_or_create(&path, directory, algorithm).map_err(failed)?;
         Self::from_pem(&pem, algorithm).map_err(|error| failed(Failure::Unusable(error)))
+    }
+
+    /// Takes the key for `algorithm` from the database, and makes it first where there is none. All servers that use
+    /// the database get the same one, also when they start at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeysError`] where the database cannot say, or what it holds is no key.
+    pub async fn shared(
+        store: &PostgresTokenStore,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Self, SigningKeysError> {
+        let name = algorithm.as_str();
+        let failed = |cause| SigningKeysError {
+            place: format!("store.url: the signing key {name}"),
+            cause,
+        };
+        let found = store.signing_key(name).await;
+        let pem = match found.map_err(|error| failed(Failure::Store(error)))? {
+            Some(pem) => pem,
+            None => {
+                let made = generate(algorithm).map_err(|_| failed(Failure::Generation))?;
+                let kept = store.keep_signing_key(name, &made).await;
+                kept.map_err(|error| failed(Failure::Store(error)))?
+            }
+        };
+        Self::from_pem(pem.as_bytes(), algorithm).map_err(|error| failed(Failure::UnusableInStore(error)))
     }
 
     fn from_pem(pem: &[u8], algorithm: SignatureAlgorithm) -> Result<Self, SigningError> {
@@ -139,9 +172,9 @@ fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
 
 /// A signing key that could not be loaded or made.
 #[derive(Debug, thiserror::Error)]
-#[error("signing.keys: {}: {cause}", path.display())]
+#[error("{place}: {cause}")]
 pub struct SigningKeysError {
-    path: PathBuf,
+    place: String,
     cause: Failure,
 }
 
@@ -151,6 +184,10 @@ enum Failure {
     File(io::Error),
     #[error("{0}; restore the key, or move the file away and a new key is made")]
     Unusable(SigningError),
+    #[error("{0}; restore the row of certbound_signing_keys, or delete it and a new key is made")]
+    UnusableInStore(SigningError),
+    #[error("{0}; the log has the cause")]
+    Store(StoreError),
     #[error("a key cannot be made; the system gives no randomness")]
     Generation,
 }

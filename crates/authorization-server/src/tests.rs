@@ -27,6 +27,7 @@ use crate::{AuthorizationServer, Configuration};
 mod introspect;
 mod metadata;
 mod revoke;
+mod several;
 mod start;
 mod token;
 mod wire;
@@ -93,8 +94,12 @@ impl Harness {
     }
 
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
-        let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
         let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
+        Self::with_keys(store, keys, directory)
+    }
+
+    fn with_keys(store: Arc<dyn TokenStore>, keys: SigningKeys, directory: TempDir) -> Self {
+        let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
         let server = Arc::new(AuthorizationServer::new(&configuration, store, keys).unwrap());
         Self {
             server,

@@ -8,10 +8,10 @@ use service::{Running, Shutdown};
 use tempfile::TempDir;
 
 use super::{DEMO, now};
-use crate::{Configuration, start, verify_current};
+use crate::{Configuration, StoreConfiguration, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
-fn configuration(directory: &Path) -> Configuration {
+pub(super) fn configuration(directory: &Path) -> Configuration {
     let mut configuration = Configuration::from_toml(DEMO).unwrap();
     for address in [
         &mut configuration.listen.tls,
@@ -35,8 +35,10 @@ fn configuration(directory: &Path) -> Configuration {
     configuration.client_certificates.trust = vec![file("root.pem", root.pem())];
     configuration.client_certificates.crl = Vec::new();
     configuration.client_certificates.crl_policy = mtls::CrlPolicy::IfPresent;
-    configuration.store.path = directory.join("state/tokens.redb");
-    configuration.signing.keys = directory.join("state/keys");
+    configuration.store = StoreConfiguration::Embedded {
+        path: directory.join("state/tokens.redb"),
+    };
+    configuration.signing.keys = Some(directory.join("state/keys"));
     configuration
 }
 
@@ -57,7 +59,7 @@ async fn starts_stops_and_starts_again_over_the_same_store_and_key() {
         }
         shutdown.trigger();
         running.finished().await.unwrap();
-        keys.push(std::fs::read(configuration.signing.keys.join("ES256.pem")).unwrap());
+        keys.push(std::fs::read(directory.path().join("state/keys/ES256.pem")).unwrap());
     }
     assert_eq!(keys[0], keys[1]);
 }
