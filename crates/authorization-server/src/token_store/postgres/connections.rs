@@ -9,6 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
+use metrics::{counter, gauge};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -95,6 +96,7 @@ impl Connections {
     /// Says so in the log, and has the database asked whether it still answers.
     pub(super) fn failed(&self, failure: &Failure) -> StoreError {
         tracing::warn!(reason = %failure, "the token store failed: {failure}");
+        counter!("certbound_authorization_server_store_failures_total").increment(1);
         self.doubt.notify_one();
         StoreError::Failed
     }
@@ -109,6 +111,7 @@ impl Connections {
     }
 
     fn note(&self, answer: &Result<(), Failure>) {
+        gauge!("certbound_authorization_server_store_reachable").set(if answer.is_ok() { 1.0 } else { 0.0 });
         let worked = self.condition.borrow().works;
         match answer {
             Ok(()) if !worked => tracing::info!("the token store works again"),

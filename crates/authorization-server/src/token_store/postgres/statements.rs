@@ -17,8 +17,8 @@ const RECORD: &str = "SELECT record, revoked_at FROM certbound_tokens WHERE id =
 const INSERT: &str = "INSERT INTO certbound_tokens (id, record, expires_at) \
     SELECT * FROM unnest($1::UUID[], $2::TEXT[], $3::BIGINT[])";
 /// The first revocation stands.
-const REVOKE: &str = "UPDATE certbound_tokens SET revoked_at = revocation.now \
-    FROM unnest($1::UUID[], $2::BIGINT[]) AS revocation (id, now) \
+const REVOKE: &str = "UPDATE certbound_tokens SET revoked_at = revocation.moment \
+    FROM unnest($1::UUID[], $2::BIGINT[]) AS revocation (id, moment) \
     WHERE certbound_tokens.id = revocation.id AND certbound_tokens.revoked_at IS NULL";
 /// The primary key decides who was first.
 const REMEMBER: &str = "INSERT INTO certbound_assertions (digest, expires_at) \

@@ -71,7 +71,7 @@ impl Writer {
 
 /// Three statements, sent without waiting for one another.
 async fn make(client: &Client, changes: &Changes) -> Result<HashSet<Vec<u8>>, Failure> {
-    let ((), (), new_assertions) = futures_util::try_join!(
+    let ((), (), new_assertions) = tokio::try_join!(
         statements::insert(client, &changes.records),
         statements::revoke(client, &changes.revocations),
         statements::remember(client, &changes.assertions),
