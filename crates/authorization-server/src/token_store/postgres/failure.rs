@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use deadpool_postgres::{BuildError, PoolError};
+use deadpool_postgres::{BuildError, HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use crate::configuration::{EncryptionError, UnreadablePassword};
@@ -47,7 +47,9 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Timeout(_) => Self::TooSlow,
-            PoolError::Backend(error) => Self::Connection(explanation(&error)),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                Self::Connection(explanation(&error))
+            }
             other => Self::Connection(other.to_string()),
         }
     }

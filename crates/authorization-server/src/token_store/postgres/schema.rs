@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Client;
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
 use super::failure::{Failure, is_contention};
@@ -41,11 +42,16 @@ const SET_VERSION: &str = "UPDATE certbound_schema SET version = $1 WHERE the_ro
 
 /// Servers that start at once get in one another's way, but one of them gets on each time.
 const ATTEMPTS: usize = 10;
-/// Bounds for how long a start waits for the upgrade that another server is making.
+/// Bounds for how long a start takes, and waits for the upgrade that another server is making.
 const LONGEST_UPGRADE: Duration = Duration::from_secs(60);
 
 /// Leaves tables of the version that this program knows.
 pub(super) async fn make_or_upgrade(client: &mut Client) -> Result<(), Failure> {
+    let made = timeout(LONGEST_UPGRADE, make_or_upgrade_patiently(client)).await;
+    made.unwrap_or(Err(Failure::TooSlow))
+}
+
+async fn make_or_upgrade_patiently(client: &mut Client) -> Result<(), Failure> {
     if version(client).await? == Some(known()) {
         return Ok(());
     }

@@ -13,6 +13,8 @@ const DEMO: &str = include_str!("../../demo.toml");
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// On a server that was given: what is to be removed, and through which URL.
+    leftover: Option<(String, String)>,
 }
 
 impl Database {
@@ -21,15 +23,18 @@ impl Database {
         // Told apart by their names also when several processes use the same server.
         let name = format!("certbound_{}", uuid::Uuid::new_v4().simple());
         if let Ok(given) = std::env::var(GIVEN) {
-            let database = Self { url: given };
-            database.execute(&format!("CREATE DATABASE {name}")).await;
-            let url = with_database(&database.url, &name);
-            return Some(Self { url });
+            execute(&given, &format!("CREATE DATABASE {name}")).await.unwrap();
+            return Some(Self {
+                url: with_database(&given, &name),
+                leftover: Some((given, name)),
+            });
         }
         let cluster = cluster()?;
         cluster.create_database(&name);
-        let url = cluster.url(&name);
-        Some(Self { url })
+        Some(Self {
+            url: cluster.url(&name),
+            leftover: None,
+        })
     }
 
     pub(crate) fn configuration(&self) -> PostgresConfiguration {
@@ -42,16 +47,40 @@ impl Database {
 
     /// Does something behind the store's back.
     pub(crate) async fn execute(&self, statements: &str) {
-        self.client().await.batch_execute(statements).await.unwrap();
+        execute(&self.url, statements).await.unwrap();
     }
 
     /// A session of the test's own.
     pub(crate) async fn client(&self) -> tokio_postgres::Client {
-        let connecting = tokio_postgres::connect(&self.url, tokio_postgres::NoTls);
-        let (client, connection) = connecting.await.unwrap();
-        tokio::spawn(connection);
-        client
+        connect(&self.url).await.unwrap()
     }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some((url, name)) = self.leftover.take() else {
+            return;
+        };
+        let remove = async move { execute(&url, &format!("DROP DATABASE {name} WITH (FORCE)")).await };
+        // The test's own runtime is in use.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let removal = std::thread::spawn(move || runtime.block_on(remove));
+        // What is left behind by a failure here is no failure of the test.
+        let _removed = removal.join();
+    }
+}
+
+async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn execute(url: &str, statements: &str) -> Result<(), tokio_postgres::Error> {
+    connect(url).await?.batch_execute(statements).await
 }
 
 /// What a section `[store]` with these lines comes to.
