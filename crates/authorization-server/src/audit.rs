@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `certbound_authorization_server_tokens_issued_total` | |
 //! | `certbound_authorization_server_tokens_revoked_total` | |
+//! | `certbound_authorization_server_operator_revocations_total` | all of a client's, or of a certificate's, at once |
 //! | `certbound_authorization_server_introspections_total` | `outcome`: `active`, or why not |
 //! | `certbound_authorization_server_refusals_total` | `endpoint`, `reason` |
 //! | `certbound_authorization_server_request_duration_seconds` | `endpoint` |
 //! | `certbound_authorization_server_store_commits_total`, `…_store_changes_total` | |
+//! | `certbound_authorization_server_key_rotation_failures_total` | |
 //! | `certbound_authorization_server_store_commit_duration_seconds` | |
 //! | `certbound_authorization_server_store_reachable`, `…_store_failures_total` | of a database: 1 or 0, and how often not |
 //!
@@ -25,6 +27,7 @@ use oauth_core::access_token::{InactiveToken, TokenRecord};
 use uuid::Uuid;
 
 use crate::response::{Refused, inactive_reason};
+use crate::token_store::TokensOf;
 
 /// A token was issued.
 pub(crate) fn issued(record: &TokenRecord) {
@@ -77,6 +80,20 @@ pub(crate) fn revoked(record: &TokenRecord) {
         certificate.thumbprint = %thumbprint(record),
         "token {jti} revoked by {client}"
     );
+}
+
+/// All tokens of a client or a certificate were revoked by an operator.
+pub(crate) fn all_revoked(of: &TokensOf) {
+    counter!("certbound_authorization_server_operator_revocations_total").increment(1);
+    match of {
+        TokensOf::Client(client) => {
+            tracing::info!(client.id = %client, "all tokens of {client} revoked by an operator");
+        }
+        TokensOf::Certificate(thumbprint) => tracing::info!(
+            certificate.thumbprint = %thumbprint,
+            "all tokens of certificate {thumbprint} revoked by an operator"
+        ),
+    }
 }
 
 /// Measures a request, and logs a refusal: the only place that does.

@@ -12,6 +12,7 @@ use oauth_core::jwt::SignatureAlgorithm;
 use serde::Deserialize;
 use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 
+use crate::client_anchors::{ClientAnchors, ClientTrust};
 use crate::issuer::Issuer;
 
 mod store;
@@ -23,6 +24,8 @@ const DEMO: &str = include_str!("demo.toml");
 
 /// Bounds for how long a token that leaked together with its key can be used.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Far above the announcement of a key, and bounds how many retired keys the JWKS shows.
+const SHORTEST_REIGN: Duration = Duration::from_secs(60 * 60);
 /// Bounds for how long a resource server may go on believing in a token that has been revoked.
 const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
 
@@ -45,6 +48,10 @@ pub struct Configuration {
     pub tokens: TokensSection,
     /// The registered clients.
     pub clients: ClientRegistry,
+    /// The trust anchors of the clients that have their own.
+    pub client_trust: Vec<ClientTrust>,
+    /// The file all this was read from; the clients are read from it again when it changes.
+    pub file: Option<PathBuf>,
 }
 
 /// The configuration file as an operator writes it.
@@ -102,9 +109,16 @@ pub struct SigningSection {
     /// What JWTs are signed with.
     #[serde(default)]
     pub algorithm: SignatureAlgorithm,
-    /// Directory of the private keys; a key is made on the first start. With `store.url` there is none: the servers
+    /// Directory of the private keys; they are made on the first start. With `store.url` there is none: the servers
     /// share their keys through the database.
     pub keys: Option<PathBuf>,
+    /// For how long one key signs before the next takes over.
+    #[serde(default = "thirty_days", with = "humantime_serde")]
+    pub rotate_every: Duration,
+}
+
+const fn thirty_days() -> Duration {
+    Duration::from_secs(30 * 24 * 60 * 60)
 }
 
 /// The section `[tokens]`.
@@ -137,16 +151,30 @@ impl Configuration {
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
         let configuration = match source {
             ConfigurationSource::Demo => Self::demo()?,
-            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?.try_into()?,
+            ConfigurationSource::File(path) => Self::read(&path)?,
         };
         configuration.verify_files()?;
         Ok(configuration)
+    }
+
+    /// Reads and checks a configuration file, and none of the files it names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        let configuration: Self = read_toml::<ConfigurationFile>(path)?.try_into()?;
+        Ok(Self {
+            file: Some(path.to_path_buf()),
+            ..configuration
+        })
     }
 
     fn verify_files(&self) -> Result<(), ConfigurationError> {
         let mut problems = Problems::new();
         problems.take("tls", self.tls.credentials());
         problems.take("client_certificates", self.client_certificates.verification());
+        ClientAnchors::load(&self.client_trust, &mut problems);
         self.store.verify_files(&mut problems);
         problems.into_result(())
     }
@@ -184,6 +212,13 @@ impl TryFrom<ConfigurationFile> for Configuration {
         verify_lifetimes(file.tokens, &mut problems);
         verify_signing_keys(&file.signing, &file.store, &mut problems);
         let store = StoreConfiguration::check(&file.store, &mut problems);
+        let client_trust = client_trust(&file.clients);
+        if file.signing.rotate_every < SHORTEST_REIGN {
+            problems.add(
+                "signing.rotate_every",
+                "must be at least 1h; a key is shown before it signs",
+            );
+        }
         let clients = registry(file.clients, &mut problems);
         let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
@@ -194,6 +229,8 @@ impl TryFrom<ConfigurationFile> for Configuration {
             signing: file.signing,
             tokens: file.tokens,
             clients,
+            client_trust,
+            file: None,
         });
         problems.conclude(configuration)
     }
@@ -222,10 +259,28 @@ fn verify_lifetimes(tokens: TokensSection, problems: &mut Problems) {
     }
 }
 
+fn key_of(index: usize, client: &ClientMetadata) -> String {
+    format!("clients[{index}] ({})", client.client_id)
+}
+
+fn client_trust(clients: &[ClientMetadata]) -> Vec<ClientTrust> {
+    let with_own = clients
+        .iter()
+        .enumerate()
+        .filter(|(_, client)| !client.trust.is_empty());
+    with_own
+        .map(|(index, client)| ClientTrust {
+            key: format!("{}.trust", key_of(index, client)),
+            client_id: client.client_id.clone(),
+            files: client.trust.clone(),
+        })
+        .collect()
+}
+
 fn registry(clients: Vec<ClientMetadata>, problems: &mut Problems) -> ClientRegistry {
     let mut registry = ClientRegistry::default();
     for (index, metadata) in clients.into_iter().enumerate() {
-        let key = format!("clients[{index}] ({})", metadata.client_id);
+        let key = key_of(index, &metadata);
         let registered =
             ClientRegistration::try_from(metadata).and_then(|registration| registry.register(registration));
         problems.take(key, registered);

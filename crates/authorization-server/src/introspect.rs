@@ -12,12 +12,12 @@ use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
 use oauth_core::client::ClientRegistration;
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::OAuthError;
-use oauth_core::form::FormParameters;
 use oauth_core::introspection::{IntrospectionResponse, Representation, resource_server_of, verify_for};
 use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims};
 use oauth_core::time::Timestamp;
 
 use crate::audit;
+use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
 use crate::response::{Cause, NO_STORE};
 use crate::server::AuthorizationServer;
@@ -41,7 +41,15 @@ pub(crate) async fn handle(
 async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Response, Cause> {
     let representation = request.representation()?;
     let form = request.form()?;
-    let caller = authenticate(server, request, &form, representation)?;
+    let registrations = server.registrations();
+    let caller = authenticate(
+        server,
+        &registrations,
+        request,
+        &form,
+        refusal_for(representation),
+    )
+    .await?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let record = active_record(server, token, caller, resource_server, request.now()).await?;
@@ -60,17 +68,11 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
 /// Whoever asks for a signed answer and does not say who they are gets 400 where others get 401.
 ///
 /// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)
-fn authenticate<'s>(
-    server: &'s AuthorizationServer,
-    request: &EndpointRequest,
-    form: &FormParameters<'_>,
-    representation: Representation,
-) -> Result<&'s ClientRegistration, Cause> {
-    let cause: fn(AuthenticationError) -> Cause = match representation {
+const fn refusal_for(representation: Representation) -> fn(AuthenticationError) -> Cause {
+    match representation {
         Representation::IntrospectionJwt => Cause::SignedIntrospectionCaller,
         Representation::Json | Representation::AccessTokenJwt => Cause::Caller,
-    };
-    request.authenticate(form, &server.clients).map_err(cause)
+    }
 }
 
 /// The record of a token that is active for the resource server; for all others `None`, and a line in the log.
@@ -85,7 +87,7 @@ async fn active_record(
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
     };
-    match verify_for(&record, resource_server, &server.clients, now) {
+    match verify_for(&record, resource_server, &server.clients(), now) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
             Ok(Some(record))
@@ -121,7 +123,8 @@ fn access_token_jwt(
     let Some(record) = record else {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
-    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(server.signing_keys.current())?;
+    let jwt =
+        AccessTokenClaims::of(record, server.issuer.as_str()).sign(&server.signing_keys.current(now))?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (
@@ -156,7 +159,7 @@ fn introspection_jwt(
         iat: now,
         token_introspection: response,
     };
-    let jwt = claims.sign(server.signing_keys.current())?;
+    let jwt = claims.sign(&server.signing_keys.current(now))?;
     let content_type = [(
         header::CONTENT_TYPE,
         Representation::IntrospectionJwt.media_type(),

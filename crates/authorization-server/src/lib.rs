@@ -4,20 +4,27 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use axum::Router;
-use mtls::{Alpn, ClientCertificates, Credentials, bind, serve_tls, server_config};
+use mtls::{Alpn, Presence, ServerFiles, ServerTls, bind, serve_tls};
 use oauth_core::time::Timestamp;
-use service::{Readiness, Running, Shutdown};
+use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 mod audit;
+mod authenticate;
+pub mod client_anchors;
+pub mod client_secret;
 pub mod configuration;
+mod guesses;
 mod introspect;
 pub mod issuer;
 mod metadata;
+pub mod operations;
+pub mod registrations;
 mod request;
 mod response;
 mod revoke;
@@ -30,11 +37,15 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
-use signing_keys::SigningKeys;
+use registrations::Registrations;
+use signing_keys::{RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
 /// Expired tokens take room and nothing else; there is no hurry.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Well below a key's announcement.
+const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts an authorization server with the listeners `tls`, `mutual_tls` and `admin`.
 ///
@@ -45,76 +56,105 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Names the file, key or address that cannot be used, and the remedy.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let mut running = Running::new(shutdown.clone());
-    let credentials = configuration.tls.credentials().context("tls")?;
-    let verification = configuration
-        .client_certificates
-        .verification()
-        .context("client_certificates")?;
-    let revocation_lists_expire_at = verification.revocation_next_update();
+    let files = ServerFiles::new(configuration.tls.clone());
+    let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
+    let registrations = Registrations::load(&configuration)?;
     let (store, signing_keys) = open_store(&configuration).await?;
     let server = Arc::new(AuthorizationServer::new(
         &configuration,
         store.clone(),
         signing_keys,
-    )?);
+    ));
+    server.register_anew(registrations);
+    if let Some(file) = configuration.file.clone() {
+        reload_registrations(&mut running, file, &server);
+    }
+    let files = files
+        .asking_for(configuration.client_certificates.clone(), Presence::Optional)
+        .admit_self_signed(server.self_signed_certificates());
+    let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
 
     let readiness = Readiness::new(shutdown.clone());
     let health = store.health();
     readiness.add("token_store", move || {
         health.verify().map_err(|error| error.to_string())
     });
+    let lists = mutual_tls.clone();
     readiness.add("revocation_lists", move || {
-        verify_current(revocation_lists_expire_at)
+        verify_current(lists.revocation_next_update())
     });
 
     let listen = configuration.listen;
-    let tls = Listener {
+    let open = Listener {
         name: "tls",
         key: "listen.tls",
         address: listen.tls,
     };
-    tls.serve(
-        &credentials,
-        &ClientCertificates::NotRequested,
-        router::tls(server.clone()),
-        &mut running,
-        &shutdown,
-    )?;
-    let mutual_tls = Listener {
+    open.serve(tls, router::tls(server.clone()), &mut running, &shutdown)?;
+    let mutual = Listener {
         name: "mutual_tls",
         key: "listen.mutual_tls",
         address: listen.mutual_tls,
     };
-    let certificates = ClientCertificates::Optional(verification);
-    mutual_tls.serve(
-        &credentials,
-        &certificates,
-        router::mutual_tls(server),
+    mutual.serve(
+        mutual_tls,
+        router::mutual_tls(server.clone()),
         &mut running,
         &shutdown,
     )?;
-    running.serve_admin(bind(listen.admin, "listen.admin")?, readiness)?;
-    running.spawn("the token store", keep_store(store, shutdown));
+    let admin = bind(listen.admin, "listen.admin")?;
+    running.serve_admin_with(admin, readiness, operations::router(&server))?;
+    running.spawn("the token store", keep_store(store, shutdown.clone()));
+    running.spawn("the signing keys", keep_keys(server, shutdown));
     Ok(running)
+}
+
+/// The TLS of a listener, which follows its files.
+fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> anyhow::Result<ServerTls> {
+    let paths = files.paths();
+    let read = Fingerprint::of(&paths);
+    let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
+    let reloaded = tls.clone();
+    let reload = Reload::new(name, paths, read, move || Ok(reloaded.reload(now())?));
+    running.reload_on_change(reload.measuring(mtls::expires_at));
+    Ok(tls)
+}
+
+/// The registrations follow the configuration file and the trust anchors that they name; what else stands there is for
+/// the next start.
+fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
+    let anchors = server.configuration.client_trust.iter();
+    let files = std::iter::once(&file).chain(anchors.flat_map(|client| &client.files));
+    let files: Vec<_> = files.cloned().collect();
+    let read = Fingerprint::of(&files);
+    // The reload keeps nothing alive: it outlives the server's work.
+    let server = Arc::downgrade(server);
+    running.reload_on_change(Reload::new("the registrations", files, read, move || {
+        let registrations = Registrations::load(&Configuration::read(&file)?)?;
+        if let Some(server) = server.upgrade() {
+            server.register_anew(registrations);
+        }
+        Ok(())
+    }));
 }
 
 /// The store, and the keys, which lie where the store does.
 async fn open_store(configuration: &Configuration) -> anyhow::Result<(Arc<dyn TokenStore>, SigningKeys)> {
-    let algorithm = configuration.signing.algorithm;
+    let policy = rotation(configuration);
     match &configuration.store {
         StoreConfiguration::Embedded { path } => {
             let directory = configuration.signing.keys.as_deref();
             let directory = directory.context("signing.keys is missing")?;
-            let keys = SigningKeys::load_or_create(directory, algorithm)?;
+            let keys = SigningKeys::open(directory, policy, now())?;
             let store = EmbeddedTokenStore::open(path)?;
             let purged = store.purge(now()).await;
             purged.with_context(|| format!("store.path: {} cannot be written", path.display()))?;
             Ok((Arc::new(store), keys))
         }
         StoreConfiguration::Postgres(postgres) => {
-            let store = PostgresTokenStore::open(postgres).await?;
-            let keys = SigningKeys::shared(&store, algorithm).await?;
-            Ok((Arc::new(store), keys))
+            let store = Arc::new(PostgresTokenStore::open(postgres).await?);
+            let keys = SigningKeys::shared(Arc::clone(&store), policy, now()).await?;
+            Ok((store, keys))
         }
     }
 }
@@ -130,6 +170,28 @@ async fn keep_store(store: Arc<dyn TokenStore>, shutdown: Shutdown) -> anyhow::R
     }
 }
 
+/// Rotates the signing keys when it is time, and learns of those that other servers made. Without a disk or a database
+/// to do so the old key goes on signing.
+async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+        }
+        if let Err(error) = server.signing_keys.maintain(now()).await {
+            metrics::counter!("certbound_authorization_server_key_rotation_failures_total").increment(1);
+            tracing::error!(reason = %error, "the signing keys cannot be rotated: {error}");
+        }
+    }
+}
+
+fn rotation(configuration: &Configuration) -> RotationPolicy {
+    RotationPolicy {
+        algorithm: configuration.signing.algorithm,
+        rotate_every: configuration.signing.rotate_every,
+    }
+}
+
 async fn purge_later(store: &dyn TokenStore) {
     tokio::time::sleep(PURGE_INTERVAL).await;
     if let Err(error) = store.purge(now()).await {
@@ -141,7 +203,7 @@ async fn purge_later(store: &dyn TokenStore) {
 fn verify_current(expire_at: Option<Timestamp>) -> Result<(), String> {
     match expire_at {
         Some(expire_at) if expire_at <= now() => {
-            Err("a certificate revocation list has expired; publish a new one and start again".to_owned())
+            Err("a certificate revocation list has expired; publish a new one".to_owned())
         }
         Some(_) | None => Ok(()),
     }
@@ -160,13 +222,11 @@ struct Listener {
 impl Listener {
     fn serve(
         self,
-        credentials: &Credentials,
-        client_certificates: &ClientCertificates,
+        tls: ServerTls,
         router: Router,
         running: &mut Running,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
-        let tls = server_config(credentials, client_certificates, Alpn::Http2OrHttp1)?;
         let listener = bind(self.address, self.key)?;
         running.add_address(self.name, listener.local_addr()?);
         let requested = shutdown.requested();

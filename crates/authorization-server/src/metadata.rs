@@ -1,13 +1,17 @@
-//! What the server says of itself: its metadata and its public keys. Both are made once, at start.
+//! What the server says of itself, as it stands now: its metadata and its public keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use axum::body::Bytes;
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use oauth_core::client::ClientAuthenticationMethod;
+use oauth_core::client::{ClientRegistration, ClientRegistry, ClientStatus};
+use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
+use oauth_core::time::Timestamp;
 
 use crate::configuration::Configuration;
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
@@ -19,11 +23,17 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 /// The metadata document.
 ///
 /// [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2), RFC 8705 §3.3 and §5
-pub(crate) fn document(configuration: &Configuration) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn document(
+    configuration: &Configuration,
+    clients: &ClientRegistry,
+    algorithms: &[SignatureAlgorithm],
+) -> AuthorizationServerMetadata {
     let issuer = &configuration.issuer;
     let url = |path| issuer.url_of(path);
-    let any_method = || vec!["tls_client_auth".to_owned(), "client_secret_basic".to_owned()];
-    let metadata = AuthorizationServerMetadata {
+    let at_token_endpoint = AuthenticationMethods::of(clients, |client| client.grant.is_some());
+    let introspecting = AuthenticationMethods::of(clients, |client| client.resource_server.is_some());
+    let any = AuthenticationMethods::of(clients, |_| true);
+    AuthorizationServerMetadata {
         issuer: issuer.as_str().to_owned(),
         token_endpoint: url(TOKEN),
         jwks_uri: Some(url(&issuer.jwks_path())),
@@ -32,42 +42,67 @@ pub(crate) fn document(configuration: &Configuration) -> Result<Vec<u8>, serde_j
         // Required, and never empty: there is no authorization endpoint, so no response type either. RFC 8414 §2
         response_types_supported: vec!["none".to_owned()],
         grant_types_supported: vec!["client_credentials".to_owned()],
-        token_endpoint_auth_methods_supported: token_endpoint_auth_methods(configuration),
-        introspection_endpoint_auth_methods_supported: any_method(),
-        revocation_endpoint_auth_methods_supported: any_method(),
-        introspection_signing_alg_values_supported: vec![configuration.signing.algorithm.as_str().to_owned()],
-        scopes_supported: scopes(configuration),
+        token_endpoint_auth_methods_supported: at_token_endpoint.names,
+        token_endpoint_auth_signing_alg_values_supported: at_token_endpoint.signing_algorithms,
+        introspection_endpoint_auth_methods_supported: introspecting.names,
+        introspection_endpoint_auth_signing_alg_values_supported: introspecting.signing_algorithms,
+        revocation_endpoint_auth_methods_supported: any.names,
+        revocation_endpoint_auth_signing_alg_values_supported: any.signing_algorithms,
+        introspection_signing_alg_values_supported: algorithms
+            .iter()
+            .map(|algorithm| algorithm.as_str().to_owned())
+            .collect(),
+        scopes_supported: scopes(clients),
         tls_client_certificate_bound_access_tokens: true,
         mtls_endpoint_aliases: Some(MtlsEndpointAliases {
             token_endpoint: Some(url(TOKEN)),
             introspection_endpoint: Some(url(INTROSPECTION)),
             revocation_endpoint: Some(url(REVOCATION)),
         }),
-    };
-    serde_json::to_vec(&metadata)
-}
-
-/// A secret is offered only where a client that may obtain tokens is registered for one.
-fn token_endpoint_auth_methods(configuration: &Configuration) -> Vec<String> {
-    let mut methods = vec!["tls_client_auth".to_owned()];
-    let by_secret = configuration.clients.iter().any(|client| {
-        client.grant.is_some()
-            && matches!(
-                client.authentication,
-                ClientAuthenticationMethod::ClientSecretBasic(_)
-            )
-    });
-    if by_secret {
-        methods.push("client_secret_basic".to_owned());
     }
-    methods
 }
 
-fn scopes(configuration: &Configuration) -> Vec<String> {
-    let grants = configuration
-        .clients
-        .iter()
-        .filter_map(|client| client.grant.as_ref());
+/// How the clients of an endpoint authenticate.
+struct AuthenticationMethods {
+    names: Vec<String>,
+    signing_algorithms: Vec<String>,
+}
+
+impl AuthenticationMethods {
+    /// What is registered is offered, and nothing else; where nobody is registered, what the first client would use.
+    ///
+    /// RFC 8414 §2
+    fn of(clients: &ClientRegistry, at_endpoint: impl Fn(&ClientRegistration) -> bool) -> Self {
+        const IN_ORDER: [&str; 4] = [
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "private_key_jwt",
+            "client_secret_basic",
+        ];
+        let enabled = clients
+            .iter()
+            .filter(|client| client.status == ClientStatus::Enabled && at_endpoint(client));
+        let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
+        let is_offered =
+            |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
+        let algorithms = SignatureAlgorithm::ALL.map(|algorithm| algorithm.as_str().to_owned());
+        Self {
+            names: IN_ORDER
+                .into_iter()
+                .filter(|name| is_offered(name))
+                .map(str::to_owned)
+                .collect(),
+            signing_algorithms: if registered.contains("private_key_jwt") {
+                algorithms.to_vec()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+fn scopes(clients: &ClientRegistry) -> Vec<String> {
+    let grants = clients.iter().filter_map(|client| client.grant.as_ref());
     let mut scopes: Vec<_> = grants
         .flat_map(|grant| grant.scope.tokens().map(str::to_owned))
         .collect();
@@ -78,18 +113,16 @@ fn scopes(configuration: &Configuration) -> Vec<String> {
 
 /// `GET` on either well-known path.
 pub(crate) async fn handle(State(server): State<Arc<AuthorizationServer>>) -> Response {
-    json(server.metadata.clone())
+    let algorithms = server.signing_keys.algorithms(Timestamp::from(SystemTime::now()));
+    let document = document(&server.configuration, &server.clients(), &algorithms);
+    ([(header::CACHE_CONTROL, CACHE_CONTROL)], Json(document)).into_response()
 }
 
 /// `GET` on the JWKS.
 pub(crate) async fn handle_jwks(State(server): State<Arc<AuthorizationServer>>) -> Response {
-    json(server.signing_keys.jwks().clone())
-}
-
-fn json(document: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, CACHE_CONTROL),
     ];
-    (headers, document).into_response()
+    (headers, server.signing_keys.jwks()).into_response()
 }

@@ -1,6 +1,7 @@
 //! What the endpoints for clients read of a request, once, before anything is decided.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,10 +9,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
-use mtls::Connection;
+use mtls::{Connection, PresentedChain};
 use oauth_core::certificate::ClientCertificate;
-use oauth_core::client::{ClientRegistration, ClientRegistry};
-use oauth_core::client_authentication::{AuthenticationError, ClientCredentials, authenticate};
+use oauth_core::client_authentication::{AuthenticationError, ClientCredentials};
 use oauth_core::error::OAuthError;
 use oauth_core::form::FormParameters;
 use oauth_core::introspection::{NotAcceptable, Representation};
@@ -86,23 +86,30 @@ impl EndpointRequest {
         Ok(FormParameters::parse(self.only(header::CONTENT_TYPE), body)?)
     }
 
-    /// The client that sent the request.
+    /// What the request offers as proof of who sent it.
     ///
-    /// RFC 8705 §2.1, RFC 6749 §2.3
-    pub(crate) fn authenticate<'r>(
-        &self,
-        form: &FormParameters<'_>,
-        clients: &'r ClientRegistry,
-    ) -> Result<&'r ClientRegistration, AuthenticationError> {
-        let credentials = ClientCredentials::from_request(self.authorization()?, form, self.certificate())?;
-        authenticate(&credentials, clients)
+    /// RFC 8705 §2, RFC 6749 §2.3
+    pub(crate) fn credentials<'a>(
+        &'a self,
+        form: &'a FormParameters<'_>,
+    ) -> Result<ClientCredentials<'a>, AuthenticationError> {
+        ClientCredentials::from_request(self.authorization()?, form, self.certificate())
     }
 
-    /// The certificate of the connection. One that has expired since the handshake counts as none: a connection may
-    /// live longer than its certificate.
+    /// Where the request comes from.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.connection.as_ref().map(|connection| connection.peer_address)
+    }
+
+    /// All that the connection's peer sent, its certificate first.
+    pub(crate) fn chain(&self) -> Option<&PresentedChain> {
+        self.connection.as_ref().map(|connection| &connection.chain)
+    }
+
+    /// The certificate of the connection. One that has expired, was revoked or lost its authority since the handshake
+    /// counts as none: a connection may live longer than the trust in its certificate.
     pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
-        let certificate = self.connection.as_ref()?.client_certificate.as_ref()?;
-        certificate.is_valid_at(self.now()).then_some(certificate)
+        self.connection.as_ref()?.trusted_certificate(self.now()).ok()?
     }
 
     /// The representation that the caller prefers; several fields are one list. RFC 9110 §5.3

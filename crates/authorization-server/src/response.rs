@@ -2,6 +2,8 @@
 //!
 //! The answer's text is fixed: what a caller sent, and which of several secrets was wrong, never shows in it.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +11,7 @@ use oauth_core::access_token::InactiveToken;
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::{ErrorCode, OAuthError};
 use oauth_core::introspection::NotAcceptable;
-use oauth_core::jwt::SigningError;
+use oauth_core::jwt::{AssertionError, SigningError};
 use uuid::Uuid;
 
 use crate::request::Sender;
@@ -36,6 +38,9 @@ pub(crate) enum Cause {
     /// As the one before, from a caller who asked for a signed answer. RFC 9701 §5
     #[error("{0}")]
     SignedIntrospectionCaller(AuthenticationError),
+    /// With how long to wait.
+    #[error("too many wrong client secrets; the next may be tried in {0:?}")]
+    TooManyGuesses(Duration),
     #[error("{0}")]
     NotAcceptable(#[from] NotAcceptable),
     #[error("token {0} belongs to another client")]
@@ -86,7 +91,7 @@ impl Cause {
             Self::BodyUnreadable => OAuthError::invalid_request("the body could not be read"),
             Self::NotFound => OAuthError::invalid_request("there is no such endpoint here"),
             Self::MethodNotAllowed => OAuthError::invalid_request("this method is not allowed here"),
-            Self::TooSlow | Self::Store(_) => {
+            Self::TooManyGuesses(_) | Self::TooSlow | Self::Store(_) => {
                 OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later")
             }
             Self::Signing(_) | Self::NoRandomness | Self::Panicked => server_error(),
@@ -96,6 +101,7 @@ impl Cause {
     /// RFC 6749 §5.2, RFC 9701 §5
     fn status(&self) -> StatusCode {
         match self {
+            Self::TooManyGuesses(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -117,6 +123,7 @@ impl Cause {
             Self::Authentication(error) | Self::Caller(error) | Self::SignedIntrospectionCaller(error) => {
                 authentication_reason(*error)
             }
+            Self::TooManyGuesses(_) => "too_many_guesses",
             Self::NotAcceptable(_) => "not_acceptable",
             Self::ForeignToken(_) => "foreign_token",
             Self::BodyTooLong => "body_too_long",
@@ -143,9 +150,33 @@ const fn authentication_reason(error: AuthenticationError) -> &'static str {
         AuthenticationError::UnknownClient => "unknown_client",
         AuthenticationError::NoCertificate => "no_certificate",
         AuthenticationError::OtherSubject => "other_subject",
+        AuthenticationError::SelfSigned => "self_signed",
+        AuthenticationError::OtherCertificate => "other_certificate",
+        AuthenticationError::OtherAnchor => "other_anchor",
+        AuthenticationError::AssertionType => "assertion_type",
+        AuthenticationError::Assertion(error) => assertion_reason(error),
         AuthenticationError::OtherMethod => "other_method",
         AuthenticationError::WrongSecret => "wrong_secret",
         _ => "not_authenticated",
+    }
+}
+
+const fn assertion_reason(error: AssertionError) -> &'static str {
+    match error {
+        AssertionError::Malformed => "assertion_malformed",
+        AssertionError::OtherType => "assertion_of_other_type",
+        AssertionError::CriticalHeader => "assertion_critical_header",
+        AssertionError::UnknownKey => "assertion_unknown_key",
+        AssertionError::Algorithm => "assertion_algorithm",
+        AssertionError::Signature => "assertion_signature",
+        AssertionError::Claims => "assertion_claims",
+        AssertionError::OtherClient => "assertion_of_other_client",
+        AssertionError::OtherAudience => "assertion_for_other_audience",
+        AssertionError::Expired => "assertion_expired",
+        AssertionError::TooLong => "assertion_too_long",
+        AssertionError::NotYetValid => "assertion_not_yet_valid",
+        AssertionError::Replayed => "assertion_replayed",
+        _ => "assertion_refused",
     }
 }
 
@@ -199,6 +230,13 @@ impl IntoResponse for Refusal {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if let Cause::TooManyGuesses(wait) = self.cause {
+            // Rounded up: who comes back on the second is not early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         let explanation = self.cause.to_string();
         response.extensions_mut().insert(Refused {

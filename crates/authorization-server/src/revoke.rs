@@ -10,6 +10,7 @@ use oauth_core::access_token::AccessToken;
 use oauth_core::error::{ErrorCode, OAuthError};
 
 use crate::audit;
+use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
 use crate::response::{Cause, NO_STORE, Refusal};
 use crate::server::AuthorizationServer;
@@ -30,9 +31,8 @@ pub(crate) async fn handle(
 /// [RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1), §2.2
 async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), Cause> {
     let form = request.form()?;
-    let client = request
-        .authenticate(&form, &server.clients)
-        .map_err(Cause::Caller)?;
+    let registrations = server.registrations();
+    let client = authenticate(server, &registrations, request, &form, Cause::Caller).await?;
     let text = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let Ok(token) = AccessToken::parse(text) else {
         return refuse_jwt(text);

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use arc_swap::ArcSwap;
+use mtls::SelfSignedCertificates;
 use oauth_core::client::ClientRegistry;
 
+use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
+use crate::guesses::Guesses;
 use crate::issuer::Issuer;
-use crate::metadata;
+use crate::registrations::Registrations;
 use crate::signing_keys::SigningKeys;
 use crate::token_store::TokenStore;
 
@@ -16,34 +19,61 @@ use crate::token_store::TokenStore;
 #[derive(Debug)]
 pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
-    pub(crate) clients: ClientRegistry,
+    pub(crate) guesses: Guesses,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     pub(crate) lifetime: Duration,
     pub(crate) revocation_window: Duration,
-    pub(crate) metadata: Bytes,
+    /// As at the start; the clients alone may have changed since.
+    pub(crate) configuration: Configuration,
+    registrations: ArcSwap<Registrations>,
+    self_signed: SelfSignedCertificates,
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts.
-    ///
-    /// # Errors
-    ///
-    /// When the metadata cannot be written as JSON, which no checked configuration can cause.
+    /// Puts an authorization server together from its checked parts. Clients with trust anchors of their own pass
+    /// only after [`Self::register_anew`].
     pub fn new(
         configuration: &Configuration,
         tokens: Arc<dyn TokenStore>,
         signing_keys: SigningKeys,
-    ) -> Result<Self, serde_json::Error> {
-        let metadata = metadata::document(configuration)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             issuer: configuration.issuer.clone(),
-            clients: configuration.clients.clone(),
+            guesses: Guesses::default(),
             tokens,
             signing_keys,
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
-            metadata: metadata.into(),
-        })
+            self_signed: SelfSignedCertificates::new(configuration.clients.self_signed_certificates()),
+            registrations: ArcSwap::from_pointee(Registrations {
+                clients: Arc::new(configuration.clients.clone()),
+                client_anchors: ClientAnchors::default(),
+            }),
+            configuration: configuration.clone(),
+        }
+    }
+
+    /// The registrations, as they stand now; to be asked for once for each request.
+    pub fn registrations(&self) -> Arc<Registrations> {
+        self.registrations.load_full()
+    }
+
+    /// The registered clients, as they stand now.
+    pub fn clients(&self) -> Arc<ClientRegistry> {
+        Arc::clone(&self.registrations.load().clients)
+    }
+
+    /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.
+    pub fn self_signed_certificates(&self) -> SelfSignedCertificates {
+        self.self_signed.clone()
+    }
+
+    /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
+    /// disabled, is unknown, and their tokens are inactive.
+    pub fn register_anew(&self, registrations: Registrations) {
+        let certificates = registrations.clients.self_signed_certificates();
+        self.registrations.store(Arc::new(registrations));
+        self.self_signed.replace(certificates);
     }
 }

@@ -1,195 +1,235 @@
-//! The private key that signs JWTs: loaded from its file, made on the first start, never overwritten.
+//! The private keys that sign JWTs, and the public ones that verify: the next, the current and the retired.
 //!
-//! Servers that share a database share the key through it, so that the JWKS of any verifies what any has signed.
-//! Whoever can read that database can sign as the authorization server: it is to be trusted and guarded as the
-//! directory of keys would be, its backups too.
+//! The rules of their rotation are in [`key_set`]; a directory keeps them, or the database that servers share: then
+//! the JWKS of any verifies what any has signed. Nothing signs with a key that the JWKS has not shown for as long as it
+//! may be cached, and a key is shown until everything it signed has expired.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use oauth_core::jwt::{SignatureAlgorithm, SigningError, SigningKey};
+use oauth_core::time::Timestamp;
 use serde_json::json;
-use tempfile::NamedTempFile;
-use zeroize::Zeroizing;
+use tokio::sync::Mutex;
 
-use crate::token_store::{PostgresTokenStore, StoreError};
+mod database;
+mod directory;
+mod failure;
+mod generate;
+mod kept;
+pub mod key_set;
 
-/// Characters of base64 in a line of PEM. RFC 7468 §2
-const PEM_LINE: usize = 64;
+pub use failure::SigningKeysError;
+pub use key_set::RotationPolicy;
 
-/// The key that signs, and the public keys that verify.
+use crate::token_store::PostgresTokenStore;
+use directory::KeyDirectory;
+use kept::KeptKey;
+use key_set::{KeyRecord, Step};
+
+/// The keys of a server, or of several.
 #[derive(Debug)]
 pub struct SigningKeys {
-    current: SigningKey,
-    algorithm: SignatureAlgorithm,
+    keeper: Keeper,
+    policy: RotationPolicy,
+    held: ArcSwap<Held>,
+    // Whoever holds the lock changes the keys.
+    changing: Mutex<()>,
+}
+
+/// Where the keys lie.
+#[derive(Debug)]
+enum Keeper {
+    Directory(KeyDirectory),
+    Database(Arc<PostgresTokenStore>),
+}
+
+/// What the keys are changed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It may be time for something.
+    Schedule,
+    /// An operator asks for a rotation.
+    Demand,
+}
+
+/// One state of the keys, with their JWKS.
+#[derive(Debug)]
+struct Held {
+    keys: Vec<KeptKey>,
+    records: Vec<KeyRecord>,
     jwks: Bytes,
 }
 
+/// What came of the wish to rotate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The key that signs next, or does so already.
+    pub key_id: String,
+    /// From when on it signs.
+    pub signs_from: Timestamp,
+}
+
 impl SigningKeys {
-    /// Loads the key for `algorithm` from `directory`, and makes it first where there is none.
-    ///
-    /// The file is PKCS#8 PEM, for its owner alone, and appears whole or not at all.
+    /// Loads the keys of `directory`, and makes what is missing: on the first start, all of them.
     ///
     /// # Errors
     ///
     /// [`SigningKeysError`] names the file and the remedy.
-    pub fn load_or_create(directory: &Path, algorithm: SignatureAlgorithm) -> Result<Self, SigningKeysError> {
-        let path = directory.join(format!("{}.pem", algorithm.as_str()));
-        let failed = |cause| SigningKeysError {
-            place: format!("signing.keys: {}", path.display()),
-            cause,
-        };
-        let pem = read_or_create(&path, directory, algorithm).map_err(failed)?;
-        Self::from_pem(&pem, algorithm).map_err(|error| failed(Failure::Unusable(error)))
+    pub fn open(directory: &Path, policy: RotationPolicy, now: Timestamp) -> Result<Self, SigningKeysError> {
+        let directory = KeyDirectory::open(directory)?;
+        let mut keys = directory.load()?;
+        directory.change(&mut keys, Occasion::Schedule, policy, now)?;
+        Self::of(Keeper::Directory(directory), keys, policy)
     }
 
-    /// Takes the key for `algorithm` from the database, and makes it first where there is none. All servers that use
-    /// the database get the same one, also when they start at once.
+    /// Takes the keys from the database, and makes what is missing. All servers that use the database get the same
+    /// ones, also when they start at once.
+    ///
+    /// Whoever can read that database can sign as the authorization server: it is to be guarded as the directory of
+    /// keys would be, its backups too.
     ///
     /// # Errors
     ///
     /// [`SigningKeysError`] where the database cannot say, or what it holds is no key.
     pub async fn shared(
-        store: &PostgresTokenStore,
-        algorithm: SignatureAlgorithm,
+        store: Arc<PostgresTokenStore>,
+        policy: RotationPolicy,
+        now: Timestamp,
     ) -> Result<Self, SigningKeysError> {
-        let name = algorithm.as_str();
-        let failed = |cause| SigningKeysError {
-            place: format!("store.url: the signing key {name}"),
-            cause,
-        };
-        let found = store.signing_key(name).await;
-        let pem = match found.map_err(|error| failed(Failure::Store(error)))? {
-            Some(pem) => pem,
-            None => {
-                let made = generate(algorithm).map_err(|_| failed(Failure::Generation))?;
-                let kept = store.keep_signing_key(name, &made).await;
-                kept.map_err(|error| failed(Failure::Store(error)))?
-            }
-        };
-        Self::from_pem(pem.as_bytes(), algorithm).map_err(|error| failed(Failure::UnusableInStore(error)))
+        let keys = database::change(&store, Occasion::Schedule, policy, now).await?;
+        Self::of(Keeper::Database(store), keys, policy)
     }
 
-    fn from_pem(pem: &[u8], algorithm: SignatureAlgorithm) -> Result<Self, SigningError> {
-        let current = SigningKey::from_pkcs8_pem(pem, algorithm)?;
-        let jwks = json!({ "keys": [current.public_jwk()?] }).to_string().into();
+    fn of(keeper: Keeper, keys: Vec<KeptKey>, policy: RotationPolicy) -> Result<Self, SigningKeysError> {
         Ok(Self {
-            current,
-            algorithm,
-            jwks,
+            keeper,
+            policy,
+            held: ArcSwap::from_pointee(Held::new(keys)?),
+            changing: Mutex::default(),
         })
     }
 
-    /// The key that signs.
-    pub const fn current(&self) -> &SigningKey {
-        &self.current
+    /// Does what is due at `now`: makes the next key, lets it sign when its time has come, removes what has retired.
+    /// Learns, too, what other servers that share the keys have done.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeysError`]; what was done before stands, and the keys at hand go on signing.
+    pub async fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
+        self.change(Occasion::Schedule, now).await
     }
 
-    /// What it signs with.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
+    /// Lets the next key sign as soon as it has been shown for long enough, whatever the schedule says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::maintain`].
+    pub async fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
+        self.change(Occasion::Demand, now).await?;
+        Ok(self.rotation())
+    }
+
+    /// The key that signs at `now`.
+    pub fn current(&self, now: Timestamp) -> Arc<SigningKey> {
+        let held = self.held.load();
+        let signing = key_set::signing(&held.records, now).map(|record| &record.key_id);
+        let kept = held.keys.iter().find(|kept| Some(&kept.record.key_id) == signing);
+        Arc::clone(
+            &kept
+                .expect("a key is there since the start, and the last one is never removed")
+                .key,
+        )
+    }
+
+    /// What the server signs with at `now` and will next: more than one while the algorithm changes.
+    pub fn algorithms(&self, now: Timestamp) -> Vec<SignatureAlgorithm> {
+        let records = &self.held.load().records;
+        let signs = |algorithm: &SignatureAlgorithm| {
+            records.iter().any(|record| {
+                record.algorithm == *algorithm && key_set::is_yet_to_retire(record, records, now)
+            })
+        };
+        SignatureAlgorithm::ALL.into_iter().filter(signs).collect()
     }
 
     /// The JWKS document: public members alone.
     ///
     /// [RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)
-    pub const fn jwks(&self) -> &Bytes {
-        &self.jwks
+    pub fn jwks(&self) -> Bytes {
+        self.held.load().jwks.clone()
     }
-}
 
-fn read_or_create(
-    path: &Path,
-    directory: &Path,
-    algorithm: SignatureAlgorithm,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let pem = generate(algorithm).map_err(|_| Failure::Generation)?;
-            write_new(path, directory, pem.as_bytes()).map_err(Failure::File)?;
-            tracing::info!(key.path = %path.display(), "signing key {} made", path.display());
-            // Read back what is there now: another process may have been faster.
-            std::fs::read(path).map(Zeroizing::new).map_err(Failure::File)
+    async fn change(&self, occasion: Occasion, now: Timestamp) -> Result<(), SigningKeysError> {
+        let _changing = self.changing.lock().await;
+        match &self.keeper {
+            Keeper::Directory(directory) => {
+                let mut keys = self.held.load().keys.clone();
+                let changed = directory.change(&mut keys, occasion, self.policy, now);
+                // What was done before a failure stands.
+                self.held.store(Arc::new(Held::new(keys)?));
+                changed
+            }
+            Keeper::Database(store) => {
+                let keys = database::change(store, occasion, self.policy, now).await?;
+                self.held.store(Arc::new(Held::new(keys)?));
+                Ok(())
+            }
         }
-        Err(error) => Err(Failure::File(error)),
-        Ok(pem) => Ok(Zeroizing::new(pem)),
     }
-}
 
-/// Writes a file whole and durably, unless there is one already.
-fn write_new(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    // Made readable for its owner alone.
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => File::open(directory)?.sync_all(),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
-    }
-}
-
-/// A new private key, as PKCS#8 PEM. Version 1 throughout: an Ed25519 key of version 2 cannot be read back.
-fn generate(algorithm: SignatureAlgorithm) -> Result<Zeroizing<String>, Unspecified> {
-    match algorithm {
-        SignatureAlgorithm::ES256 => Ok(pem(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?
-            .to_pkcs8v1()?
-            .as_ref())),
-        SignatureAlgorithm::PS256 | SignatureAlgorithm::RS256 => {
-            let key: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
-            Ok(pem(key.as_ref()))
+    fn rotation(&self) -> Rotation {
+        let held = self.held.load();
+        let scheduled = held
+            .records
+            .iter()
+            .filter_map(|record| Some((record.signs_from?, record)));
+        let latest = scheduled.max_by_key(|(signs_from, _)| *signs_from);
+        let (signs_from, record) = latest.expect("the first key is scheduled when it is made");
+        Rotation {
+            key_id: record.key_id.clone(),
+            signs_from,
         }
-        SignatureAlgorithm::EdDSA => Ok(pem(Ed25519KeyPair::generate()?.to_pkcs8v1()?.as_ref())),
     }
 }
 
-fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
-    let encoded = Zeroizing::new(STANDARD.encode(pkcs8));
-    // Made as long as it gets, so that no copy of the key is left behind by a reallocation.
-    let mut pem = Zeroizing::new(String::with_capacity(
-        encoded.len() + encoded.len() / PEM_LINE + 64,
-    ));
-    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, following) = rest.split_at(rest.len().min(PEM_LINE));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = following;
+/// Has `apply` carry out, one by one, the steps that are due; it changes `keys` accordingly.
+fn carry_out<E>(
+    keys: &mut Vec<KeptKey>,
+    occasion: Occasion,
+    policy: RotationPolicy,
+    now: Timestamp,
+    mut apply: impl FnMut(Step, &mut Vec<KeptKey>) -> Result<(), E>,
+) -> Result<(), E> {
+    if occasion == Occasion::Demand
+        && let Some(step) = key_set::rotate(&records(keys), now)
+    {
+        apply(step, keys)?;
     }
-    pem.push_str("-----END PRIVATE KEY-----\n");
-    pem
+    while let Some(step) = key_set::next_step(&records(keys), policy, now) {
+        apply(step, keys)?;
+    }
+    Ok(())
 }
 
-/// A signing key that could not be loaded or made.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {cause}")]
-pub struct SigningKeysError {
-    place: String,
-    cause: Failure,
+fn records(keys: &[KeptKey]) -> Vec<KeyRecord> {
+    keys.iter().map(|kept| kept.record.clone()).collect()
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}; give this process's user the right to read and write the file and its directory")]
-    File(io::Error),
-    #[error("{0}; restore the key, or move the file away and a new key is made")]
-    Unusable(SigningError),
-    #[error("{0}; restore the row of certbound_signing_keys, or delete it and a new key is made")]
-    UnusableInStore(SigningError),
-    #[error("{0}; the log has the cause")]
-    Store(StoreError),
-    #[error("a key cannot be made; the system gives no randomness")]
-    Generation,
+impl Held {
+    fn new(mut keys: Vec<KeptKey>) -> Result<Self, SigningKeysError> {
+        // The same JWKS after every start, at every server.
+        keys.sort_by_key(|kept| (kept.record.made_at, kept.record.key_id.clone()));
+        let public: Result<Vec<_>, SigningError> = keys.iter().map(|kept| kept.key.public_jwk()).collect();
+        let jwks = json!({ "keys": public.map_err(SigningKeysError::of_encoding)? });
+        Ok(Self {
+            records: records(&keys),
+            keys,
+            jwks: jwks.to_string().into(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, VerificationKeys};
 use oauth_core::time::Timestamp;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -24,8 +24,11 @@ use crate::signing_keys::SigningKeys;
 use crate::token_store::{EmbeddedTokenStore, TokenStore};
 use crate::{AuthorizationServer, Configuration};
 
+mod authentication;
+mod changes;
 mod introspect;
 mod metadata;
+mod operations;
 mod revoke;
 mod several;
 mod start;
@@ -93,14 +96,36 @@ impl Harness {
         Self::over(Arc::new(store), TempDir::new().unwrap())
     }
 
+    /// The same with another configuration.
+    fn configured(text: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = EmbeddedTokenStore::open(&directory.path().join("tokens.redb")).unwrap();
+        Self::of(text, Arc::new(store), directory)
+    }
+
     fn over(store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
-        let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
-        Self::with_keys(store, keys, directory)
+        Self::of(&format!("{DEMO}{MORE_CLIENTS}"), store, directory)
+    }
+
+    fn of(text: &str, store: Arc<dyn TokenStore>, directory: TempDir) -> Self {
+        let configuration = Configuration::from_toml(text).unwrap();
+        let keys =
+            SigningKeys::open(directory.path(), crate::rotation(&configuration), crate::now()).unwrap();
+        Self::put_together(&configuration, store, keys, directory)
     }
 
     fn with_keys(store: Arc<dyn TokenStore>, keys: SigningKeys, directory: TempDir) -> Self {
         let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
-        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys).unwrap());
+        Self::put_together(&configuration, store, keys, directory)
+    }
+
+    fn put_together(
+        configuration: &Configuration,
+        store: Arc<dyn TokenStore>,
+        keys: SigningKeys,
+        directory: TempDir,
+    ) -> Self {
+        let server = Arc::new(AuthorizationServer::new(configuration, store, keys));
         Self {
             server,
             _directory: directory,
@@ -160,7 +185,7 @@ impl Harness {
     }
 
     fn keys(&self) -> VerificationKeys {
-        VerificationKeys::from_jwks(self.server.signing_keys.jwks()).unwrap()
+        VerificationKeys::from_jwks(&self.server.signing_keys.jwks()).unwrap()
     }
 }
 
@@ -181,8 +206,12 @@ impl Answer {
     ) -> Self {
         request.extensions_mut().insert(Arc::new(Connection {
             client_certificate: certificate.cloned(),
+            chain: certificate
+                .map(|certificate| mtls::PresentedChain::from_der([certificate.der().to_vec()]))
+                .unwrap_or_default(),
             peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -286,8 +315,20 @@ fn gateway_certificate() -> ClientCertificate {
 }
 
 fn of(params: &CertificateParams) -> ClientCertificate {
+    issued(params, &authority("root"))
+}
+
+/// A certification authority: another one with every call, whatever its name.
+fn authority(common_name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issued(params: &CertificateParams, authority: &CertifiedIssuer<'_, KeyPair>) -> ClientCertificate {
     let key = KeyPair::generate().unwrap();
-    ClientCertificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    ClientCertificate::from_der(params.signed_by(&key, authority).unwrap().der()).unwrap()
 }
 
 fn verifier() -> AccessTokenVerifier {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use uuid::{NoContext, Uuid};
 
 use crate::audit;
+use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
 use crate::response::{Cause, NO_STORE, Refusal};
 use crate::server::AuthorizationServer;
@@ -45,7 +46,8 @@ pub(crate) async fn handle(
 
 async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
     let form = request.form()?;
-    let client = request.authenticate(&form, &server.clients)?;
+    let registrations = server.registrations();
+    let client = authenticate(server, &registrations, request, &form, Cause::Authentication).await?;
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),

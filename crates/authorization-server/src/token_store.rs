@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use oauth_core::access_token::{AccessToken, TokenRecord};
+use oauth_core::thumbprint::CertificateThumbprint;
 use oauth_core::time::Timestamp;
 use uuid::Uuid;
 
 mod embedded;
 mod health;
+mod marks;
 mod postgres;
 mod queue;
 
 pub use embedded::{EmbeddedTokenStore, OpenError};
 pub use health::StoreHealth;
+pub(crate) use postgres::{KeyChange, KeyRow};
 pub use postgres::{PostgresError, PostgresTokenStore};
 
 /// Bounds how far the clocks of servers that share a store may differ, before one forgets an assertion that another
@@ -52,6 +55,13 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// [`StoreError`]: the token may or may not have been revoked, and the caller is to try again.
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()>;
 
+    /// Revokes all tokens of these that were issued at `now` or before. Once this resolves, it survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: they may or may not have been revoked, and the operator is to try again.
+    fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()>;
+
     /// Notes that an assertion has been used, and says whether that was the first time. Of any number of calls with
     /// the same digest, at whichever server that shares the store, exactly one is told [`AssertionUse::First`]; it
     /// is remembered at least until `expires_at`, across a crash too.
@@ -76,6 +86,15 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
 
     /// Whether the store works, now and later.
     fn health(&self) -> StoreHealth;
+}
+
+/// Whose tokens are revoked all at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokensOf {
+    /// Those issued to this `client_id`.
+    Client(String),
+    /// Those bound to this certificate.
+    Certificate(CertificateThumbprint),
 }
 
 impl dyn TokenStore {

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 use client::{ClientConfiguration, Method, TokenEndpoint};
 use mtls::{ConnectTo, Credentials, Timeouts, TrustAnchors};
+use oauth_core::metadata::metadata_url;
 use oauth_core::scope::Scope;
+use reqwest::Url;
 
 use crate::connect_to::{Mapping, resolve};
 
@@ -20,26 +22,36 @@ const PKCS12_PASSWORD: &str = "CERTBOUND_PASSWORD";
 
 const AFTER_HELP: &str = "\
 Examples:
-  client call
-      the demo's call: POST to the sample API as partner-client
-  client call https://api.example.com/api/transactions --include
-      the caller's transactions, with status and headers
-  client --cert certs/other.client.pem --key certs/other.client.key --client-id other-client call
-      the same as another partner
-  client --p12 certs/example.client.p12 --password-file password.txt call --data '{\"amount\":1}'
-      with a PKCS#12 archive and a body
-  client --connect-to none --cacert ca.pem --issuer https://login.example.org call https://api.example.org/orders
-      somewhere else, by its real address, the token endpoint taken from the issuer's metadata
-  curl --cert certs/example.client.pem --key certs/example.client.key --cacert certs/root.pem \\
-      --connect-to api.example.com::127.0.0.1:3000 \\
-      -H \"Authorization: Bearer $(client token)\" https://api.example.com/api/transactions
+  The demo's call, POST to the sample API as partner-client:
+      client call
+  The caller's transactions, with status and headers:
+      client call https://api.example.com/api/transactions --include
+  The demo's call as another partner:
+      client --client-id other-client --cert certs/other.client.pem \\
+          --key certs/other.client.key call
+  With a PKCS#12 archive and a body:
+      client --p12 certs/example.client.p12 --password-file password.txt \\
+          call --data '{\"amount\":1}'
+  Elsewhere, with the token endpoint from the issuer's metadata:
+      client --connect-to none --cacert ca.pem \\
+          --issuer https://login.example.org \\
+          call https://api.example.org/orders
+  With curl:
+      curl --cert certs/example.client.pem --key certs/example.client.key \\
+          --cacert certs/root.pem \\
+          --connect-to api.example.com::127.0.0.1:3000 \\
+          -H \"Authorization: Bearer $(client token)\" \\
+          https://api.example.com/api/transactions
 
 Environment:
-  CERTBOUND_PASSWORD   the password of --p12, where no --password-file is given
+  CERTBOUND_PASSWORD   password of --p12, where there is no --password-file
   RUST_LOG             what is logged on standard error (default: warn)
 
-Every flag is also an environment variable: --client-id is CERTBOUND_CLIENT_ID. Paths are relative to the working
-directory. Exit code: 0 for an answer of 2xx, 1 for any other or none, 64 for files and values that cannot be used.";
+Every flag is also an environment variable: --client-id is CERTBOUND_CLIENT_ID. Paths are relative to the working directory.
+
+Each run gets a new token and keeps none; programs that call often have the library of the same name keep theirs.
+
+Exit code: 0 for an answer of 2xx, 1 for any other or none, 64 for arguments, files and values that cannot be used.";
 
 /// Calls an API with a client certificate and an access token that is bound to it.
 ///
@@ -99,15 +111,9 @@ struct Identity {
     )]
     client_id: String,
 
-    /// Scope to ask for, tokens separated by blanks; without it, what the client is registered for
-    #[arg(
-        long,
-        value_name = "SCOPE",
-        env = "CERTBOUND_SCOPE",
-        global = true,
-        default_value = ""
-    )]
-    scope: String,
+    /// Scope to ask for, tokens separated by blanks [default: what the client is registered for]
+    #[arg(long, value_name = "SCOPE", env = "CERTBOUND_SCOPE", global = true)]
+    scope: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -132,10 +138,11 @@ struct Servers {
     issuer: Option<String>,
 
     /// Where a host is really reached: HOST=ADDRESS:PORT, repeatable or separated by commas; `none` for no mapping
+    /// [default: login.example.com and api.example.com at 127.0.0.1:3000]
     ///
     /// ADDRESS is an IP address or a name. The default is the demo's; one mapping of your own replaces it whole, and
     /// so does an empty environment variable. Certificates are verified against HOST all the same.
-    #[arg(long, value_name = "HOST=ADDRESS:PORT", env = "CERTBOUND_CONNECT_TO", global = true, value_delimiter = ',', default_value = DEMO_CONNECT_TO)]
+    #[arg(long, value_name = "HOST=ADDRESS:PORT", env = "CERTBOUND_CONNECT_TO", global = true, value_delimiter = ',', default_value = DEMO_CONNECT_TO, hide_default_value = true)]
     connect_to: Vec<Mapping>,
 }
 
@@ -149,7 +156,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArguments {
-    /// What to call
+    /// What to call, by https [default: the sample API's transactions]
     #[arg(env = "CERTBOUND_URL")]
     url: Option<String>,
 
@@ -183,7 +190,7 @@ pub(crate) enum Head {
 }
 
 impl Arguments {
-    /// Reads what the flags name.
+    /// Reads what the flags name, and looks at every value before anybody is called.
     pub(crate) async fn configuration(&self) -> anyhow::Result<ClientConfiguration> {
         let Servers {
             cacert,
@@ -191,19 +198,60 @@ impl Arguments {
             issuer,
             connect_to,
         } = &self.servers;
+        let scope = self.identity.scope.as_deref().unwrap_or_default();
         Ok(ClientConfiguration {
-            token_endpoint: match issuer {
-                Some(issuer) => TokenEndpoint::Issuer(issuer.clone()),
-                None => TokenEndpoint::Url(token_endpoint.clone()),
-            },
-            client_id: self.identity.client_id.clone(),
-            scope: self.identity.scope.parse::<Scope>().context("--scope")?,
+            token_endpoint: checked_token_endpoint(token_endpoint, issuer.as_deref())?,
+            client_id: checked_client_id(&self.identity.client_id)?,
+            scope: scope.parse::<Scope>().context("--scope")?,
             credentials: self.identity.credentials()?,
             trust: TrustAnchors::from_pem_files(std::slice::from_ref(cacert)).context("--cacert")?,
             connect_to: resolved(connect_to).await?,
             timeouts: Timeouts::default(),
         })
     }
+}
+
+fn checked_token_endpoint(url: &str, issuer: Option<&str>) -> anyhow::Result<TokenEndpoint> {
+    let Some(issuer) = issuer else {
+        ensure!(
+            is_https(url),
+            "--token-endpoint: `{url}` is not an https URL, and no certificate is shown to any other"
+        );
+        return Ok(TokenEndpoint::Url(url.to_owned()));
+    };
+    let metadata = metadata_url(issuer).ok();
+    ensure!(
+        metadata.is_some_and(|url| is_https(&url)),
+        "--issuer: `{issuer}` is not an https URL without query and fragment"
+    );
+    Ok(TokenEndpoint::Issuer(issuer.to_owned()))
+}
+
+/// RFC 6749 §A.1
+fn checked_client_id(client_id: &str) -> anyhow::Result<String> {
+    let is_printable = client_id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    ensure!(
+        !client_id.is_empty() && is_printable,
+        "--client-id: a client_id consists of printable ASCII characters"
+    );
+    Ok(client_id.to_owned())
+}
+
+/// RFC 6750 §5.3
+fn checked_url(url: &str) -> anyhow::Result<String> {
+    ensure!(
+        !url.is_empty(),
+        "the URL is empty; name one, or unset CERTBOUND_URL to call the demo's API"
+    );
+    ensure!(
+        is_https(url),
+        "`{url}` is not an https URL, and no token is sent to any other"
+    );
+    Ok(url.to_owned())
+}
+
+fn is_https(url: &str) -> bool {
+    url.parse::<Url>().is_ok_and(|url| url.scheme() == "https")
 }
 
 async fn resolved(mappings: &[Mapping]) -> anyhow::Result<Vec<ConnectTo>> {
@@ -226,9 +274,11 @@ impl Identity {
 
     fn password(&self) -> anyhow::Result<String> {
         let Some(file) = &self.password_file else {
-            return std::env::var(PKCS12_PASSWORD).with_context(|| {
+            let password = std::env::var_os(PKCS12_PASSWORD).with_context(|| {
                 format!("--p12 needs a password: name a --password-file, or set {PKCS12_PASSWORD}")
-            });
+            })?;
+            let password = password.into_string().ok();
+            return password.with_context(|| format!("{PKCS12_PASSWORD} is not UTF-8"));
         };
         let bytes = read(file).context("--password-file")?;
         let text = String::from_utf8(bytes)
@@ -258,7 +308,7 @@ impl Command {
         };
         Ok(Some(Call {
             method: method.clone().unwrap_or(default_method),
-            url: url.clone().unwrap_or_else(|| DEMO_URL.to_owned()),
+            url: checked_url(url.as_deref().unwrap_or(DEMO_URL))?,
             body,
             head: if *include { Head::Printed } else { Head::LeftOut },
         }))

@@ -36,7 +36,7 @@ pub(crate) async fn resolve(mapping: &Mapping) -> anyhow::Result<Option<ConnectT
     }
     let malformed = || format!("--connect-to {mapping}: expected HOST=ADDRESS:PORT");
     let (host, target) = mapping.split_once('=').with_context(malformed)?;
-    let mut addresses = tokio::net::lookup_host(target).await.with_context(|| {
+    let mut addresses = tokio::net::lookup_host(target).await.ok().with_context(|| {
         format!("--connect-to {mapping}: {target} is no address with a port, and no name that resolves")
     })?;
     let address = addresses

@@ -1,7 +1,6 @@
 //! The partner's command line: `call` the API, or print a `token`.
 //!
-//! Exit codes: 0 for an answer of 2xx, 1 for any other or none, 2 for arguments that are not understood, 64 for files
-//! and values that cannot be used.
+//! Exit codes: 0 for an answer of 2xx, 1 for any other or none, 64 for arguments, files and values that cannot be used.
 
 mod arguments;
 mod connect_to;
@@ -15,11 +14,21 @@ use crate::arguments::Arguments;
 use crate::output::{complain, print_answer, print_token};
 
 /// `EX_USAGE` of `sysexits.h`.
-const CONFIGURATION_ERROR: u8 = 64;
+const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     mtls::install_crypto_provider();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _nobody_reads = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     initialize_logging();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,7 +47,7 @@ async fn run(arguments: &Arguments) -> ExitCode {
         Ok(prepared) => prepared,
         Err(error) => {
             complain(&format!("{error:#}"));
-            return ExitCode::from(CONFIGURATION_ERROR);
+            return ExitCode::from(USAGE);
         }
     };
     let Some(call) = call else {

@@ -138,7 +138,7 @@ mod tests {
         )
     }
 
-    /// O20: the type's case does not matter. RFC 6749 §5.1
+    /// O14: the type's case does not matter. RFC 6749 §5.1
     #[test]
     fn accepts_the_token_type_in_any_case() {
         for token_type in ["Bearer", "bearer", "BEARER"] {

@@ -119,6 +119,27 @@ pub enum TransportError {
         /// The server.
         peer: Peer,
     },
+    /// The server's name leads nowhere.
+    #[error("{peer}: the host name has no address; is it right, or does it need a mapping (--connect-to)?")]
+    UnknownHost {
+        /// The server.
+        peer: Peer,
+    },
+    /// Somebody accepted the connection and closed it, as a gateway does that cannot reach the server behind it.
+    #[error(
+        "{peer}: the connection was closed during the TLS handshake; is the server running, also where a gateway stands \
+         before it?"
+    )]
+    CutOff {
+        /// The server.
+        peer: Peer,
+    },
+    /// Whoever answers does not speak TLS.
+    #[error("{peer}: whoever answers there does not speak TLS; is the port right?")]
+    NotTls {
+        /// The server.
+        peer: Peer,
+    },
     /// No connection, or no answer, in time.
     #[error(
         "{peer}: no answer in time; is the address right (--connect-to), and does a firewall let you through?"
@@ -157,8 +178,17 @@ impl TransportError {
         if error.is_timeout() {
             return Self::TimedOut { peer };
         }
-        if is_refused(error) {
+        if is_of_kind(error, &[io::ErrorKind::ConnectionRefused]) {
             return Self::Refused { peer };
+        }
+        if says(error, UNKNOWN_HOST) {
+            return Self::UnknownHost { peer };
+        }
+        if says(error, NOT_TLS) {
+            return Self::NotTls { peer };
+        }
+        if error.is_connect() && is_of_kind(error, &CUT_OFF) {
+            return Self::CutOff { peer };
         }
         Self::Other {
             peer,
@@ -167,12 +197,37 @@ impl TransportError {
     }
 }
 
-fn is_refused(error: &reqwest::Error) -> bool {
+/// How the system names a connection that ends before the handshake does.
+const CUT_OFF: [io::ErrorKind; 4] = [
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::BrokenPipe,
+];
+
+fn is_of_kind(error: &reqwest::Error, kinds: &[io::ErrorKind]) -> bool {
     causes(error).any(|cause| {
         cause
             .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+            .is_some_and(|error| kinds.contains(&innermost(error).kind()))
     })
+}
+
+/// hyper-rustls wraps what the handshake says once more; an `io::Error` leaves the error it wraps out of its sources.
+fn innermost(error: &io::Error) -> &io::Error {
+    let wrapped = error.get_ref().and_then(|inner| inner.downcast_ref());
+    wrapped.map_or(error, innermost)
+}
+
+/// hyper-util's words where a name cannot be looked up: the type behind them is not public.
+const UNKNOWN_HOST: &str = "dns error";
+
+/// rustls's words for a first byte that begins no TLS record: its types stay behind mtls.
+const NOT_TLS: &str = "received corrupt message of type InvalidContentType";
+
+/// Whether these are the words of a cause, whole, so that nothing else is taken for it.
+fn says(error: &reqwest::Error, words: &str) -> bool {
+    causes(error).any(|cause| cause.to_string() == words)
 }
 
 /// What every cause says, down to the first.

@@ -1,4 +1,6 @@
 //! `cargo run -p demo`: the whole system in one command, and a story to prove it.
+//!
+//! Exit codes: 0 if every outcome was the expected one, 1 if not, 64 for arguments that are not understood.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -14,28 +16,46 @@ use pki::Preparation;
 use service::Shutdown;
 
 /// Runs every part of certbound in one process, over real sockets on loopback: first the partner, who gets a
-/// certificate-bound token and uses it; then the thieves, who get nothing. Exits 0 only if every outcome is the
-/// expected one.
+/// certificate-bound token and uses it; then the thieves, who get nothing.
 ///
 /// Certificates are made in certs/ where there are none, and renewed where they have expired. `RUST_LOG=info` shows
 /// what the services log meanwhile.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  cargo run -p demo\n  cargo run -p demo -- --keep-running   # then call it with curl, on port 3000"
+    after_help = "Examples:\n  cargo run -p demo\n  cargo run -p demo -- --keep-running   # then call it with curl, on port 3000\n\n\
+                  Exit code: 0 if every outcome is the expected one, 1 if not, 64 if the arguments cannot be used."
 )]
 struct CommandLine {
     /// Listen on the documented ports (gateway 3000, authorization server 8443 and 8444, API 3001), keep tokens in
     /// data/, and stay up after the story until Ctrl-C.
     #[arg(long, env = "CERTBOUND_KEEP_RUNNING")]
     keep_running: bool,
-    /// Directory of the certificates.
-    #[arg(long, env = "CERTBOUND_CERTS", default_value = "certs")]
+    /// Where the certificates lie.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "CERTBOUND_CERTS",
+        default_value = "certs"
+    )]
     certs: PathBuf,
 }
 
+/// `EX_USAGE` of `sysexits.h`.
+const USAGE: u8 = 64;
+
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            let _nobody_reads = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     let runtime = tokio::runtime::Runtime::new().context("the runtime does not start");
     match runtime.and_then(|runtime| runtime.block_on(run(command_line))) {
         Ok(Outcome::AsExpected) => ExitCode::SUCCESS,
@@ -52,15 +72,8 @@ async fn run(command_line: CommandLine) -> anyhow::Result<Outcome> {
     let mut narration = Narration::new(anstream::stdout());
     narration.heading("certbound: a stolen token opens nothing")?;
     let report = prepare_certificates(&command_line.certs, &Preparation::DEMO)?;
-    let kept = report.with(pki::Outcome::Kept).count();
     let certificates = command_line.certs.display();
-    narration.fact(
-        "certificates",
-        &format!(
-            "{certificates}/: {kept} kept, {} made",
-            report.entries.len() - kept
-        ),
-    )?;
+    narration.fact("certificates", &format!("{certificates}/: {}", counted(&report)))?;
 
     let temporary = tempfile::tempdir().context("no temporary directory for the token store")?;
     let (data, listeners) = if command_line.keep_running {
@@ -103,4 +116,45 @@ async fn run(command_line: CommandLine) -> anyhow::Result<Outcome> {
         system.stop().await?;
     }
     Ok(outcome)
+}
+
+/// How many files were made, kept and renewed; the sum is the same in every run.
+fn counted(report: &pki::Report) -> String {
+    let count = |outcome| report.with(outcome).count();
+    let (kept, made) = (count(pki::Outcome::Kept), count(pki::Outcome::Made));
+    match count(pki::Outcome::Renewed) {
+        0 => format!("{kept} kept, {made} made"),
+        renewed => format!("{kept} kept, {made} made, {renewed} renewed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use clap::CommandFactory as _;
+    use oauth_core::time::Timestamp;
+    use pki::Pkcs12;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn counts_the_same_files_in_every_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let preparation = Preparation {
+            pkcs12: Pkcs12::Write { iterations: 1000 },
+            ..Preparation::DEMO
+        };
+        let now = Timestamp::from(SystemTime::now());
+        let counted_at = |now| counted(&pki::prepare(directory.path(), &preparation, now).unwrap());
+        assert_eq!(counted_at(now), "0 kept, 15 made");
+        assert_eq!(counted_at(now), "15 kept, 0 made");
+        let in_a_month = now.plus(Duration::from_secs(30 * 24 * 60 * 60));
+        assert_eq!(counted_at(in_a_month), "14 kept, 0 made, 1 renewed");
+    }
 }

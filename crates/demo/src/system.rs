@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mtls::{Alpn, Credentials, TrustAnchors};
 use oauth_core::time::Timestamp;
 use pki::{Member, Preparation};
-use service::{Running, Shutdown};
+use service::{Occasion, Running, Shutdown};
 
 use crate::{
     actor::Actor,
@@ -91,6 +91,13 @@ impl System {
     /// The admin addresses: authorization server, gateway, sample API.
     pub fn admin(&self) -> [SocketAddr; 3] {
         [&self.authorization_server, &self.gateway, &self.sample_api].map(|running| running.address("admin"))
+    }
+
+    /// Makes every service read its files again, now.
+    pub fn reload(&self) {
+        for running in [&self.authorization_server, &self.gateway, &self.sample_api] {
+            running.reloads().attempt(Occasion::Demand);
+        }
     }
 
     /// The root that everybody in the story trusts.

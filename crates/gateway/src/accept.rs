@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtls::linger;
+use mtls::server_tls::Offer;
+use mtls::{ServerTls, linger};
 use rustls::ServerConfig;
 use rustls::server::Accepted;
 use service::Shutdown;
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::client_hello::{ClientHello, ClientHelloError};
+use crate::addresses::Addresses;
+use crate::configuration::ListenSection;
 use crate::connection::Connection;
 use crate::host::HostName;
 use crate::metrics;
@@ -47,7 +50,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// What becomes of the connections of the public port.
 pub(crate) struct Frontier {
     pub(crate) destinations: HashMap<HostName, Destination>,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) tls: ServerTls,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
 }
@@ -61,10 +64,12 @@ pub(crate) enum Destination {
     Terminate,
 }
 
-/// Accepts connections until the shutdown, then gives those in hand time to end. At most `connections` at once: when
-/// all places are taken, further ones wait to be accepted.
-pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, connections: usize) {
-    let (frontier, vacancies) = (Arc::new(frontier), Arc::new(Semaphore::new(connections)));
+/// Accepts connections until the shutdown, then gives those in hand time to end. When all places are taken, further
+/// ones wait to be accepted; when one address has its share of them, further ones from there are closed.
+pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, section: ListenSection) {
+    let vacancies = Arc::new(Semaphore::new(section.connections));
+    let addresses = Addresses::new(section.connections_per_address);
+    let frontier = Arc::new(frontier);
     let (tasks, abandoned) = (TaskTracker::new(), CancellationToken::new());
     let shutdown = frontier.shutdown.clone();
     let mut requested = std::pin::pin!(shutdown.requested());
@@ -76,11 +81,14 @@ pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, connection
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
+        let Some(share) = addresses.place(peer.ip()) else {
+            continue;
+        };
         let (frontier, abandoned) = (Arc::clone(&frontier), abandoned.clone());
         tasks.spawn(async move {
             // Dropped in the middle when the time to drain is over.
             let _cut_short = abandoned.run_until_cancelled(frontier.admit(stream, peer)).await;
-            drop(place);
+            drop((place, share));
         });
     }
     drop(listener);
@@ -140,9 +148,10 @@ impl Frontier {
                 Ok(())
             }
             Ok((server_name, Destination::Terminate)) => {
-                let stream = self.handshake(stream, hello.accepted, deadline).await?;
+                let offer = self.tls.offer();
+                let stream = handshake(stream, hello.accepted, offer.config(), deadline).await?;
                 metrics::connection("terminated");
-                self.serve(stream, server_name.clone(), peer).await
+                self.serve(stream, offer, server_name.clone(), peer).await
             }
             Err(refusal) => refuse(stream, refusal).await,
         }
@@ -156,32 +165,17 @@ impl Frontier {
         self.destinations.get_key_value(&host).ok_or_else(unknown)
     }
 
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        accepted: Accepted,
-        deadline: Instant,
-    ) -> Result<TlsStream<TcpStream>, Refusal> {
-        let handshake = StartHandshake::from_parts(accepted, stream).into_stream(Arc::clone(&self.tls));
-        match timeout_at(deadline, handshake.into_fallible()).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err((error, stream))) => {
-                linger(stream).await;
-                Err(Refusal::Handshake(error))
-            }
-            Err(_elapsed) => Err(Refusal::TooSlow),
-        }
-    }
-
     async fn serve(
         &self,
         stream: TlsStream<TcpStream>,
+        offer: Offer,
         server_name: HostName,
         peer: SocketAddr,
     ) -> Result<(), Refusal> {
         let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        let connection = Connection::new(server_name, peer, certificate.map(AsRef::as_ref))
+        let chain = session.peer_certificates();
+        let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
+        let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
             .map_err(Refusal::UnreadableCertificate)?;
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -205,6 +199,23 @@ impl fmt::Debug for Frontier {
             .debug_struct("Frontier")
             .field("destinations", &self.destinations)
             .finish_non_exhaustive()
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    accepted: Accepted,
+    config: Arc<ServerConfig>,
+    deadline: Instant,
+) -> Result<TlsStream<TcpStream>, Refusal> {
+    let handshake = StartHandshake::from_parts(accepted, stream).into_stream(config);
+    match timeout_at(deadline, handshake.into_fallible()).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err((error, stream))) => {
+            linger(stream).await;
+            Err(Refusal::Handshake(error))
+        }
+        Err(_elapsed) => Err(Refusal::TooSlow),
     }
 }
 

@@ -18,9 +18,13 @@ use crate::accepted_token::AcceptedToken;
 use crate::connection::Connection;
 use crate::introspection_client::IntrospectionError;
 use crate::rejection::Rejection;
-use crate::route::{Route, Routes};
+use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
 use crate::well_formed::WellFormedRequest;
+
+/// The longest token that is looked up, in bytes; ours have a tenth of it. Bounds what each made-up token costs the
+/// authorization server, which takes no larger form.
+const LONGEST_TOKEN: usize = 4 * 1024;
 
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ pub(crate) struct Authorizer {
 impl Authorizer {
     /// Decides whether a request over `connection` may be forwarded at `now`.
     ///
-    /// A path without a route is told from one with a route to authenticated callers alone.
+    /// A path without a route, or between two, is told from one with a route to authenticated callers alone.
     ///
     /// # Errors
     ///
@@ -91,7 +95,7 @@ impl Authorizer {
             .map_err(|_| Rejection::TokenExpired)?;
         let claims = token.verified().claims();
         verify_holder(claims, certificate, binding)?;
-        let route = Arc::clone(route.ok_or(Rejection::RouteUnknown)?);
+        let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
         verify_audience(claims, &route)?;
         verify_scope(claims, &route)?;
@@ -106,13 +110,17 @@ impl Authorizer {
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    bearer::parse_authorization(values).map_err(|error| match error {
+    let token = bearer::parse_authorization(values).map_err(|error| match error {
         BearerError::Missing => Rejection::TokenMissing,
         _ => Rejection::TokenMalformed,
-    })
+    })?;
+    if token.len() > LONGEST_TOKEN {
+        return Err(Rejection::TokenTooLong);
+    }
+    Ok(token)
 }
 
-/// The connection's certificate, as long as it is valid: a connection can outlive it. Where no token could pass
+/// The connection's certificate, as long as it is valid and trusted: a connection can outlive both. Where no token could pass
 /// without one, none is looked up.
 fn valid_certificate(
     connection: &Connection,
@@ -124,8 +132,11 @@ fn valid_certificate(
         .as_ref()
         .map(|presented| &presented.certificate)
     {
-        Some(certificate) if certificate.is_valid_at(now) => Ok(Some(certificate)),
-        Some(_) => Err(Rejection::CertificateExpired),
+        Some(certificate) if !certificate.is_valid_at(now) => Err(Rejection::CertificateExpired),
+        Some(certificate) => match connection.standing.verify(now) {
+            Ok(()) => Ok(Some(certificate)),
+            Err(_logged) => Err(Rejection::CertificateUntrusted),
+        },
         None if binding == BindingPolicy::Required => Err(Rejection::CertificateMissing),
         None => Ok(None),
     }
@@ -143,6 +154,13 @@ fn verify_holder(
         BindingError::CertificateMissing => Rejection::CertificateMissing,
         _ => Rejection::CertificateMismatch,
     })
+}
+
+const fn rejection_of_path(error: NoRoute) -> Rejection {
+    match error {
+        NoRoute::Unknown => Rejection::RouteUnknown,
+        NoRoute::Ambiguous => Rejection::PathAmbiguous,
+    }
 }
 
 fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {

@@ -1,4 +1,4 @@
-//! Bodies on their way through: streamed, never collected, and never waited for without end.
+//! Requests' bodies on their way to the API: streamed, never collected, and never waited for without end.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
 
-use crate::activity::{Activity, UnderWay};
+use crate::activity::Activity;
 use crate::headers;
 
 /// A request's body on its way to the API. What becomes of it can be watched from the [`UploadProgress`].
@@ -118,122 +115,8 @@ impl<B> Drop for Upload<B> {
     }
 }
 
-/// The body of every answer; the request counts as under way for as long as it lives.
-#[derive(Debug)]
-pub(crate) struct ResponseBody {
-    content: Content,
-    /// Held for its drop alone.
-    _under_way: Option<UnderWay>,
-}
-
-#[derive(Debug)]
-enum Content {
-    Own(Full<Bytes>),
-    Upstream(Download),
-}
-
-impl ResponseBody {
-    /// The gateway's own words.
-    pub(crate) fn own(bytes: Bytes) -> Self {
-        Self {
-            content: Content::Own(Full::new(bytes)),
-            _under_way: None,
-        }
-    }
-
-    /// The API's, given up when nothing comes for as long as `idle_limit`.
-    pub(crate) fn upstream(body: Incoming, idle_limit: Duration) -> Self {
-        let download = Download {
-            body,
-            idle_limit,
-            deadline: None,
-        };
-        Self {
-            content: Content::Upstream(download),
-            _under_way: None,
-        }
-    }
-
-    /// Keeps the request under way until the body has gone out.
-    pub(crate) fn keeping(self, under_way: UnderWay) -> Self {
-        Self {
-            _under_way: Some(under_way),
-            ..self
-        }
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
-            Content::Own(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
-            Content::Upstream(download) => download.poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Own(body) => body.is_end_stream(),
-            Content::Upstream(download) => download.body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Own(body) => body.size_hint(),
-            Content::Upstream(download) => download.body.size_hint(),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Download {
-    body: Incoming,
-    idle_limit: Duration,
-    // Made when the API is first waited for; most bodies come at once.
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
-impl Download {
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(frame) => {
-                self.deadline = None;
-                Poll::Ready(frame.map(|frame| {
-                    Ok(clean_trailers(
-                        frame.map_err(BodyError::Upstream)?,
-                        headers::clean_response_trailers,
-                    ))
-                }))
-            }
-            Poll::Pending => {
-                let limit = self.idle_limit;
-                let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(limit)));
-                deadline
-                    .as_mut()
-                    .poll(context)
-                    .map(|()| Some(Err(BodyError::Idle)))
-            }
-        }
-    }
-}
-
-/// Why an answer's body breaks off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
-    #[error("the API broke off in the middle of its answer")]
-    Upstream(#[source] hyper::Error),
-    #[error("the API stopped in the middle of its answer")]
-    Idle,
-}
-
-fn clean_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Frame<Bytes> {
+/// Passes a frame on, its trailers cleaned.
+pub(crate) fn clean_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             clean(&mut trailers);

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use mtls::Standing;
 use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header;
 
 use crate::activity::Activity;
 use crate::host::HostName;
+use crate::response_body::ResponseBodies;
 
 /// A terminated connection.
 #[derive(Debug)]
@@ -16,7 +18,10 @@ pub(crate) struct Connection {
     pub(crate) server_name: HostName,
     pub(crate) peer_address: SocketAddr,
     pub(crate) client_certificate: Option<PresentedCertificate>,
+    /// Whether that certificate is still trusted.
+    pub(crate) standing: Standing,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) response_bodies: Arc<ResponseBodies>,
     /// The peer's address as APIs are told it, in `X-Forwarded-For`.
     pub(crate) forwarded_for: HeaderValue,
     /// The server name as APIs are told it, in `X-Forwarded-Host`.
@@ -32,7 +37,8 @@ pub(crate) struct PresentedCertificate {
 }
 
 impl Connection {
-    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER).
+    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER), trusted
+    /// as long as `standing` says so.
     ///
     /// # Errors
     ///
@@ -41,12 +47,15 @@ impl Connection {
         server_name: HostName,
         peer_address: SocketAddr,
         client_certificate: Option<&[u8]>,
+        standing: Standing,
     ) -> Result<Self, CertificateError> {
         Ok(Self {
             client_certificate: client_certificate
                 .map(PresentedCertificate::from_der)
                 .transpose()?,
+            standing,
             activity: Arc::new(Activity::new()),
+            response_bodies: Arc::default(),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
             forwarded_host: visible(server_name.as_str()),
             server_name,

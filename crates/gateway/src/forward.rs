@@ -1,8 +1,8 @@
 //! Forwarding to the API: accepts nothing but an [`AuthorizedRequest`], and sends nothing that only this hop or only
 //! the gateway itself may say.
 //!
-//! Bodies stream both ways. Every wait is bounded: for a connection, for the answer's head, between two pieces of a
-//! body.
+//! Bodies stream both ways. Every wait is bounded: for a connection, for the answer's head, between two pieces of the
+//! request's body; for those of the answer's, by the connection on which it goes out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,14 @@ use mtls::{Alpn, ClientTls};
 use oauth_core::client_cert_header::CLIENT_CERT;
 
 use crate::authorize::AuthorizedRequest;
-use crate::body::{ResponseBody, Upload, UploadProgress};
+use crate::body::{Upload, UploadProgress};
 use crate::connection::Connection;
 use crate::headers::{clean_request, clean_response};
 use crate::introspection_client::words_of;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::route::{ClientCertHeader, Route, Upstream};
+use crate::response_body::Content;
+use crate::route::{ClientCertHeader, Route, Upstream, UpstreamPlace};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -36,8 +37,6 @@ const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERT);
 const CONNECT: Duration = Duration::from_secs(5);
 /// From the last piece of the request to the answer's head.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Between two pieces of an answer's body.
-const BODY_IDLE: Duration = Duration::from_secs(60);
 /// Below the time after which our servers close an idle connection, so that no request meets a closed one.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Bounds the descriptors idle connections take; above the connections one server usually needs.
@@ -81,27 +80,36 @@ impl Forwarder {
     ///
     /// # Errors
     ///
-    /// [`Rejection`] where no server of the API can be reached, or none answers in time.
+    /// [`Rejection`] where no server of the API can be reached or takes more, or none answers in time.
     pub(crate) async fn forward(
         &self,
         authorized: AuthorizedRequest<Incoming>,
         request_id: &RequestId,
-    ) -> Result<Response<ResponseBody>, Rejection> {
+    ) -> Result<Response<Content>, Rejection> {
         let route = Arc::clone(authorized.route());
         let outgoing = Outgoing::new(authorized, request_id)?;
-        let response = self.send(outgoing, &route).await?;
-        incoming(response)
+        let (response, place) = self.send(outgoing, &route).await?;
+        incoming(response, place)
     }
 
     /// Tries the route's servers in turn, the next one only where nothing of the request has been sent.
-    async fn send(&self, outgoing: Outgoing, route: &Route) -> Result<Response<Incoming>, Rejection> {
+    async fn send(
+        &self,
+        outgoing: Outgoing,
+        route: &Route,
+    ) -> Result<(Response<Incoming>, UpstreamPlace), Rejection> {
         let Outgoing {
             mut template,
             path_and_query,
             mut body,
         } = outgoing;
+        let mut outcome = Rejection::UpstreamUnreachable;
         let mut servers = route.upstreams.in_turn().peekable();
         while let Some(upstream) = servers.next() {
+            let Some(place) = upstream.place() else {
+                outcome = Rejection::UpstreamBusy;
+                continue;
+            };
             let (upload, progress) = Upload::new(body);
             let head = if servers.peek().is_some() {
                 template.clone()
@@ -110,7 +118,7 @@ impl Forwarder {
             };
             let request = addressed(head, upload, &path_and_query, upstream)?;
             match self.send_to(request, &progress, upstream).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok((response, place)),
                 Err(Failure::Final(rejection)) => return Err(rejection),
                 Err(Failure::NotConnected) => {}
             }
@@ -119,7 +127,7 @@ impl Forwarder {
             };
             body = untouched;
         }
-        Err(Rejection::UpstreamUnreachable)
+        Err(outcome)
     }
 
     async fn send_to(
@@ -211,10 +219,10 @@ fn addressed(
 }
 
 /// An API that switches protocols although nobody asked it to has not answered.
-fn incoming(mut response: Response<Incoming>) -> Result<Response<ResponseBody>, Rejection> {
+fn incoming(mut response: Response<Incoming>, place: UpstreamPlace) -> Result<Response<Content>, Rejection> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Rejection::UpstreamFailed);
     }
     clean_response(response.headers_mut());
-    Ok(response.map(|body| ResponseBody::upstream(body, BODY_IDLE)))
+    Ok(response.map(|body| Content::upstream(body, place)))
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
 };
 
@@ -30,11 +30,13 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// name itself, or everything that starts with it and a `-`.
 ///
 /// [RFC 9700 §4.13](https://www.rfc-editor.org/rfc/rfc9700#section-4.13), RFC 9440 §2.4
-const IDENTITY: [&str; 32] = [
+const IDENTITY: [&str; 42] = [
     "client-cert",
     "client-certificate",
+    "client-ip",
     "cf-client",
     "cf-connecting-ip",
+    "fastly-client-ip",
     "forwarded",
     "proxy",
     "remote-addr",
@@ -45,15 +47,22 @@ const IDENTITY: [&str; 32] = [
     "x-amzn-mtls",
     "x-amzn-oidc",
     "x-arr-clientcert",
+    "x-auth-request",
     "x-cert",
     "x-client-cert",
     "x-client-certificate",
     "x-client-dn",
+    "x-client-ip",
     "x-client-ssl",
     "x-client-verify",
+    "x-cluster-client-ip",
+    "x-envoy",
     "x-forwarded",
+    "x-goog-authenticated-user",
+    "x-goog-iap",
     "x-http-method",
     "x-method-override",
+    "x-ms-client-principal",
     "x-mtls",
     "x-original",
     "x-real-ip",
@@ -62,6 +71,7 @@ const IDENTITY: [&str; 32] = [
     "x-rewrite-url",
     "x-ssl",
     "x-tls",
+    "x-webauth-user",
     "x-wso2",
 ];
 
@@ -74,10 +84,29 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
     // The gateway has answered the expectation itself by reading the body.
     headers.remove(EXPECT);
+    join_cookies(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
+}
+
+/// Over HTTP/2 a cookie may come in several fields; over HTTP/1.1 there is one.
+///
+/// [RFC 9113 §8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<_> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if pieces.len() < 2 {
+        return;
+    }
+    let mut joined = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+        .expect("values of fields, joined by visible characters, are a value");
+    joined.set_sensitive(true);
+    headers.insert(COOKIE, joined);
 }
 
 /// Cleans a request's trailers: servers merge them into the fields.

@@ -2,7 +2,7 @@
 //!
 //! | metric | labels | what |
 //! |---|---|---|
-//! | `certbound_gateway_connections_total` | `outcome` | `passed_through`, `terminated`, `refused` |
+//! | `certbound_gateway_connections_total` | `outcome` | `passed_through`, `terminated`, `refused`, `address_limit` |
 //! | `certbound_gateway_requests_total` | `status` | requests answered, by status code |
 //! | `certbound_gateway_request_duration_seconds` | | from a request's head to its answer's |
 //! | `certbound_gateway_rejections_total` | `reason` | requests not forwarded, by reason code |

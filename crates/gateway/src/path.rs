@@ -1,49 +1,76 @@
 //! Request paths: which are refused because gateway and API could read them differently.
 //!
-//! What passes is matched and forwarded byte for byte; nothing is decoded, merged or rewritten.
+//! What passes is matched and forwarded byte for byte; nothing is decoded, merged or rewritten. What a lenient server
+//! could make of a path is worked out beside it, for comparison alone.
+
+use std::borrow::Cow;
 
 /// Verifies that `path` can be read in one way only.
 ///
 /// # Errors
 ///
 /// [`AmbiguousPath`] for a path that does not start with `/`, or has an empty segment, a segment `.` or `..` (in front
-/// of parameters too), a backslash, an encoded `/`, `\` or NUL, or bytes that do not decode to UTF-8; and for an
+/// of parameters and beside blanks too), a backslash, an encoded `/`, `\` or NUL, or bytes that do not decode to UTF-8; and for an
 /// encoded character that needs no encoding, since `/%61pi` and `/api` name the same resource to whoever decodes.
 ///
 /// [RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)
 pub(crate) fn verify(path: &str) -> Result<(), AmbiguousPath> {
     let segments = path.strip_prefix('/').ok_or(AmbiguousPath)?;
-    let decoded = decode(segments)?;
-    if str::from_utf8(&decoded).is_err() {
-        return Err(AmbiguousPath);
-    }
     let mut segments = segments.split('/').peekable();
     while let Some(segment) = segments.next() {
+        let decoded = decode(segment)?;
         let is_last = segments.peek().is_none();
-        if is_dot_segment(segment) || (segment.is_empty() && !is_last) {
+        if matches!(name_of(&decoded), "." | "..") || (segment.is_empty() && !is_last) {
             return Err(AmbiguousPath);
         }
     }
     Ok(())
 }
 
-/// Some servers cut parameters off before they look for dots.
-fn is_dot_segment(segment: &str) -> bool {
-    let name = segment.split(';').next().unwrap_or_default();
-    matches!(name, "." | "..")
+/// What servers that fold paths make of one that passed [`verify`]: segments percent-decoded, cut at `;`, in lower
+/// case, without the blanks around them and the dots behind them; segments of which nothing is left are gone.
+///
+/// Paths with one folded form may name one resource to such a server, and still be two to another.
+pub(crate) fn folded(path: &str) -> String {
+    let mut folded = String::with_capacity(path.len());
+    for segment in path.split('/') {
+        let decoded = decode(segment).unwrap_or_default();
+        let name = name_of(&decoded);
+        let name = name.trim_end_matches(|character: char| character == '.' || character.is_whitespace());
+        if !name.is_empty() {
+            folded.push('/');
+            folded.push_str(&name.to_lowercase());
+        }
+    }
+    folded
 }
 
-fn decode(path: &str) -> Result<Vec<u8>, AmbiguousPath> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
+/// A decoded segment without its parameters and the blanks around it: some servers drop these before they look for
+/// dots.
+fn name_of(decoded: &str) -> &str {
+    decoded.split(';').next().unwrap_or_default().trim()
+}
+
+fn decode(segment: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    if segment
+        .bytes()
+        .any(|byte| matches!(byte, b'\\' | 0..=0x20 | 0x7f))
+    {
+        return Err(AmbiguousPath);
+    }
+    if !segment.contains('%') {
+        return Ok(Cow::Borrowed(segment));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'%' => decoded_octet(bytes.next(), bytes.next()).ok_or(AmbiguousPath)?,
-            b'\\' | 0..=0x20 | 0x7f => return Err(AmbiguousPath),
             other => other,
         });
     }
-    Ok(decoded)
+    let decoded = String::from_utf8(decoded).map_err(|_| AmbiguousPath)?;
+    Ok(Cow::Owned(decoded))
 }
 
 /// The octet behind a `%`, if it is one that has to be encoded and does not change the path's structure.
@@ -102,6 +129,10 @@ mod tests {
             "/.%2e/x",
             "/api/..;/admin",
             "/api/.;a=b/x",
+            "/api/..%3b/admin",
+            "/api/..%3Ba=b/admin",
+            "/api/..%20/admin",
+            "/api/%20./admin",
         ] {
             assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
         }
@@ -139,6 +170,46 @@ mod tests {
     fn refuses_what_does_not_start_with_a_slash() {
         for path in ["", "*", "api"] {
             assert_eq!(verify(path), Err(AmbiguousPath), "{path}");
+        }
+    }
+
+    /// N1: what some servers overlook.
+    #[test]
+    fn folds_what_lenient_servers_take_for_one_path() {
+        for path in [
+            "/raw/admin",
+            "/raw/admin/",
+            "/raw/admin;x",
+            "/raw;a=b/admin;x=1",
+            "/raw/admin%3Bx",
+            "/raw/;x/admin",
+            "/raw/ADMIN",
+            "/Raw/Admin",
+            "/raw/admin%20",
+            "/raw/%20admin%09",
+            "/raw/admin.",
+            "/raw/admin.%20.",
+            "/raw/admin%20;x",
+            "/raw/.../admin",
+        ] {
+            assert_eq!(verify(path), Ok(()), "{path}");
+            assert_eq!(folded(path), "/raw/admin", "{path}");
+        }
+    }
+
+    /// N1.
+    #[test]
+    fn keeps_apart_what_is_no_spelling_of_the_same_path() {
+        for (path, expected) in [
+            ("/", ""),
+            ("/raw/admins", "/raw/admins"),
+            ("/raw/ad%20min", "/raw/ad min"),
+            ("/raw/.admin", "/raw/.admin"),
+            ("/raw/a.b", "/raw/a.b"),
+            ("/raw/%C3%84", "/raw/ä"),
+            ("/raw/x;/admin", "/raw/x/admin"),
+        ] {
+            assert_eq!(folded(path), expected, "{path}");
         }
     }
 }

@@ -8,12 +8,14 @@
 //! |---|---|---|
 //! | `host_malformed` | 400 | no `Host`, more than one, or one that is no host |
 //! | `framing_ambiguous` | 400 | more than one way to find the end of the body |
-//! | `path_ambiguous` | 400 | the path could be read in more than one way |
+//! | `path_ambiguous` | 400 | the path could be read in more than one way, or be taken for another route's |
 //! | `token_in_query` | 400 | `access_token` in the query |
 //! | `token_malformed` | 400 | two `Authorization` fields, or a token that breaks the grammar |
 //! | `token_missing` | 401 | no bearer token |
 //! | `certificate_missing` | 401 | the token must be bound, and the connection has no client certificate |
 //! | `certificate_expired` | 401 | the connection's certificate is no longer valid, or not yet |
+//! | `certificate_untrusted` | 401 | the connection's certificate was revoked, or lost its authority, since the handshake |
+//! | `token_too_long` | 401 | the token is longer than any is, and is not looked up |
 //! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
 //! | `token_expired` | 401 | the token's time is over |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
@@ -28,6 +30,7 @@
 //! | `upstream_failed` | 502 | the API broke off before it answered |
 //! | `introspection_unavailable` | 503 | the authorization server cannot be reached |
 //! | `keys_unavailable` | 503 | the issuer's keys cannot be fetched |
+//! | `upstream_busy` | 503 | every server of the API that can be reached has as many requests in hand as it may |
 //! | `upstream_unreachable` | 503 | no server of the API can be reached |
 //! | `introspection_timeout` | 504 | the authorization server is too slow |
 //! | `upstream_timeout` | 504 | the API is too slow |
@@ -59,6 +62,8 @@ pub(crate) enum Rejection {
     TokenMissing,
     CertificateMissing,
     CertificateExpired,
+    CertificateUntrusted,
+    TokenTooLong,
     TokenInactive,
     TokenExpired,
     TokenNotBound,
@@ -73,6 +78,7 @@ pub(crate) enum Rejection {
     UpstreamFailed,
     IntrospectionUnavailable,
     KeysUnavailable,
+    UpstreamBusy,
     UpstreamUnreachable,
     IntrospectionTimeout,
     UpstreamTimeout,
@@ -90,6 +96,8 @@ impl Rejection {
             Self::TokenMissing => "token_missing",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateExpired => "certificate_expired",
+            Self::CertificateUntrusted => "certificate_untrusted",
+            Self::TokenTooLong => "token_too_long",
             Self::TokenInactive => "token_inactive",
             Self::TokenExpired => "token_expired",
             Self::TokenNotBound => "token_not_bound",
@@ -104,6 +112,7 @@ impl Rejection {
             Self::UpstreamFailed => "upstream_failed",
             Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::UpstreamBusy => "upstream_busy",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::IntrospectionTimeout => "introspection_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -120,6 +129,8 @@ impl Rejection {
             }
             Self::CertificateMissing
             | Self::CertificateExpired
+            | Self::CertificateUntrusted
+            | Self::TokenTooLong
             | Self::TokenInactive
             | Self::TokenExpired
             | Self::TokenNotBound
@@ -134,7 +145,8 @@ impl Rejection {
             Self::HostMalformed => bad_request("send one Host"),
             Self::FramingAmbiguous => bad_request("send a body of one length, or in chunks"),
             Self::PathAmbiguous => bad_request(
-                "write the path without dot segments, empty segments and needless percent-encoding",
+                "write the path in its plain form: without dot segments, empty segments, needless percent-encoding, \
+                 parameters or other letter case",
             ),
             Self::RouteUnknown => {
                 Answer::new(StatusCode::NOT_FOUND, "not_found", "there is no such path here")
@@ -162,6 +174,7 @@ impl Rejection {
             Self::IntrospectionUnavailable | Self::KeysUnavailable => {
                 unavailable("the access token cannot be looked up at the moment")
             }
+            Self::UpstreamBusy => unavailable("the API has its hands full at the moment"),
             Self::UpstreamUnreachable => unavailable("the API cannot be reached at the moment"),
             Self::IntrospectionTimeout => gateway_timeout("the access token could not be looked up in time"),
             Self::UpstreamTimeout => gateway_timeout("the API did not answer in time"),

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
 use crate::authorize::Authorizer;
-use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::forward::Forwarder;
 use crate::metrics;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
+
+/// Bounds the log that a caller can cause, in bytes of method and path.
+const LONGEST_LOGGED: usize = 256;
 
 /// Answers the requests of every terminated connection.
 #[derive(Debug)]
@@ -39,12 +42,12 @@ impl RequestHandler {
                 let response = rejection.respond(&connection.server_name, &id);
                 asked.log(&rejection, response.status(), connection, &id);
                 metrics::rejection(&rejection);
-                response.map(ResponseBody::own)
+                response.map(Content::own)
             }
         };
         response.headers_mut().insert(X_REQUEST_ID, id.header());
         metrics::answered(response.status(), started.elapsed());
-        response.map(|body| body.keeping(under_way))
+        response.map(|content| connection.response_bodies.begin(content, under_way))
     }
 
     async fn pass(
@@ -52,7 +55,7 @@ impl RequestHandler {
         request: Request<Incoming>,
         connection: &Arc<Connection>,
         id: &RequestId,
-    ) -> Result<Response<ResponseBody>, Rejection> {
+    ) -> Result<Response<Content>, Rejection> {
         let now = Timestamp::from(SystemTime::now());
         let request = WellFormedRequest::verify(request, &connection.server_name)?;
         if request.is_cors_preflight() {
@@ -64,23 +67,25 @@ impl RequestHandler {
 }
 
 /// Preflights carry no token, so none is forwarded; without a word that allows it, a browser sends nothing more.
-fn no_cross_origin_access() -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::own(Bytes::new()));
+fn no_cross_origin_access() -> Response<Content> {
+    let mut response = Response::new(Content::own(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
-/// What the log is told of a request: neither its query nor its fields, where tokens could be.
+/// What the log is told of a request: neither its query nor its fields, where tokens could be, and of the rest not
+/// more than a line holds.
+#[derive(Debug, PartialEq, Eq)]
 struct Asked {
-    method: Method,
+    method: String,
     path: String,
 }
 
 impl Asked {
-    fn of(request: &Request<Incoming>) -> Self {
+    fn of<B>(request: &Request<B>) -> Self {
         Self {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            method: beginning(request.method().as_str()),
+            path: beginning(request.uri().path()),
         }
     }
 
@@ -93,12 +98,37 @@ impl Asked {
         tracing::info!(
             reason,
             request.id = %id,
-            request.method = %self.method,
+            request.method = self.method,
             request.path = ?self.path,
             response.status = status,
             peer.address = %peer,
             client_certificate.thumbprint = certificate.map(tracing::field::display),
             "request {id} from {peer} answered {status}: {reason}"
+        );
+    }
+}
+
+/// At most so many bytes of what a caller wrote.
+fn beginning(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_LOGGED)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_the_beginning_of_a_long_method_and_path() {
+        let request = |method: &str, path: &str| {
+            Asked::of(&Request::builder().method(method).uri(path).body(()).unwrap())
+        };
+        let asked = request(&"M".repeat(1000), &format!("/{}ä", "a".repeat(254)));
+        assert_eq!(asked.method, "M".repeat(256));
+        assert_eq!(asked.path, format!("/{}", "a".repeat(254)));
+        let asked = request("GET", "/api/transactions?access_token=secret");
+        assert_eq!(
+            (asked.method.as_str(), asked.path.as_str()),
+            ("GET", "/api/transactions")
         );
     }
 }

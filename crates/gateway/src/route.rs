@@ -1,7 +1,8 @@
 //! Routes: which API a request goes to, and what its token must be good for.
 //!
-//! The longest prefix of whole path segments wins; query and fragment take no part. Rules are looked up for every
-//! request and never cached with a token.
+//! The longest prefix of whole path segments wins; query and fragment take no part, and `;` has no meaning. Where an
+//! API that reads paths more leniently would find itself under another route's rules, nobody is let through. Rules are
+//! looked up for every request and never cached with a token.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,8 +13,10 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Uri};
 use oauth_core::confirmation::BindingPolicy;
 use oauth_core::scope::Scope;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::host::{HostName, host_of_authority};
+use crate::path::folded;
 
 /// One API behind the gateway, and what is demanded of whoever calls it.
 #[derive(Debug)]
@@ -37,7 +40,10 @@ pub(crate) enum ClientCertHeader {
 
 /// A path prefix of whole segments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PathPrefix(String);
+pub(crate) struct PathPrefix {
+    literal: String,
+    folded: String,
+}
 
 impl PathPrefix {
     /// Reads a prefix; `/` is the one that may end with a slash.
@@ -45,22 +51,36 @@ impl PathPrefix {
         if crate::path::verify(text).is_err() {
             return Err(MalformedPrefix::Ambiguous);
         }
-        match text.strip_suffix('/') {
-            Some("") => Ok(Self(String::new())),
-            Some(_) => Err(MalformedPrefix::TrailingSlash),
-            None => Ok(Self(text.to_owned())),
-        }
+        let literal = match text.strip_suffix('/') {
+            Some("") => "",
+            Some(_) => return Err(MalformedPrefix::TrailingSlash),
+            None => text,
+        };
+        Ok(Self {
+            literal: literal.to_owned(),
+            folded: folded(literal),
+        })
     }
 
-    fn matches(&self, path: &str) -> bool {
-        path.strip_prefix(self.0.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// What lenient servers make of it; no two routes of a host have the same.
+    pub(crate) fn folded(&self) -> &str {
+        &self.folded
     }
+}
+
+/// Whether `path` starts with the whole segments of `prefix`.
+fn starts_with_segments(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl fmt::Display for PathPrefix {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.0.is_empty() { "/" } else { &self.0 })
+        formatter.write_str(if self.literal.is_empty() {
+            "/"
+        } else {
+            &self.literal
+        })
     }
 }
 
@@ -98,12 +118,23 @@ impl AllowedMethods {
     }
 }
 
+/// Requests that one server of a route has in hand at once, each over a connection of its own. Bounds what a crowd of
+/// callers, or a server that hangs, takes of the gateway's descriptors and of the server.
+const MOST_REQUESTS_PER_SERVER: usize = 1_000;
+
 /// One server of an API.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     scheme: Scheme,
     authority: Authority,
     host: HeaderValue,
+    places: Arc<Semaphore>,
+}
+
+/// A request's place at a server, until the answer has gone out.
+#[derive(Debug)]
+pub(crate) struct UpstreamPlace {
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Upstream {
@@ -123,7 +154,14 @@ impl Upstream {
             scheme,
             authority,
             host,
+            places: Arc::new(Semaphore::new(MOST_REQUESTS_PER_SERVER)),
         })
+    }
+
+    /// A place for one more request; `None` where this server has its fill.
+    pub(crate) fn place(&self) -> Option<UpstreamPlace> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(UpstreamPlace { _permit: permit })
     }
 
     /// The URI of `path_and_query` on this server, which is passed on as it came.
@@ -181,9 +219,22 @@ pub(crate) struct Routes(HashMap<HostName, Vec<Arc<Route>>>);
 
 impl Routes {
     /// The one route of `host` whose prefix is the longest that matches `path`.
-    pub(crate) fn find(&self, host: &HostName, path: &str) -> Option<&Arc<Route>> {
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoute::Ambiguous`] where the path in its folded form, among the prefixes in theirs, leads to another route:
+    /// with `/raw` and `/raw/admin`, neither `/raw/admin;x` nor `/raw/ADMIN` may be served under the rules of `/raw`.
+    /// A host with one route has no other whose rules could be evaded.
+    pub(crate) fn find(&self, host: &HostName, path: &str) -> Result<&Arc<Route>, NoRoute> {
+        let routes = self.0.get(host).map(Vec::as_slice).unwrap_or_default();
         // Longest first, so the first that matches is the one.
-        self.0.get(host)?.iter().find(|route| route.prefix.matches(path))
+        let found = routes
+            .iter()
+            .find(|route| starts_with_segments(path, &route.prefix.literal));
+        if routes.len() > 1 && found.map(Arc::as_ptr) != find_folded(routes, path).map(Arc::as_ptr) {
+            return Err(NoRoute::Ambiguous);
+        }
+        found.ok_or(NoRoute::Unknown)
     }
 
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
@@ -204,6 +255,23 @@ impl Routes {
     }
 }
 
+fn find_folded<'a>(routes: &'a [Arc<Route>], path: &str) -> Option<&'a Arc<Route>> {
+    let path = folded(path);
+    routes
+        .iter()
+        .filter(|route| starts_with_segments(&path, &route.prefix.folded))
+        .max_by_key(|route| route.prefix.folded.len())
+}
+
+/// Why a path leads to no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoute {
+    /// No prefix matches it.
+    Unknown,
+    /// It could be taken for a path of another route than the one it matches.
+    Ambiguous,
+}
+
 impl FromIterator<Route> for Routes {
     fn from_iter<T: IntoIterator<Item = Route>>(routes: T) -> Self {
         let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
@@ -214,7 +282,7 @@ impl FromIterator<Route> for Routes {
                 .push(Arc::new(route));
         }
         for routes in by_host.values_mut() {
-            routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.0.len()));
+            routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.literal.len()));
         }
         Self(by_host)
     }
@@ -237,9 +305,17 @@ mod tests {
         }
     }
 
-    fn found(routes: &Routes, path: &str) -> Option<String> {
+    fn find(routes: &Routes, path: &str) -> Result<String, NoRoute> {
         let host = HostName::parse("api.example.com").unwrap();
         routes.find(&host, path).map(|route| route.prefix.to_string())
+    }
+
+    fn found(routes: &Routes, path: &str) -> Option<String> {
+        find(routes, path).ok()
+    }
+
+    fn routes_of(paths: &[&str]) -> Routes {
+        paths.iter().map(|path| route("api.example.com", path)).collect()
     }
 
     /// N2.
@@ -268,6 +344,50 @@ mod tests {
         );
         assert_eq!(found(&routes, "/api/other").as_deref(), Some("/api"));
         assert_eq!(found(&routes, "/other").as_deref(), Some("/"));
+    }
+
+    /// N1: what an API could take for `/raw/admin` is not served under the rules of `/raw`.
+    #[test]
+    fn refuses_another_spelling_of_a_nested_routes_path() {
+        let routes = routes_of(&["/raw", "/raw/admin"]);
+        for path in [
+            "/raw/admin;x",
+            "/raw/admin;x=1/users",
+            "/raw/admin%3bx/users",
+            "/raw;x/admin",
+            "/raw/ADMIN",
+            "/RAW/admin/users",
+            "/raw/admin%20",
+            "/raw/admin.",
+            "/raw/;x/admin",
+            // Nothing matches these literally.
+            "/raw;x",
+            "/RAW",
+        ] {
+            crate::path::verify(path).unwrap();
+            assert_eq!(find(&routes, path), Err(NoRoute::Ambiguous), "{path}");
+        }
+        assert_eq!(find(&routes, "/raw/admin/users").unwrap(), "/raw/admin");
+        assert_eq!(find(&routes, "/raw/admin/Users;v=1").unwrap(), "/raw/admin");
+        assert_eq!(find(&routes, "/elsewhere"), Err(NoRoute::Unknown));
+    }
+
+    /// N2: `;`, letter case and encoding alone are no reason to refuse.
+    #[test]
+    fn serves_odd_paths_that_no_spelling_leads_elsewhere() {
+        let routes = routes_of(&["/api", "/api/admin", "/Other"]);
+        for (path, prefix) in [
+            ("/api/transactions;v=1", "/api"),
+            ("/api/Transactions/%20x.", "/api"),
+            ("/api/admins", "/api"),
+            ("/api/x/admin;x", "/api"),
+            ("/Other/x", "/Other"),
+        ] {
+            assert_eq!(find(&routes, path).unwrap(), prefix, "{path}");
+        }
+        let single = routes_of(&["/api"]);
+        assert_eq!(find(&single, "/api/a;b=c").unwrap(), "/api");
+        assert_eq!(find(&single, "/API"), Err(NoRoute::Unknown));
     }
 
     #[test]
@@ -321,6 +441,16 @@ mod tests {
         assert_eq!(order(), ["http://a", "http://b"]);
         assert_eq!(order(), ["http://b", "http://a"]);
         assert_eq!(order(), ["http://a", "http://b"]);
+    }
+
+    #[test]
+    fn a_server_takes_so_many_requests_and_another_once_one_is_over() {
+        let server = Upstream::parse("http://a").unwrap();
+        let mut places: Vec<_> = std::iter::from_fn(|| server.clone().place()).collect();
+        assert_eq!(places.len(), MOST_REQUESTS_PER_SERVER);
+        assert!(Upstream::parse("http://b").unwrap().place().is_some());
+        drop(places.pop());
+        assert!(server.place().is_some());
     }
 
     #[test]

@@ -24,6 +24,9 @@ const HEADERS: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
 /// For a peer to read on.
 const UNREAD: Duration = Duration::from_secs(60);
+/// For an answer's body to get on, be it the API or the peer that holds it up. A peer that takes less than a buffer's
+/// worth in this time, about a kilobyte a second, is as one that takes nothing.
+const STALLED: Duration = Duration::from_secs(60);
 /// Bounds for how long a connection profits from a trust decision made in its handshake.
 const OLDEST: Duration = Duration::from_secs(60 * 60);
 /// For a peer to notice that a connection it does not use is over.
@@ -104,11 +107,22 @@ async fn run<C>(http: C, connection: &Connection, shutdown: &Shutdown)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
+    tokio::select! {
+        () = run_to_the_end(http, connection, shutdown) => {}
+        never = connection.response_bodies.give_up_stalled(STALLED) => match never {},
+    }
+}
+
+async fn run_to_the_end<C>(http: C, connection: &Connection, shutdown: &Shutdown)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
     let mut http = pin!(http);
     let ended = tokio::select! {
         ended = http.as_mut() => Some(ended),
         () = shutdown.requested() => None,
         () = connection.activity.quiet_for(IDLE) => None,
+        () = connection.standing.lost() => None,
         () = sleep(OLDEST) => None,
     };
     let ended = match ended {
@@ -128,3 +142,6 @@ where
         tracing::debug!(peer.address = %peer, %error, "connection from {peer} ended: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests;

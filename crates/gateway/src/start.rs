@@ -9,12 +9,12 @@ use std::time::SystemTime;
 use anyhow::Context;
 use jwks::RemoteJwks;
 use mtls::{
-    Alpn, ClientCertificates, ClientTls, Credentials, Timeouts, TrustAnchors, Verification, bind,
-    server_config,
+    Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors,
+    bind,
 };
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 use oauth_core::time::Timestamp;
-use service::{Readiness, Running, Shutdown};
+use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 use tokio::net::TcpListener;
 
 use crate::accept::{Destination, Frontier, accept};
@@ -23,6 +23,7 @@ use crate::configuration::{
     ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
     OutboundTlsSection,
 };
+use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
@@ -50,16 +51,10 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let mut running = Running::new(shutdown.clone());
     let readiness = Readiness::new(shutdown.clone());
 
-    let credentials = tls.credentials().context("tls")?;
-    let verification = client_certificates
-        .verification()
-        .verification()
-        .context("client_certificates")?;
-    add_revocation_check(&readiness, &verification);
-    let demanded = demanded(&client_certificates, verification);
-    let tls = server_config(&credentials, &demanded, Alpn::Http2OrHttp1).context("tls")?;
+    let tls = server_tls(&mut running, server_files(tls, &client_certificates))?;
+    add_revocation_check(&readiness, tls.clone());
 
-    let outbound = outbound_tls(&configuration.outbound_tls)?;
+    let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
     let destinations = destinations(passthrough, &routes);
     let handler = RequestHandler {
@@ -70,6 +65,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
     };
 
+    make_room_for(listen.connections);
     let public = bind(listen.public, "listen.public")?;
     let admin = bind(listen.admin, "listen.admin")?;
     running.add_address("public", public.local_addr().context("listen.public")?);
@@ -82,38 +78,65 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         shutdown,
     };
     running.spawn("the public listener", async move {
-        accept(public, frontier, listen.connections).await;
+        accept(public, frontier, listen).await;
         Ok(())
     });
     Ok(running)
 }
 
-fn demanded(section: &ClientCertificatesSection, verification: Verification) -> ClientCertificates {
-    match section.client_certificate {
-        ClientCertificatePolicy::Required => ClientCertificates::Required(verification),
-        ClientCertificatePolicy::Optional => ClientCertificates::Optional(verification),
-    }
+fn server_files(tls: TlsSection, section: &ClientCertificatesSection) -> ServerFiles {
+    let presence = match section.client_certificate {
+        ClientCertificatePolicy::Required => Presence::Required,
+        ClientCertificatePolicy::Optional => Presence::Optional,
+    };
+    ServerFiles::new(tls).asking_for(section.verification(), presence)
+}
+
+/// The TLS of the public listener, which follows its files.
+fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<ServerTls> {
+    let paths = files.paths();
+    let read = Fingerprint::of(&paths);
+    let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
+    let reloaded = tls.clone();
+    let reload = Reload::new("the TLS files of listen.public", paths, read, move || {
+        Ok(reloaded.reload(now())?)
+    });
+    running.reload_on_change(reload.measuring(mtls::expires_at));
+    Ok(tls)
 }
 
 /// With an expired list every handshake is refused, and whoever balances load should know.
-fn add_revocation_check(readiness: &Readiness, verification: &Verification) {
-    let Some(next_update) = verification.revocation_next_update() else {
-        return;
-    };
-    readiness.add("revocation_lists", move || {
-        if Timestamp::from(SystemTime::now()) < next_update {
-            Ok(())
-        } else {
-            Err("a revocation list has expired; install the issuer's current one and restart".to_owned())
+fn add_revocation_check(readiness: &Readiness, tls: ServerTls) {
+    readiness.add("revocation_lists", move || match tls.revocation_next_update() {
+        Some(next_update) if next_update <= now() => {
+            Err("a revocation list has expired; install the issuer's current one".to_owned())
         }
+        Some(_) | None => Ok(()),
     });
 }
 
-fn outbound_tls(section: &OutboundTlsSection) -> anyhow::Result<ClientTls> {
+/// TLS to the authorization server and the APIs; the certificate shown to them follows its files.
+fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::Result<ClientTls> {
     let trust = TrustAnchors::from_pem_files(&section.trust).context("outbound_tls.trust")?;
-    let credentials = Credentials::from_pem_files(&section.certificate, &section.key)
-        .context("outbound_tls.certificate and outbound_tls.key")?;
-    Ok(ClientTls::new(trust).with_credentials(credentials))
+    let files = TlsSection {
+        certificate: section.certificate.clone(),
+        key: section.key.clone(),
+    };
+    let read = Fingerprint::of(&[files.certificate.clone(), files.key.clone()]);
+    let identity = ClientIdentity::load(files).context("outbound_tls.certificate and outbound_tls.key")?;
+    let reloaded = identity.clone();
+    let reload = Reload::new(
+        "the client certificate of outbound_tls",
+        identity.paths(),
+        read,
+        move || Ok(reloaded.reload()?),
+    );
+    running.reload_on_change(reload.measuring(mtls::expires_at));
+    Ok(ClientTls::new(trust).with_identity(identity))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
 fn introspection_client(

@@ -12,6 +12,7 @@ use axum::Extension;
 use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use oauth_core::certificate::ClientCertificate;
+use oauth_core::time::Timestamp;
 use rustls::{CertificateError, OtherError, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,8 +22,13 @@ use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 use crate::alert::tls_error;
+use crate::bounds::{Bounded, Requests};
+use crate::chain::PresentedChain;
+use crate::farewell::UntilUntrusted;
 use crate::linger::linger;
 use crate::serve::Limits;
+use crate::server_tls::{Offer, ServerTls};
+use crate::standing::{NoLongerTrusted, Standing};
 use crate::start_deadline::StartDeadline;
 
 /// What is known of a connection after its handshake; every request of it carries `Extension<Arc<Connection>>`.
@@ -32,39 +38,70 @@ use crate::start_deadline::StartDeadline;
 pub struct Connection {
     /// The certificate the peer proved to hold the key of; `None` where none was asked for or none was sent.
     pub client_certificate: Option<ClientCertificate>,
+    /// All that the peer sent, the certificate first.
+    pub chain: PresentedChain,
     /// Where the connection comes from.
     pub peer_address: SocketAddr,
     /// The host the peer named in the handshake, in lower case. RFC 6066 §3.
     pub server_name: Option<String>,
+    /// Whether the certificate is still trusted: a connection can outlive the trust it was opened under.
+    pub standing: Standing,
+}
+
+impl Connection {
+    /// The certificate, as long as it is worth what it was in the handshake: valid at `now`, and trusted under what
+    /// is loaded now. `Ok(None)` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NoLongerTrusted`] says why a certificate counts for nothing any more. Fails closed: the request is to be
+    /// refused, and the connection with it.
+    pub fn trusted_certificate(&self, now: Timestamp) -> Result<Option<&ClientCertificate>, NoLongerTrusted> {
+        let Some(certificate) = &self.client_certificate else {
+            return Ok(None);
+        };
+        if !certificate.is_valid_at(now) {
+            return Err(NoLongerTrusted::expired());
+        }
+        self.standing.verify(now)?;
+        Ok(Some(certificate))
+    }
 }
 
 /// The acceptor of one TLS listener, to be given to `axum_server`.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
-    tls: Arc<ServerConfig>,
+    tls: ServerTls,
     limits: Limits,
     vacancies: Arc<Semaphore>,
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub type AcceptedStream = StartDeadline<TlsStream<TcpStream>, OwnedSemaphorePermit>;
+pub type AcceptedStream = StartDeadline<Bounded<UntilUntrusted<TlsStream<TcpStream>>>, OwnedSemaphorePermit>;
 
 impl Acceptor {
-    /// Accepts under this TLS configuration and within these limits.
-    pub fn new(tls: Arc<ServerConfig>, limits: Limits) -> Self {
+    /// Accepts under this TLS configuration, as it stands at each handshake, and within these limits.
+    pub fn new(tls: impl Into<ServerTls>, limits: Limits) -> Self {
         Self {
-            tls,
+            tls: tls.into(),
             limits,
             vacancies: Arc::new(Semaphore::new(limits.connections)),
         }
     }
 
-    async fn admit(&self, stream: TcpStream) -> io::Result<(AcceptedStream, Connection)> {
+    async fn admit(
+        &self,
+        stream: TcpStream,
+        requests: Arc<Requests>,
+    ) -> io::Result<(AcceptedStream, Connection)> {
         let peer = stream.peer_addr()?;
         let place = self.take_place(peer)?;
         stream.set_nodelay(true)?;
-        let stream = self.handshake(stream, peer).await?;
-        let connection = facts(&stream, peer)?;
+        let offer = self.tls.offer();
+        let stream = self.handshake(stream, peer, offer.config()).await?;
+        let connection = facts(&stream, peer, offer)?;
+        let stream = UntilUntrusted::new(stream, &connection.standing);
+        let stream = Bounded::new(stream, requests, self.limits.idle, self.limits.unread);
         Ok((
             StartDeadline::new(stream, self.limits.first_bytes, place),
             connection,
@@ -79,10 +116,13 @@ impl Acceptor {
         })
     }
 
-    async fn handshake(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
-        let handshake = TlsAcceptor::from(Arc::clone(&self.tls))
-            .accept(stream)
-            .into_fallible();
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        config: Arc<ServerConfig>,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
         match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err((error, stream))) => {
@@ -100,14 +140,16 @@ impl Acceptor {
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     type Stream = AcceptedStream;
-    type Service = AddExtension<S, Arc<Connection>>;
+    type Service = AddExtension<AddExtension<S, Arc<Connection>>, Arc<Requests>>;
     type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let acceptor = self.clone();
         Box::pin(async move {
-            let (stream, connection) = acceptor.admit(stream).await?;
-            Ok((stream, Extension(Arc::new(connection)).layer(service)))
+            let requests = Arc::new(Requests::none_yet());
+            let (stream, connection) = acceptor.admit(stream, Arc::clone(&requests)).await?;
+            let service = Extension(Arc::new(connection)).layer(service);
+            Ok((stream, Extension(requests).layer(service)))
         })
     }
 }
@@ -117,18 +159,22 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
 /// Names what a verifier found wrong where it has words of its own, else what rustls says.
 pub fn handshake_failure(error: &io::Error) -> String {
     match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => {
-            reason.to_string()
-        }
-        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-            "the client certificate is valid and not among those let in here".into()
-        }
-        Some(reason) => reason.to_string(),
+        Some(reason) => words_of(reason),
         None => error.to_string(),
     }
 }
 
-fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr) -> io::Result<Connection> {
+pub(crate) fn words_of(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) => reason.to_string(),
+        rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            "the client certificate is valid and not among those let in here".into()
+        }
+        reason => reason.to_string(),
+    }
+}
+
+fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr, offer: Offer) -> io::Result<Connection> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let client_certificate = leaf
@@ -141,8 +187,10 @@ fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr) -> io::Result<
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     Ok(Connection {
         client_certificate,
+        chain: PresentedChain::new(session.peer_certificates()),
         peer_address,
         server_name,
+        standing: offer.standing(session.peer_certificates()),
     })
 }
 

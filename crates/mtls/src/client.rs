@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use crate::client_identity::ClientIdentity;
 use crate::connect_to::ConnectTo;
 use crate::credentials::Credentials;
 use crate::provider::{Alpn, crypto_provider};
@@ -18,22 +19,32 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     trust: TrustAnchors,
-    credentials: Option<Credentials>,
+    shown: Option<Shown>,
+}
+
+#[derive(Clone, Debug)]
+enum Shown {
+    Fixed(Credentials),
+    Following(ClientIdentity),
 }
 
 impl ClientTls {
     /// Trusts `trust` and shows no certificate.
     pub fn new(trust: TrustAnchors) -> Self {
-        Self {
-            trust,
-            credentials: None,
-        }
+        Self { trust, shown: None }
     }
 
     /// Shows this certificate to servers that ask for one.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
+        self.shown = Some(Shown::Fixed(credentials));
+        self
+    }
+
+    /// Shows the certificate that `identity` is at the moment of each handshake.
+    #[must_use]
+    pub fn with_identity(mut self, identity: ClientIdentity) -> Self {
+        self.shown = Some(Shown::Following(identity));
         self
     }
 
@@ -86,8 +97,9 @@ impl ClientTls {
             .with_safe_default_protocol_versions()
             .map_err(|error| ClientError::Tls(error.to_string()))?
             .with_root_certificates(self.trust.roots());
-        let mut config = match &self.credentials {
-            Some(credentials) => builder.with_client_cert_resolver(credentials.resolver()),
+        let mut config = match &self.shown {
+            Some(Shown::Fixed(credentials)) => builder.with_client_cert_resolver(credentials.resolver()),
+            Some(Shown::Following(identity)) => builder.with_client_cert_resolver(identity.resolver()),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = alpn.protocols();

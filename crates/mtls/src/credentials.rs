@@ -72,6 +72,10 @@ impl Credentials {
         self.0.cert.first().map_or(&[], |leaf| leaf.as_ref())
     }
 
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0)
+    }
+
     pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
     }

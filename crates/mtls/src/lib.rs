@@ -1,4 +1,4 @@
-//! Mutual TLS and serving: everything that names a rustls type, in one place.
+//! Mutual TLS and serving: everything that names a rustls type, in one place; the gateway's `accept` alone is another.
 //!
 //! Decides which certificates pass a handshake and how connections are opened, bounded and closed. Of OAuth it
 //! knows [`ClientCertificate`](oauth_core::certificate::ClientCertificate) alone: whether a certificate belongs to
@@ -6,33 +6,48 @@
 
 pub mod acceptor;
 pub mod alert;
+mod bounds;
+pub mod chain;
 pub mod client;
+pub mod client_identity;
 pub mod connect_to;
 pub mod credentials;
+mod crl_signature;
+pub mod expiry;
+pub mod farewell;
 mod file;
 mod linger;
 pub mod provider;
 mod refusal;
 pub mod revocation;
+pub mod self_signed;
 pub mod serve;
 pub mod server;
+pub mod server_tls;
+pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod verifier;
 
 pub use acceptor::Connection;
 pub use alert::{Alert, ServerCertificateFault, peer_alert, server_certificate_fault};
+pub use chain::{ChainVerifier, PresentedChain};
 pub use client::{ClientTls, Timeouts};
+pub use client_identity::ClientIdentity;
 pub use connect_to::ConnectTo;
 pub use credentials::Credentials;
+pub use expiry::expires_at;
 pub use file::UnreadableFile;
 pub use linger::linger;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
 pub use revocation::{CrlPolicy, RevocationLists};
+pub use self_signed::SelfSignedCertificates;
 pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };
+pub use server_tls::{Presence, ServerFiles, ServerTls};
+pub use standing::{NoLongerTrusted, Standing};
 pub use trust::TrustAnchors;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use oauth_core::time::Timestamp;
 use rustls::pki_types::CertificateRevocationListDer;
@@ -12,7 +13,9 @@ use serde::Deserialize;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
 
+use crate::crl_signature;
 use crate::file::{self, UnreadableFile};
+use crate::trust::TrustAnchors;
 
 /// What is done about an issuer whose revocation list is not at hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -66,9 +69,32 @@ impl RevocationLists {
         })
     }
 
+    /// No lists, where revocation is verified elsewhere.
+    pub(crate) const fn none() -> Self {
+        Self {
+            lists: Vec::new(),
+            next_update: None,
+            policy: CrlPolicy::IfPresent,
+        }
+    }
+
     /// The earliest `nextUpdate` among the lists: from then on handshakes under that list are refused.
     pub fn next_update(&self) -> Option<Timestamp> {
         self.next_update
+    }
+
+    /// Refuses a list that bears the name of a trusted authority and is not signed by it: put in force, it would
+    /// refuse everybody.
+    pub(crate) fn verify_signatures(&self, trust: &TrustAnchors) -> Result<(), RevocationError> {
+        let all_signed = self
+            .lists
+            .iter()
+            .all(|list| crl_signature::verify(list, trust).is_ok());
+        if all_signed {
+            Ok(())
+        } else {
+            Err(RevocationError::Forged)
+        }
     }
 
     pub(crate) fn lists(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
@@ -96,6 +122,11 @@ pub enum RevocationError {
     /// A list is damaged.
     #[error("holds a damaged revocation list: {0}")]
     Damaged(String),
+    /// A list is not signed by the authority whose name it bears.
+    #[error(
+        "a revocation list bears the name of a trusted authority and not its signature; publish that authority's own"
+    )]
+    Forged,
     /// One of the above, in a named file.
     #[error("{}: {reason}", path.display())]
     InFile {
@@ -151,6 +182,16 @@ fn parse_next_update(list: &CertificateRevocationListDer<'_>) -> Result<Option<T
         .tbs_cert_list
         .next_update
         .map(|time| Timestamp::from(time.to_system_time())))
+}
+
+/// The ends of the lists among these bytes; what is broken has none.
+pub(crate) fn ends_in(bytes: &[u8]) -> Vec<SystemTime> {
+    let lists = lists_in(bytes).unwrap_or_default();
+    let ends = lists
+        .iter()
+        .filter_map(|list| parse_next_update(list).ok().flatten());
+    ends.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end.as_unix_seconds()))
+        .collect()
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
-use rustls::ServerConfig;
 
 use crate::acceptor::Acceptor;
+use crate::bounds;
+use crate::server_tls::ServerTls;
 
 /// Bounds the memory one request's header fields can take.
 const LARGEST_HEADERS: u32 = 64 * 1024;
@@ -28,6 +29,10 @@ pub struct Limits {
     pub first_bytes: Duration,
     /// For a request's header fields over HTTP/1.1; bounds an idle connection as well.
     pub headers: Duration,
+    /// Without a request in hand, whatever the HTTP version and however many pings are answered.
+    pub idle: Duration,
+    /// For a peer to read on.
+    pub unread: Duration,
     /// Between two HTTP/2 pings; a peer that leaves one unanswered for half of it is gone.
     pub ping: Duration,
     /// For requests in hand when the service stops.
@@ -41,6 +46,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             first_bytes: Duration::from_secs(10),
             headers: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            unread: Duration::from_secs(30),
             ping: Duration::from_secs(20),
             drain: Duration::from_secs(30),
         }
@@ -79,6 +86,7 @@ pub struct BindError {
 
 /// Serves `router` over TLS until `shutdown`, then finishes the requests in hand, within [`Limits::drain`].
 ///
+/// `tls` is a [`ServerTls`], of which every handshake takes what stands at that moment, or a fixed configuration.
 /// Every request carries `Extension<Arc<Connection>>`. A failed handshake ends its own connection and nothing else.
 ///
 /// # Errors
@@ -86,7 +94,7 @@ pub struct BindError {
 /// When the listener cannot be used.
 pub async fn serve_tls(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<ServerTls>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
@@ -100,7 +108,7 @@ pub async fn serve_tls(
 /// When the listener cannot be used.
 pub async fn serve_tls_with_limits(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<ServerTls>,
     router: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
@@ -124,6 +132,7 @@ pub async fn serve_tls_with_limits(
         .keep_alive_timeout(limits.ping / 2)
         .max_concurrent_streams(MOST_CONCURRENT_STREAMS)
         .max_header_list_size(LARGEST_HEADERS);
+    let router = router.layer(from_fn(bounds::count));
     let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
     tokio::select! {
         ended = &mut serving => return ended,

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::credentials::{Credentials, CredentialsError};
 use crate::provider::{Alpn, crypto_provider};
 use crate::revocation::{CrlPolicy, RevocationError, RevocationLists};
+use crate::self_signed::SelfSignedCertificates;
 use crate::trust::{TrustAnchors, TrustError};
 use crate::verifier::{Anonymous, Verifier};
 
@@ -65,6 +66,7 @@ impl ClientCertificatesSection {
     pub fn verification(&self) -> Result<Verification, VerificationError> {
         let trust = TrustAnchors::from_pem_files(&self.trust)?;
         let revocation = RevocationLists::load(&self.crl, self.crl_policy)?;
+        revocation.verify_signatures(&trust)?;
         let client_eku = if self.require_client_eku {
             ClientEku::Required
         } else {
@@ -95,6 +97,7 @@ pub struct Verification {
     pub(crate) revocation: RevocationLists,
     pub(crate) client_eku: ClientEku,
     pub(crate) admitted_dns_names: Option<Vec<String>>,
+    pub(crate) self_signed: SelfSignedCertificates,
 }
 
 impl Verification {
@@ -105,7 +108,17 @@ impl Verification {
             revocation,
             client_eku,
             admitted_dns_names: None,
+            self_signed: SelfSignedCertificates::default(),
         }
+    }
+
+    /// Lets these self-signed certificates in as well, which no authority vouches for: each by its thumbprint, and
+    /// only from a peer that holds its key. What they are good for, and whether they are valid in time, is for those
+    /// to decide who know whose they are. [RFC 8705 §2.2](https://www.rfc-editor.org/rfc/rfc8705#section-2.2)
+    #[must_use]
+    pub fn admit_self_signed(mut self, certificates: SelfSignedCertificates) -> Self {
+        self.self_signed = certificates;
+        self
     }
 
     /// Lets only those in whose certificate has one of these dNSNames; others are refused in the handshake with
@@ -133,7 +146,8 @@ pub enum ClientCertificates {
     Required(Verification),
 }
 
-/// Makes the TLS configuration of one listener.
+/// Makes the TLS configuration of one listener, once and for all; [`ServerTls`](crate::ServerTls) is the one that
+/// follows its files.
 ///
 /// A listener that asks for client certificates resumes no session: resumption skips the verification of the
 /// certificate, so that a session would outlive an expiry, a revocation or a change of trust. Early data is accepted
@@ -147,13 +161,22 @@ pub fn server_config(
     client_certificates: &ClientCertificates,
     alpn: Alpn,
 ) -> Result<Arc<ServerConfig>, ServerConfigError> {
+    config_under(credentials, verifier(client_certificates)?, alpn)
+}
+
+/// The configuration of a listener that verifies client certificates with `verifier`, or asks for none.
+pub(crate) fn config_under(
+    credentials: &Credentials,
+    verifier: Option<Arc<Verifier>>,
+    alpn: Alpn,
+) -> Result<Arc<ServerConfig>, ServerConfigError> {
     let builder =
         ServerConfig::builder_with_provider(crypto_provider()).with_safe_default_protocol_versions()?;
     let resolver = credentials.resolver();
-    let mut config = match verifier(client_certificates)? {
+    let mut config = match verifier {
         Some(verifier) => {
             let config = builder
-                .with_client_cert_verifier(Arc::new(verifier))
+                .with_client_cert_verifier(verifier)
                 .with_cert_resolver(resolver);
             without_resumption(config)
         }
@@ -197,16 +220,15 @@ pub enum VerificationError {
     Revocation(#[from] RevocationError),
 }
 
-fn verifier(client_certificates: &ClientCertificates) -> Result<Option<Verifier>, ServerConfigError> {
-    match client_certificates {
-        ClientCertificates::NotRequested => Ok(None),
-        ClientCertificates::Optional(verification) => {
-            Verifier::new(verification, Anonymous::Allowed).map(Some)
-        }
-        ClientCertificates::Required(verification) => {
-            Verifier::new(verification, Anonymous::Refused).map(Some)
-        }
-    }
+pub(crate) fn verifier(
+    client_certificates: &ClientCertificates,
+) -> Result<Option<Arc<Verifier>>, ServerConfigError> {
+    let (verification, anonymous) = match client_certificates {
+        ClientCertificates::NotRequested => return Ok(None),
+        ClientCertificates::Optional(verification) => (verification, Anonymous::Allowed),
+        ClientCertificates::Required(verification) => (verification, Anonymous::Refused),
+    };
+    Ok(Some(Arc::new(Verifier::new(verification, anonymous)?)))
 }
 
 fn without_resumption(mut config: ServerConfig) -> ServerConfig {

@@ -1,7 +1,8 @@
 //! The one client certificate verifier: rustls's own, and then what this project asks beyond it.
 //!
-//! The chain, its validity and revocation, and the proof that the peer holds the key are rustls's to verify, always.
-//! What is added here can only refuse.
+//! The proof that the peer holds the certificate's key is rustls's to verify, always; so are the chain, its validity
+//! and revocation, but for self-signed certificates that are registered one by one. What else is added here can only
+//! refuse.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use x509_cert::der::{Decode, Reader, SliceReader};
 
 use crate::provider::crypto_provider;
 use crate::revocation::CrlPolicy;
+use crate::self_signed::SelfSignedCertificates;
 use crate::server::{ClientEku, ServerConfigError, Verification};
 
 /// Bounds the work of building a path through certificates a stranger chose.
@@ -39,6 +41,7 @@ pub(crate) struct Verifier {
     webpki: Arc<dyn ClientCertVerifier>,
     client_eku: ClientEku,
     admitted_dns_names: Option<Vec<String>>,
+    self_signed: SelfSignedCertificates,
 }
 
 impl Verifier {
@@ -62,7 +65,18 @@ impl Verifier {
             webpki,
             client_eku: verification.client_eku,
             admitted_dns_names,
+            self_signed: verification.self_signed.clone(),
         })
+    }
+
+    /// The certificate, where this very one is registered. One that names another issuer is verified by its chain
+    /// all the same: nothing but being self-signed excuses a certificate from that.
+    fn registered_self_signed(&self, leaf: &[u8]) -> Option<ClientCertificate> {
+        if self.self_signed.is_empty() {
+            return None;
+        }
+        let certificate = ClientCertificate::from_der(leaf).ok()?;
+        (self.self_signed.contains(&certificate) && certificate.is_self_issued()).then_some(certificate)
     }
 
     fn verify_usage(&self, certificate: &ClientCertificate) -> Result<(), CertificateError> {
@@ -99,8 +113,13 @@ impl ClientCertVerifier for Verifier {
         self.webpki.client_auth_mandatory()
     }
 
+    /// None where self-signed certificates are let in: a peer that goes by the hints would not send its own.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.webpki.root_hint_subjects()
+        if self.self_signed.is_empty() {
+            self.webpki.root_hint_subjects()
+        } else {
+            &[]
+        }
     }
 
     fn verify_client_cert(
@@ -110,6 +129,12 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         verify_bounds(end_entity, intermediates)?;
+        // First: webpki would call a self-signed certificate an authority's, for what OpenSSL makes by default is one.
+        if let Some(certificate) = self.registered_self_signed(end_entity) {
+            verify_key_strength(end_entity)?;
+            self.verify_admitted(&certificate)?;
+            return Ok(ClientCertVerified::assertion());
+        }
         let verified = self.webpki.verify_client_cert(end_entity, intermediates, now)?;
         verify_key_strength(end_entity)?;
         let certificate =

@@ -129,3 +129,18 @@ fn offers_no_sha1_signature_scheme() {
     assert!(!schemes.contains(&SignatureScheme::RSA_PKCS1_SHA1));
     assert!(!schemes.contains(&SignatureScheme::ECDSA_SHA1_Legacy));
 }
+
+/// T25: a hint would keep the holder of a self-signed certificate from sending it.
+#[test]
+fn advertises_no_authority_where_self_signed_certificates_are_let_in() {
+    let authority = Authority::new("root");
+    let trust = TrustAnchors::from_pem(authority.pem.as_bytes()).unwrap();
+    let revocation = RevocationLists::load(&[], CrlPolicy::IfPresent).unwrap();
+    let verification = Verification::new(trust, revocation, ClientEku::Required).admit_self_signed(
+        SelfSignedCertificates::new([oauth_core::thumbprint::CertificateThumbprint::of_der(
+            b"certificate",
+        )]),
+    );
+    let verifier = Verifier::new(&verification, Anonymous::Allowed).unwrap();
+    assert!(verifier.root_hint_subjects().is_empty());
+}

@@ -184,6 +184,15 @@ mod tests {
         }
     }
 
+    /// B7, O17.
+    #[test]
+    fn describes_errors_in_characters_that_need_no_escape() {
+        for error in [INVALID_TOKEN, INSUFFICIENT_SCOPE, INVALID_REQUEST] {
+            let allowed = |byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            assert!(error.description.bytes().all(allowed), "{error}");
+        }
+    }
+
     /// B1, B2, B3, B6.
     #[test]
     fn writes_each_parameter_at_most_once() {

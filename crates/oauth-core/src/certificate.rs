@@ -26,6 +26,7 @@ pub struct ClientCertificate {
     subject_alternative_names: SubjectAlternativeNames,
     extended_key_usage: Option<ExtendedKeyUsage>,
     serial: Vec<u8>,
+    self_issued: bool,
     not_before: Timestamp,
     not_after: Timestamp,
 }
@@ -55,6 +56,7 @@ impl ClientCertificate {
                 .unwrap_or_default(),
             extended_key_usage: usage.map(|(_, usage)| usage),
             serial: tbs.serial_number().as_bytes().to_vec(),
+            self_issued: tbs.issuer() == tbs.subject(),
             not_before: Timestamp::from(tbs.validity().not_before.to_system_time()),
             not_after: Timestamp::from(tbs.validity().not_after.to_system_time()),
         })
@@ -85,6 +87,14 @@ impl ClientCertificate {
     /// The serial number's bytes, big-endian, as encoded.
     pub fn serial(&self) -> &[u8] {
         &self.serial
+    }
+
+    /// Whether the certificate names itself as its issuer, as every self-signed one does: no authority vouches for
+    /// the names in it.
+    ///
+    /// RFC 5280 §3.2
+    pub const fn is_self_issued(&self) -> bool {
+        self.self_issued
     }
 
     /// The first second of validity.

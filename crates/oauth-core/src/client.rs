@@ -3,16 +3,22 @@
 //! A registration is written with the member names of RFC 7591 and RFC 8705 and checked once, at start; a checked
 //! [`ClientRegistration`] cannot be half right.
 
-use std::{collections::HashMap, fmt, net::IpAddr};
+use std::{collections::HashMap, fmt, net::IpAddr, path::PathBuf};
 
 use serde::Deserialize;
 
 use crate::{
-    certificate::ClientCertificate,
-    distinguished_name::{DistinguishedName, DistinguishedNameError},
-    scope::{MalformedScope, Scope},
-    secret::SecretDigest,
+    certificate::ClientCertificate, distinguished_name::DistinguishedName, jwt::AssertionKeys, scope::Scope,
+    secret::SecretDigest, thumbprint::CertificateThumbprint,
 };
+
+mod jwks;
+mod registered_certificates;
+mod registration;
+
+pub use jwks::{ClientJwks, ClientJwksError};
+pub use registered_certificates::{RegisteredCertificateError, RegisteredCertificates};
+pub use registration::RegistrationError;
 
 /// A client's metadata as an operator writes it.
 ///
@@ -22,7 +28,7 @@ use crate::{
 pub struct ClientMetadata {
     /// The client's name in every request.
     pub client_id: String,
-    /// `tls_client_auth` or `client_secret_basic`.
+    /// `tls_client_auth`, `self_signed_tls_client_auth`, `private_key_jwt` or `client_secret_basic`.
     pub token_endpoint_auth_method: String,
     /// Subject of the client's certificate, as RFC 4514 text.
     pub tls_client_auth_subject_dn: Option<String>,
@@ -34,6 +40,11 @@ pub struct ClientMetadata {
     pub tls_client_auth_san_ip: Option<String>,
     /// An e-mail address of the client's certificate.
     pub tls_client_auth_san_email: Option<String>,
+    /// PEM files of the authorities that alone vouch for this client's certificate; none: all that the server trusts.
+    pub trust: Vec<PathBuf>,
+    /// The client's public keys: with their certificates for `self_signed_tls_client_auth`, and what verifies its
+    /// assertions for `private_key_jwt`.
+    pub jwks: Option<ClientJwks>,
     /// `sha256:` and the unpadded base64url of the secret's SHA-256.
     pub client_secret_hash: Option<String>,
     /// What the client may ask for, and gets when it asks for nothing.
@@ -100,7 +111,11 @@ pub enum ClientStatus {
 #[derive(Clone)]
 pub enum ClientAuthenticationMethod {
     /// By a certificate of a trusted CA that carries this name. RFC 8705 §2.1
-    TlsClientAuth(CertificateSubject),
+    TlsClientAuth(CertificateSubject, CertificateAnchors),
+    /// By one of these certificates. RFC 8705 §2.2
+    SelfSignedTlsClientAuth(RegisteredCertificates),
+    /// By an assertion signed with one of these keys. RFC 7523 §2.2
+    PrivateKeyJwt(AssertionKeys),
     /// By a shared secret in HTTP Basic. RFC 6749 §2.3.1
     ClientSecretBasic(ClientSecretDigest),
 }
@@ -109,7 +124,9 @@ impl ClientAuthenticationMethod {
     /// The method's registered name.
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::TlsClientAuth(_) => "tls_client_auth",
+            Self::TlsClientAuth(..) => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth(_) => "self_signed_tls_client_auth",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
             Self::ClientSecretBasic(_) => "client_secret_basic",
         }
     }
@@ -119,6 +136,17 @@ impl fmt::Debug for ClientAuthenticationMethod {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
+}
+
+/// Which authorities may have vouched for a client's certificate.
+///
+/// [RFC 8705 §7.4](https://www.rfc-editor.org/rfc/rfc8705#section-7.4)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateAnchors {
+    /// All that the server trusts.
+    Servers,
+    /// The client's own alone, known by their keys and not by their names.
+    Clients,
 }
 
 /// The one name of its certificate that a `tls_client_auth` client is registered under.
@@ -200,148 +228,6 @@ impl fmt::Debug for ClientSecretDigest {
     }
 }
 
-impl TryFrom<ClientMetadata> for ClientRegistration {
-    type Error = RegistrationError;
-
-    fn try_from(metadata: ClientMetadata) -> Result<Self, RegistrationError> {
-        if metadata.client_id.is_empty()
-            || !metadata
-                .client_id
-                .bytes()
-                .all(|byte| (0x20..=0x7e).contains(&byte))
-        {
-            return Err(RegistrationError::ClientId);
-        }
-        Ok(Self {
-            authentication: authentication(&metadata)?,
-            grant: grant(&metadata)?,
-            status: if metadata.disabled {
-                ClientStatus::Disabled
-            } else {
-                ClientStatus::Enabled
-            },
-            resource_server: metadata.resource_server,
-            client_id: metadata.client_id,
-        })
-    }
-}
-
-fn authentication(metadata: &ClientMetadata) -> Result<ClientAuthenticationMethod, RegistrationError> {
-    let subjects = certificate_subjects(metadata)?;
-    match (
-        metadata.token_endpoint_auth_method.as_str(),
-        &metadata.client_secret_hash,
-        subjects.as_slice(),
-    ) {
-        ("tls_client_auth", None, [subject]) => {
-            Ok(ClientAuthenticationMethod::TlsClientAuth(subject.clone()))
-        }
-        ("tls_client_auth", Some(_), _) => Err(RegistrationError::SecretNotUsed),
-        ("tls_client_auth", None, _) => Err(RegistrationError::ExactlyOneSubject),
-        ("client_secret_basic", _, [_, ..]) => Err(RegistrationError::SubjectNotUsed),
-        ("client_secret_basic", hash, []) => hash
-            .as_deref()
-            .and_then(ClientSecretDigest::parse)
-            .map(ClientAuthenticationMethod::ClientSecretBasic)
-            .ok_or(RegistrationError::SecretHash),
-        _ => Err(RegistrationError::AuthenticationMethod),
-    }
-}
-
-fn certificate_subjects(metadata: &ClientMetadata) -> Result<Vec<CertificateSubject>, RegistrationError> {
-    let distinguished_name = metadata
-        .tls_client_auth_subject_dn
-        .as_deref()
-        .map(DistinguishedName::parse)
-        .transpose()?;
-    let ip_address = metadata
-        .tls_client_auth_san_ip
-        .as_deref()
-        .map(|text| text.parse().map_err(|_| RegistrationError::IpAddress))
-        .transpose()?;
-    Ok([
-        distinguished_name.map(CertificateSubject::DistinguishedName),
-        metadata
-            .tls_client_auth_san_dns
-            .clone()
-            .map(CertificateSubject::DnsName),
-        metadata
-            .tls_client_auth_san_uri
-            .clone()
-            .map(CertificateSubject::Uri),
-        ip_address.map(CertificateSubject::IpAddress),
-        metadata
-            .tls_client_auth_san_email
-            .clone()
-            .map(CertificateSubject::EmailAddress),
-    ]
-    .into_iter()
-    .flatten()
-    .collect())
-}
-
-fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, RegistrationError> {
-    match metadata.grant_types.as_slice() {
-        [] => Ok(None),
-        [grant_type] if grant_type == "client_credentials" => Ok(Some(ClientCredentialsGrant {
-            scope: metadata.scope.parse()?,
-            audience: metadata.audience.clone().ok_or(RegistrationError::Audience)?,
-            binding: match metadata.tls_client_certificate_bound_access_tokens {
-                Some(false) => TokenBinding::Unbound,
-                Some(true) | None => TokenBinding::CertificateBound,
-            },
-        })),
-        _ => Err(RegistrationError::GrantTypes),
-    }
-}
-
-/// What is wrong with a registration; each message names the member and the remedy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistrationError {
-    /// `client_id` is empty or not printable ASCII.
-    #[error("client_id: give the client a name of printable ASCII characters")]
-    ClientId,
-    /// Two registrations share a `client_id`.
-    #[error("client_id: `{0}` is registered twice")]
-    Duplicate(String),
-    /// The method is none that this server offers.
-    #[error("token_endpoint_auth_method: use `tls_client_auth` or `client_secret_basic`")]
-    AuthenticationMethod,
-    /// Not exactly one subject member. RFC 8705 §2.1.2
-    #[error(
-        "tls_client_auth: give exactly one of tls_client_auth_subject_dn, tls_client_auth_san_dns, \
-         tls_client_auth_san_uri, tls_client_auth_san_ip and tls_client_auth_san_email"
-    )]
-    ExactlyOneSubject,
-    /// A subject member with a method that does not read it.
-    #[error("client_secret_basic takes no tls_client_auth_* member; remove it, or use tls_client_auth")]
-    SubjectNotUsed,
-    /// A secret with a method that does not read it.
-    #[error("tls_client_auth takes no client_secret_hash; remove it, or use client_secret_basic")]
-    SecretNotUsed,
-    /// No or an unreadable hash.
-    #[error("client_secret_hash: give `sha256:` and the unpadded base64url of the secret's SHA-256")]
-    SecretHash,
-    /// The subject is no distinguished name.
-    #[error("tls_client_auth_subject_dn: {0}")]
-    SubjectDistinguishedName(#[from] DistinguishedNameError),
-    /// The address is none.
-    #[error("tls_client_auth_san_ip: write an IPv4 or IPv6 address")]
-    IpAddress,
-    /// The scope breaks its grammar.
-    #[error("scope: {0}")]
-    Scope(#[from] MalformedScope),
-    /// A client that obtains tokens needs to say for whom.
-    #[error("audience: name the resource server that the client's tokens are for")]
-    Audience,
-    /// Another grant than client credentials.
-    #[error(
-        "grant_types: only `client_credentials` is offered; leave it out for a client that only introspects"
-    )]
-    GrantTypes,
-}
-
 /// All registered clients by `client_id`.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRegistry(HashMap<String, ClientRegistration>);
@@ -365,6 +251,20 @@ impl ClientRegistry {
         self.0
             .get(client_id)
             .filter(|client| client.status == ClientStatus::Enabled)
+    }
+
+    /// The certificates that need no authority to vouch for them: those of enabled clients registered with them.
+    ///
+    /// RFC 8705 §2.2
+    pub fn self_signed_certificates(&self) -> Vec<CertificateThumbprint> {
+        self.iter()
+            .filter(|client| client.status == ClientStatus::Enabled)
+            .filter_map(|client| match &client.authentication {
+                ClientAuthenticationMethod::SelfSignedTlsClientAuth(certificates) => Some(certificates),
+                _ => None,
+            })
+            .flat_map(|certificates| certificates.thumbprints().iter().copied())
+            .collect()
     }
 
     /// Every registration, enabled or not, in no order.

@@ -8,23 +8,34 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     certificate::ClientCertificate,
-    client::{ClientAuthenticationMethod, ClientRegistration, ClientRegistry, ClientSecretDigest},
+    client::{
+        CertificateAnchors, ClientAuthenticationMethod, ClientRegistration, ClientRegistry,
+        ClientSecretDigest,
+    },
     error::{ErrorCode, OAuthError},
     form::FormParameters,
+    jwt::{AssertionError, VerifiedAssertion, unverified_subject},
+    time::Timestamp,
 };
+
+/// The one type of client assertion. RFC 7523 §2.2
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a request offers as proof of who sent it. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct ClientCredentials<'a> {
     client_id: Cow<'a, str>,
-    secret: Option<PresentedSecret<'a>>,
+    proof: PresentedProof<'a>,
     certificate: Option<&'a ClientCertificate>,
 }
 
+/// What a request brings beside its connection's certificate.
 #[derive(Clone)]
-enum PresentedSecret<'a> {
-    Basic(Cow<'a, str>),
-    Body,
+enum PresentedProof<'a> {
+    Nothing,
+    BasicSecret(Cow<'a, str>),
+    BodySecret,
+    Assertion(&'a str),
 }
 
 impl<'a> ClientCredentials<'a> {
@@ -41,40 +52,52 @@ impl<'a> ClientCredentials<'a> {
         form: &'a FormParameters<'_>,
         certificate: Option<&'a ClientCertificate>,
     ) -> Result<Self, AuthenticationError> {
-        let in_body = form.value("client_secret").map(|_| PresentedSecret::Body);
+        let in_body = form.value("client_secret");
         let has_assertion =
             form.value("client_assertion").is_some() || form.value("client_assertion_type").is_some();
-        match authorization {
-            Some(_) if in_body.is_some() || has_assertion => Err(AuthenticationError::TwoMethods),
-            Some(header) => {
+        let (client_id, proof) = match (authorization, in_body, has_assertion) {
+            (Some(header), None, false) => {
                 let (client_id, secret) = parse_basic(header)?;
-                if form
-                    .value("client_id")
-                    .is_some_and(|in_form| in_form != client_id)
-                {
-                    return Err(AuthenticationError::TwoClientIds);
-                }
-                Ok(Self {
-                    client_id,
-                    secret: Some(PresentedSecret::Basic(secret)),
-                    certificate,
-                })
+                (client_id, PresentedProof::BasicSecret(secret))
             }
-            None if in_body.is_some() && has_assertion => Err(AuthenticationError::TwoMethods),
-            None => {
+            (None, None, true) => {
+                let assertion = assertion(form)?;
+                let subject = unverified_subject(assertion).ok_or(AssertionError::Malformed)?;
+                (Cow::Owned(subject), PresentedProof::Assertion(assertion))
+            }
+            (None, secret, false) => {
                 let client_id = form.value("client_id").ok_or(AuthenticationError::NoClientId)?;
-                Ok(Self {
-                    client_id: Cow::Borrowed(client_id),
-                    secret: in_body,
-                    certificate,
-                })
+                let proof = secret.map_or(PresentedProof::Nothing, |_| PresentedProof::BodySecret);
+                (Cow::Borrowed(client_id), proof)
             }
+            _ => return Err(AuthenticationError::TwoMethods),
+        };
+        let in_form = form.value("client_id");
+        if in_form.is_some_and(|in_form| in_form != client_id) {
+            return Err(match proof {
+                PresentedProof::Assertion(_) => AssertionError::OtherClient.into(),
+                _ => AuthenticationError::TwoClientIds,
+            });
         }
+        Ok(Self {
+            client_id,
+            proof,
+            certificate,
+        })
+    }
+
+    /// Whether a secret is among them that might be a guess.
+    pub const fn try_a_secret(&self) -> bool {
+        matches!(self.proof, PresentedProof::BasicSecret(_))
     }
 
     /// The client the request claims to come from: not proven before [`authenticate`].
     pub fn unverified_client_id(&self) -> &str {
         &self.client_id
+    }
+
+    fn certificate(&self) -> Result<&'a ClientCertificate, AuthenticationError> {
+        self.certificate.ok_or(AuthenticationError::NoCertificate)
     }
 }
 
@@ -89,6 +112,17 @@ impl fmt::Debug for ClientCredentials<'_> {
             )
             .finish_non_exhaustive()
     }
+}
+
+/// The assertion of a request, which must say what it is.
+///
+/// RFC 7521 §4.2
+fn assertion<'a>(form: &'a FormParameters<'_>) -> Result<&'a str, AuthenticationError> {
+    if form.value("client_assertion_type") != Some(ASSERTION_TYPE) {
+        return Err(AuthenticationError::AssertionType);
+    }
+    form.value("client_assertion")
+        .ok_or(AuthenticationError::AssertionType)
 }
 
 /// Name and secret of an HTTP Basic header; both were form-encoded before base64.
@@ -126,43 +160,88 @@ fn form_decode(text: &str) -> Result<String, AuthenticationError> {
         .ok_or(AuthenticationError::MalformedBasic)
 }
 
-/// Finds the client that `credentials` prove.
+/// A client that has proven who it is, but for what the rules alone cannot see.
+#[derive(Clone, Debug)]
+#[must_use = "something may be outstanding"]
+pub struct Authentication<'r> {
+    /// The client.
+    pub client: &'r ClientRegistration,
+    /// What is still to be proven, by whoever can.
+    pub outstanding: Outstanding,
+}
+
+/// What is still to be proven before a client may be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outstanding {
+    /// Nothing.
+    Nothing,
+    /// That the certificate's chain ends in one of the client's own anchors. RFC 8705 §7.4
+    ClientsAnchor,
+    /// That the assertion has not been used before. RFC 7523 §3
+    FirstUse(VerifiedAssertion),
+}
+
+/// Finds the client that `credentials` prove to the authorization server `issuer`.
 ///
 /// # Errors
 ///
 /// [`AuthenticationError`]; its [`oauth_error`](AuthenticationError::oauth_error) is the answer.
 ///
-/// [RFC 8705 §2.1](https://www.rfc-editor.org/rfc/rfc8705#section-2.1), RFC 6749 §2.3.1
+/// [RFC 8705 §2](https://www.rfc-editor.org/rfc/rfc8705#section-2), RFC 6749 §2.3.1, RFC 7523 §3
 pub fn authenticate<'r>(
     credentials: &ClientCredentials<'_>,
     registry: &'r ClientRegistry,
-) -> Result<&'r ClientRegistration, AuthenticationError> {
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Authentication<'r>, AuthenticationError> {
     let client = registry
         .find(&credentials.client_id)
         .ok_or(AuthenticationError::UnknownClient)?;
-    match (&client.authentication, &credentials.secret) {
-        (ClientAuthenticationMethod::TlsClientAuth(subject), None) => {
-            let certificate = credentials
-                .certificate
-                .ok_or(AuthenticationError::NoCertificate)?;
-            if subject.matches(certificate) {
-                Ok(client)
-            } else {
-                Err(AuthenticationError::OtherSubject)
+    let outstanding = match (&client.authentication, &credentials.proof) {
+        (ClientAuthenticationMethod::TlsClientAuth(subject, anchors), PresentedProof::Nothing) => {
+            let certificate = vouched_for(credentials.certificate()?)?;
+            if !subject.matches(certificate) {
+                return Err(AuthenticationError::OtherSubject);
+            }
+            match anchors {
+                CertificateAnchors::Servers => Outstanding::Nothing,
+                CertificateAnchors::Clients => Outstanding::ClientsAnchor,
             }
         }
-        (ClientAuthenticationMethod::TlsClientAuth(_), Some(_)) => match credentials.certificate {
-            Some(_) => Err(AuthenticationError::TwoMethods),
-            None => Err(AuthenticationError::OtherMethod),
-        },
-        (ClientAuthenticationMethod::ClientSecretBasic(digest), Some(PresentedSecret::Basic(secret))) => {
-            if *digest == ClientSecretDigest::of(secret) {
-                Ok(client)
-            } else {
-                Err(AuthenticationError::WrongSecret)
+        (ClientAuthenticationMethod::SelfSignedTlsClientAuth(registered), PresentedProof::Nothing) => {
+            if !registered.contains(credentials.certificate()?) {
+                return Err(AuthenticationError::OtherCertificate);
             }
+            Outstanding::Nothing
         }
-        (ClientAuthenticationMethod::ClientSecretBasic(_), _) => Err(AuthenticationError::OtherMethod),
+        (
+            ClientAuthenticationMethod::TlsClientAuth(..)
+            | ClientAuthenticationMethod::SelfSignedTlsClientAuth(_),
+            _,
+        ) if credentials.certificate.is_some() => return Err(AuthenticationError::TwoMethods),
+        (ClientAuthenticationMethod::PrivateKeyJwt(keys), PresentedProof::Assertion(assertion)) => {
+            Outstanding::FirstUse(keys.verify(assertion, &client.client_id, issuer, now)?)
+        }
+        (ClientAuthenticationMethod::ClientSecretBasic(digest), PresentedProof::BasicSecret(secret)) => {
+            if *digest != ClientSecretDigest::of(secret) {
+                return Err(AuthenticationError::WrongSecret);
+            }
+            Outstanding::Nothing
+        }
+        _ => return Err(AuthenticationError::OtherMethod),
+    };
+    Ok(Authentication { client, outstanding })
+}
+
+/// A self-signed certificate is let in for the one client it is registered for; the names that it gives itself are
+/// worth nothing.
+///
+/// RFC 8705 §2.1
+fn vouched_for(certificate: &ClientCertificate) -> Result<&ClientCertificate, AuthenticationError> {
+    if certificate.is_self_issued() {
+        Err(AuthenticationError::SelfSigned)
+    } else {
+        Ok(certificate)
     }
 }
 
@@ -194,6 +273,21 @@ pub enum AuthenticationError {
     /// The certificate carries another name than the registered one.
     #[error("the certificate's name is not the one registered for the client")]
     OtherSubject,
+    /// A certificate that vouches for itself, where an authority is to.
+    #[error("the certificate is self-signed, and the client authenticates by one that an authority issued")]
+    SelfSigned,
+    /// Another certificate than the registered ones.
+    #[error("the certificate is none of those registered for the client")]
+    OtherCertificate,
+    /// The certificate's chain ends in another anchor than the client's. RFC 8705 §7.4
+    #[error("the certificate was not issued under the trust anchors registered for the client")]
+    OtherAnchor,
+    /// An assertion without its type, of another type, or a type without assertion. RFC 7521 §4.2
+    #[error("client_assertion and the client_assertion_type jwt-bearer are not both there")]
+    AssertionType,
+    /// The assertion proves nothing.
+    #[error("{0}")]
+    Assertion(#[from] AssertionError),
     /// The client is registered for another method than the one it used.
     #[error("the client is registered for another authentication method")]
     OtherMethod,
@@ -212,11 +306,18 @@ impl AuthenticationError {
             Self::TwoClientIds | Self::TwoMethods => {
                 OAuthError::invalid_request("use one client authentication method for one client")
             }
+            Self::AssertionType => OAuthError::invalid_request(
+                "send client_assertion with the client_assertion_type of RFC 7523",
+            ),
             Self::NotBasic
             | Self::MalformedBasic
             | Self::UnknownClient
             | Self::NoCertificate
             | Self::OtherSubject
+            | Self::SelfSigned
+            | Self::OtherCertificate
+            | Self::OtherAnchor
+            | Self::Assertion(_)
             | Self::OtherMethod
             | Self::WrongSecret => OAuthError::new(ErrorCode::InvalidClient, "client authentication failed"),
         }

@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    /// M35.
+    /// M35, M41.
     #[test]
     fn accepts_the_certificate_that_the_token_is_bound_to() {
         let (mine, thumbprint) = (confirmation_of(b"mine"), CertificateThumbprint::of_der(b"mine"));

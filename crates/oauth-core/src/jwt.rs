@@ -6,12 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 mod access_token;
+mod client_assertion;
 mod introspection_response;
 mod signing_key;
 mod verification_keys;
 
 pub use access_token::{
     AccessTokenClaims, AccessTokenVerifier, CLOCK_LEEWAY, VerificationError, VerifiedAccessToken,
+};
+pub use client_assertion::{
+    AssertionError, AssertionKeyError, AssertionKeys, ClientAssertionClaims, LONGEST_ASSERTION_LIFETIME,
+    VerifiedAssertion, unverified_subject,
 };
 pub use introspection_response::IntrospectionClaims;
 pub use signing_key::{SigningError, SigningKey};

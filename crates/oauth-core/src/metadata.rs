@@ -29,12 +29,21 @@ pub struct AuthorizationServerMetadata {
     /// How clients authenticate at the token endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate at the introspection endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate at the revocation endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
+    /// What may sign a client's assertion there; named where `private_key_jwt` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// What may sign an introspection answer. RFC 9701 §7
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_signing_alg_values_supported: Vec<String>,
@@ -160,10 +169,10 @@ mod tests {
         }
     }
 
-    /// M52, M53.
+    /// M52, M53, D12.
     #[test]
     fn prefers_the_alias_and_falls_back_to_the_top_level() {
-        let with_alias = r#"{"issuer":"https://h","token_endpoint":"https://h/token",
+        let with_alias = r#"{"issuer":"https://h","token_endpoint":"https://h/token","unheard_of":[],
             "mtls_endpoint_aliases":{"token_endpoint":"https://mtls.h/token","unheard_of":"x"}}"#;
         let without =
             r#"{"issuer":"https://h","token_endpoint":"https://h/token","mtls_endpoint_aliases":{}}"#;

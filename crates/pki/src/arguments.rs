@@ -1,21 +1,29 @@
 //! The command line: every flag is also the environment variable `CERTBOUND_` plus its name.
+//!
+//! Not so the flags that destroy (`--force`, `--anew`), which are to be meant each time, and `--p12`, whose variable is
+//! the name of the client's archive.
 
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
-use pki::{Days, FileName, KeyAlgorithm, Overwrite, Subject, SubjectAlternativeName, Usage};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use pki::{Days, FileName, KeyAlgorithm, Overwrite, Owner, Share, Subject, SubjectAlternativeName, Usage};
 
 const EXAMPLES: &str = "\
 Examples:
-  pki init                                      make certs/ complete; touch nothing that is there
-  pki init --renew-expired                      and certify again what has expired
+  pki init
+      make certs/ complete; touch nothing that is there
+  pki init --renew-expired
+      and certify again what has expired
   pki issue client acme --subject 'CN=acme,O=Acme\\, Inc.,C=SE' --p12
   pki issue server api2 --san-dns api2.example.com --san-ip 10.0.0.7
-  pki sign partner.csr --client --out partner.pem
+  pki sign partner.csr --out partner.pem
   pki revoke certs/acme.client.pem
-  pki crl                                       sign the revocation list again before it runs out
-  pki show certs/example.client.pem             what to put into the registration
+  pki crl
+      sign the revocation list again before it runs out
+  pki show certs/example.client.pem
+      what to put into the registration
 
 From the repository: cargo run -p pki -- init
 
@@ -29,25 +37,47 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+impl Arguments {
+    /// Refuses what each flag alone may say, but not all of them together.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        match &self.command {
+            Command::Issue(Issue::Server(leaf)) if !leaf.names.names_a_host() => Err(Self::command().error(
+                ErrorKind::MissingRequiredArgument,
+                "a server is known by its subjectAltNames alone, whatever NAME and subject say: give its host by \
+                 --san-dns or --san-ip",
+            )),
+            _ => Ok(self),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the certificates directory: root, servers, clients, revocation list, refused fixtures.
     ///
     /// Only what is missing is made. If all is there and valid, nothing changes and the exit code is 0.
     Init(Init),
+    /// Make the certificates directory complete, then give each service of a deployment its own copies.
+    ///
+    /// Meant for root, as whom a deployment runs it: what it makes is given to the owner of the certificates directory,
+    /// and a service's copies, all 0600, to the service. What has expired is certified again.
+    Provision(Provision),
     /// Make one more key and certificate: NAME.client.* or NAME.tls.*
     #[command(subcommand)]
     Issue(Issue),
     /// Sign a partner's certificate signing request.
     ///
-    /// The request's own signature must prove possession of the key. Its key, subject and subjectAltNames are taken
-    /// over, nothing else: a request for CA rights or other usages goes unheard.
+    /// The request's own signature must prove possession of the key. Its key and subject are taken over, and those of
+    /// its subjectAltNames that the operator grants; nothing else: a request for CA rights or other usages goes
+    /// unheard. A server's must name a host.
     Sign(Sign),
     /// Add a certificate to root.crl.pem.
     Revoke(Revoke),
     /// Sign root.crl.pem again, with fresh dates and the next CRL number.
+    ///
+    /// The list is the only record of what was revoked: keep a backup of it beside that of the root.
     Crl(Crl),
-    /// Show a certificate as it is to be registered: RFC 4514 subject, names, validity, x5t#S256.
+    /// Show a certificate: subject (RFC 4514), names, validity, x5t#S256, and what to register.
     Show(Show),
 }
 
@@ -68,11 +98,30 @@ pub(crate) struct Init {
     #[command(flatten)]
     pub(crate) directory: Directory,
     /// Replace everything, keys and root included: certificates issued so far are worthless afterwards
-    #[arg(long, env = "CERTBOUND_FORCE", value_parser = BoolishValueParser::new(), conflicts_with = "renew_expired")]
+    #[arg(long, conflicts_with = "renew_expired")]
     pub(crate) force: bool,
     /// Certify again what has expired or will within a day, under the same key; the revocation list too
     #[arg(long, env = "CERTBOUND_RENEW_EXPIRED", value_parser = BoolishValueParser::new())]
     pub(crate) renew_expired: bool,
+    #[command(flatten)]
+    pub(crate) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    #[command(flatten)]
+    pub(crate) directory: Directory,
+    /// Whom the services run as
+    #[arg(long, env = "CERTBOUND_OWNER", value_name = "UID:GID")]
+    pub(crate) owner: Owner,
+    /// What one service gets and where; whatever else lies there is removed; repeatable
+    #[arg(
+        long,
+        env = "CERTBOUND_SHARE",
+        value_name = "DIRECTORY=FILE,..",
+        required = true
+    )]
+    pub(crate) share: Vec<Share>,
     #[command(flatten)]
     pub(crate) key: Key,
 }
@@ -92,7 +141,7 @@ pub(crate) struct Key {
 #[derive(Debug, Args)]
 pub(crate) struct Force {
     /// Overwrite files that are there
-    #[arg(long, env = "CERTBOUND_FORCE", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     force: bool,
 }
 
@@ -111,12 +160,14 @@ pub(crate) enum Issue {
     /// A client certificate (clientAuth), as NAME.client.pem and NAME.client.key
     Client(NewLeaf),
     /// A server certificate (serverAuth), as NAME.tls.pem and NAME.tls.key
+    ///
+    /// Its hosts are read from --san-dns and --san-ip alone: at least one of them must be given.
     Server(NewLeaf),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct NewLeaf {
-    /// What the files are called; also the subject's CN, and a server's DNS name, unless others are given
+    /// What the files are called; also the subject's CN, unless there is a --subject
     #[arg(value_name = "NAME")]
     pub(crate) name: FileName,
     #[command(flatten)]
@@ -124,6 +175,22 @@ pub(crate) struct NewLeaf {
     /// The subject as in RFC 4514, most specific part first [default: CN=NAME]
     #[arg(long, env = "CERTBOUND_SUBJECT", value_name = "DN")]
     pub(crate) subject: Option<Subject>,
+    #[command(flatten)]
+    pub(crate) names: Names,
+    #[command(flatten)]
+    pub(crate) lifetime: LeafLifetime,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`
+    #[arg(long)]
+    pub(crate) p12: bool,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}
+
+/// The subjectAltNames that the operator gives.
+#[derive(Debug, Args)]
+pub(crate) struct Names {
     /// A host name; repeatable
     #[arg(long, env = "CERTBOUND_SAN_DNS", value_name = "HOST", value_delimiter = ',', value_parser = SubjectAlternativeName::dns)]
     san_dns: Vec<SubjectAlternativeName>,
@@ -136,25 +203,20 @@ pub(crate) struct NewLeaf {
     /// An e-mail address; repeatable
     #[arg(long, env = "CERTBOUND_SAN_EMAIL", value_name = "ADDRESS", value_delimiter = ',', value_parser = SubjectAlternativeName::email)]
     san_email: Vec<SubjectAlternativeName>,
-    #[command(flatten)]
-    pub(crate) lifetime: LeafLifetime,
-    #[command(flatten)]
-    pub(crate) key: Key,
-    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`
-    #[arg(long, env = "CERTBOUND_P12", value_parser = BoolishValueParser::new())]
-    pub(crate) p12: bool,
-    #[command(flatten)]
-    pub(crate) force: Force,
 }
 
-impl NewLeaf {
+impl Names {
     /// All names of the subjectAltName extension, hosts first.
-    pub(crate) fn subject_alternative_names(&self) -> Vec<SubjectAlternativeName> {
+    pub(crate) fn all(&self) -> Vec<SubjectAlternativeName> {
         [&self.san_dns, &self.san_ip, &self.san_uri, &self.san_email]
             .into_iter()
             .flatten()
             .cloned()
             .collect()
+    }
+
+    fn names_a_host(&self) -> bool {
+        !self.san_dns.is_empty() || !self.san_ip.is_empty()
     }
 }
 
@@ -182,6 +244,11 @@ pub(crate) struct Sign {
     #[command(flatten)]
     usage: RequestedUsage,
     #[command(flatten)]
+    pub(crate) names: Names,
+    /// The subject that is signed although a certificate in the directory carries it already, as for a renewal
+    #[arg(long, env = "CERTBOUND_SUBJECT", value_name = "DN")]
+    pub(crate) subject: Option<Subject>,
+    #[command(flatten)]
     pub(crate) directory: Directory,
     #[command(flatten)]
     pub(crate) lifetime: LeafLifetime,
@@ -203,9 +270,9 @@ impl Sign {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct RequestedUsage {
-    /// Certify a client (clientAuth)
+    /// Certify a client (clientAuth) [default]
     #[arg(long, env = "CERTBOUND_CLIENT", value_parser = BoolishValueParser::new())]
     client: bool,
     /// Certify a server (serverAuth)
@@ -229,6 +296,9 @@ pub(crate) struct Crl {
     /// How long readers may believe the list, at most 365 days [default: 30]
     #[arg(long, env = "CERTBOUND_DAYS", value_name = "DAYS", value_parser = revocation_list_days)]
     pub(crate) days: Option<Days>,
+    /// Start with an empty list in place of a lost one: whatever was revoked before is let in again
+    #[arg(long)]
+    pub(crate) anew: bool,
 }
 
 #[derive(Debug, Args)]
@@ -253,8 +323,6 @@ fn revocation_list_days(text: &str) -> Result<Days, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -263,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn names_an_environment_variable_for_every_flag() {
+    fn names_an_environment_variable_for_every_flag_but_those_to_be_meant_each_time() {
         fn check(command: &clap::Command) {
             for argument in command
                 .get_arguments()
@@ -271,9 +339,10 @@ mod tests {
             {
                 let name = argument.get_long().unwrap().to_uppercase().replace('-', "_");
                 let expected = format!("CERTBOUND_{name}");
+                let expected = (!["FORCE", "ANEW", "P12"].contains(&name.as_str())).then_some(expected);
                 assert_eq!(
                     argument.get_env().and_then(|env| env.to_str()),
-                    Some(expected.as_str())
+                    expected.as_deref()
                 );
             }
             command.get_subcommands().for_each(check);
@@ -304,11 +373,7 @@ mod tests {
         let Command::Issue(Issue::Client(leaf)) = arguments.unwrap().command else {
             panic!("another command")
         };
-        let names: Vec<_> = leaf
-            .subject_alternative_names()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let names: Vec<_> = leaf.names.all().iter().map(ToString::to_string).collect();
         assert_eq!(
             names,
             [
@@ -329,13 +394,14 @@ mod tests {
             "pki issue client acme --days 826",
             "pki issue client acme --days 0",
             "pki issue server acme --san-dns a..b",
-            "pki sign a.csr",
+            "pki issue server acme",
             "pki sign a.csr --client --server",
             "pki init --force --renew-expired",
             "pki init --key-algorithm rsa-1024",
             "pki crl --days 366",
         ] {
-            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+            let arguments = Arguments::try_parse_from(line.split(' ')).and_then(Arguments::checked);
+            assert!(arguments.is_err(), "{line}");
         }
     }
 }

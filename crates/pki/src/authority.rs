@@ -1,6 +1,6 @@
 //! A directory with a root in it, as an authority at work: it issues, revokes and signs its revocation list anew.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,6 +15,7 @@ use crate::{
     pkcs12::{PKCS12_PASSWORD, Pkcs12},
     revocation::RevocationList,
     root::{Leaf, Root, Usage},
+    subject::Subject,
     validity::Days,
 };
 
@@ -92,6 +93,30 @@ impl Authority {
         &self.root
     }
 
+    /// Verifies that no certificate in the directory carries `subject`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SubjectTaken`] names the certificate that does.
+    pub fn verify_subject_is_free(&self, subject: &Subject) -> Result<(), Error> {
+        let in_directory = |error| Error::Io(error).in_file(&self.directory);
+        for entry in fs::read_dir(&self.directory).map_err(in_directory)? {
+            let path = entry.map_err(in_directory)?.path();
+            if path.extension().is_none_or(|extension| extension != "pem") {
+                continue;
+            }
+            // A revocation list is no certificate, and what cannot be read carries no name.
+            let certificate = read_if_there(&path)?.and_then(|file| Certificate::from_pem_or_der(&file).ok());
+            if certificate.is_some_and(|certificate| certificate.subject().is_same(subject)) {
+                return Err(Error::SubjectTaken {
+                    subject: subject.to_string(),
+                    path,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a key and a certificate as `NAME.tls.*` or `NAME.client.*`; answers with the certificate and the files.
     ///
     /// # Errors
@@ -155,7 +180,7 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// [`Error::NotIssuedHere`] for another root's certificate, and those of [`Authority::revocation_list`].
+    /// Those of [`RevocationList::revoke`] and of [`Authority::revocation_list`].
     pub fn revoke(&self, certificate: &Certificate, now: Timestamp) -> Result<Option<RevocationList>, Error> {
         let list = self.revocation_list()?;
         let longer = list.revoke(certificate, &self.root, Days::REVOCATION_LIST, now)?;
@@ -173,6 +198,21 @@ impl Authority {
     /// Those of [`Authority::revocation_list`], and [`Error::Io`].
     pub fn renew_revocation_list(&self, lifetime: Days, now: Timestamp) -> Result<RevocationList, Error> {
         let list = self.revocation_list()?.renew(&self.root, lifetime, now)?;
+        self.write_revocation_list(&list)?;
+        Ok(list)
+    }
+
+    /// Makes an empty revocation list in place of a lost one: what was revoked before is let in again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RevocationListThere`] where the list is not lost, and [`Error::Io`].
+    pub fn restart_revocation_list(&self, lifetime: Days, now: Timestamp) -> Result<RevocationList, Error> {
+        let path = self.revocation_list_path();
+        if path.exists() {
+            return Err(Error::RevocationListThere.in_file(&path));
+        }
+        let list = RevocationList::empty(&self.root, lifetime, now)?;
         self.write_revocation_list(&list)?;
         Ok(list)
     }

@@ -93,14 +93,20 @@ impl Certificate {
         Some(identifier.0.as_bytes().to_vec())
     }
 
+    /// Whether the certificate calls itself an authority's, whatever it may sign.
+    ///
+    /// RFC 5280 §4.2.1.9
+    pub(crate) fn is_ca(&self) -> bool {
+        let constraints = self.tbs().get_extension::<BasicConstraints>().ok().flatten();
+        constraints.is_some_and(|(_, constraints)| constraints.ca)
+    }
+
     /// Whether the certificate may sign both certificates and revocation lists.
     ///
     /// RFC 5280 §4.2.1.3, §4.2.1.9
     pub(crate) fn is_authority(&self) -> bool {
-        let constraints = self.tbs().get_extension::<BasicConstraints>().ok().flatten();
         let usage = self.tbs().get_extension::<KeyUsage>().ok().flatten();
-        constraints.is_some_and(|(_, constraints)| constraints.ca)
-            && usage.is_some_and(|(_, usage)| usage.key_cert_sign() && usage.crl_sign())
+        self.is_ca() && usage.is_some_and(|(_, usage)| usage.key_cert_sign() && usage.crl_sign())
     }
 }
 

@@ -8,16 +8,17 @@ use anyhow::{Context as _, Result, bail};
 use oauth_core::time::Timestamp;
 use pki::{
     Authority, Certificate, CertificateRequest, Days, Description, Existing, Leaf, Outcome,
-    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, SubjectAlternativeName, Usage, Validity, prepare,
+    PKCS12_ITERATIONS, Pkcs12, Preparation, Report, Usage, Validity, give_to_directory_owner, prepare,
     write_public,
 };
 
-use crate::arguments::{Command, Crl, Init, Issue, NewLeaf, Revoke, Show, Sign};
+use crate::arguments::{Command, Crl, Init, Issue, NewLeaf, Provision, Revoke, Show, Sign};
 
 /// Does what the command line asks for, and says so on `out`.
 pub(crate) fn run(command: &Command, out: &mut impl Write, now: Timestamp) -> Result<()> {
     match command {
         Command::Init(arguments) => init(arguments, out, now),
+        Command::Provision(arguments) => provision(arguments, out, now),
         Command::Issue(Issue::Client(arguments)) => issue(Usage::Client, arguments, out, now),
         Command::Issue(Issue::Server(arguments)) => issue(Usage::Server, arguments, out, now),
         Command::Sign(arguments) => sign(arguments, out, now),
@@ -51,6 +52,22 @@ fn init(arguments: &Init, out: &mut impl Write, now: Timestamp) -> Result<()> {
             "expired, or will within a day: {}; run init --renew-expired",
             expired.join(", ")
         );
+    }
+    Ok(())
+}
+
+fn provision(arguments: &Provision, out: &mut impl Write, now: Timestamp) -> Result<()> {
+    let preparation = Preparation {
+        key_algorithm: arguments.key.key_algorithm,
+        ..Preparation::DEMO
+    };
+    let directory = &arguments.directory.dir;
+    let report = prepare(directory, &preparation, now)?;
+    tell(&report, directory, out)?;
+    give_to_directory_owner(directory)?;
+    for share in &arguments.share {
+        share.hand_out(directory, arguments.owner)?;
+        writeln!(out, "handed   {share}")?;
     }
     Ok(())
 }
@@ -105,17 +122,10 @@ fn leaf(usage: Usage, arguments: &NewLeaf, now: Timestamp) -> Result<Leaf> {
         .subject
         .clone()
         .map_or_else(|| format!("CN={name}").parse(), Ok)?;
-    let mut names = arguments.subject_alternative_names();
-    if usage == Usage::Server && names.is_empty() {
-        // Nobody looks at a server's CN any more, so without a name the certificate would fit no server at all.
-        names.push(
-            SubjectAlternativeName::dns(name).context("give the server's name with --san-dns or --san-ip")?,
-        );
-    }
     let validity = Validity::starting(arguments.lifetime.for_usage(usage), now);
     Ok(Leaf {
         subject,
-        subject_alternative_names: names,
+        subject_alternative_names: arguments.names.all(),
         validity,
     })
 }
@@ -127,9 +137,18 @@ fn sign(arguments: &Sign, out: &mut impl Write, now: Timestamp) -> Result<()> {
     let authority = Authority::open(&arguments.directory.dir)?;
     let usage = arguments.usage();
     let validity = Validity::starting(arguments.lifetime.for_usage(usage), now);
+    if arguments
+        .subject
+        .as_ref()
+        .is_none_or(|subject| !subject.is_same(request.subject()))
+    {
+        authority
+            .verify_subject_is_free(request.subject())
+            .with_context(|| path.display().to_string())?;
+    }
     let certificate = authority
         .root()
-        .sign_request(&request, usage, validity)
+        .sign_request(&request, &arguments.names.all(), usage, validity)
         .with_context(|| path.display().to_string())?;
     let pem = certificate.pem()?;
     let Some(path) = &arguments.out else {
@@ -168,7 +187,12 @@ fn revoke(arguments: &Revoke, out: &mut impl Write, now: Timestamp) -> Result<()
 
 fn crl(arguments: &Crl, out: &mut impl Write, now: Timestamp) -> Result<()> {
     let authority = Authority::open(&arguments.directory.dir)?;
-    let list = authority.renew_revocation_list(arguments.days.unwrap_or(Days::REVOCATION_LIST), now)?;
+    let lifetime = arguments.days.unwrap_or(Days::REVOCATION_LIST);
+    let list = if arguments.anew {
+        authority.restart_revocation_list(lifetime, now)?
+    } else {
+        authority.renew_revocation_list(lifetime, now)?
+    };
     writeln!(
         out,
         "signed   root.crl.pem, number {}, {} revoked",

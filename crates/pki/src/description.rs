@@ -5,8 +5,12 @@ use std::fmt;
 use oauth_core::{certificate::ClientCertificate, distinguished_name::DistinguishedName, time::Timestamp};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
+use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 
-use crate::{certificate::Certificate, error::Error, validity::date_time};
+use crate::{
+    certificate::Certificate, error::Error, subject_alternative_name::SubjectAlternativeName,
+    validity::date_time,
+};
 
 /// Extended key usages that have a name. RFC 5280 §4.2.1.12
 const PURPOSES: [(&str, &str); 3] = [
@@ -30,6 +34,7 @@ pub struct Registration {
 #[derive(Clone, Debug)]
 pub struct Description {
     subject: String,
+    subject_alternative_names: Vec<String>,
     issuer: String,
     serial: String,
     not_before: String,
@@ -53,6 +58,7 @@ impl Description {
         let serves_clients = usages.is_none() || read.has_client_auth_usage();
         Ok(Self {
             subject: read.subject().to_string(),
+            subject_alternative_names: subject_alternative_names(certificate)?,
             issuer: DistinguishedName::from(certificate.tbs().issuer()).to_string(),
             serial: certificate
                 .serial()
@@ -88,6 +94,7 @@ impl Description {
             .collect();
         json!({
             "subject": self.subject,
+            "subject_alternative_names": self.subject_alternative_names,
             "issuer": self.issuer,
             "serial": self.serial,
             "not_before": self.not_before,
@@ -107,6 +114,12 @@ impl fmt::Display for Description {
             .as_ref()
             .map_or_else(|| "any (none named)".to_owned(), |usage| usage.join(", "));
         line(formatter, "subject", &self.subject)?;
+        if self.subject_alternative_names.is_empty() {
+            line(formatter, "subjectAltName", "none")?;
+        }
+        for name in &self.subject_alternative_names {
+            line(formatter, "subjectAltName", name)?;
+        }
         line(formatter, "issuer", &self.issuer)?;
         line(formatter, "serial", &self.serial)?;
         line(formatter, "valid from", &self.not_before)?;
@@ -132,6 +145,32 @@ impl fmt::Display for Description {
 
 fn line(formatter: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     writeln!(formatter, "{name:<28}{value}")
+}
+
+/// Every name in the certificate's own order, also those that nobody can be registered under.
+fn subject_alternative_names(certificate: &Certificate) -> Result<Vec<String>, Error> {
+    let names = certificate
+        .tbs()
+        .get_extension::<SubjectAltName>()
+        .map_err(|_| Error::NotACertificate)?;
+    let names = names.map_or_else(Vec::new, |(_, names)| names.0);
+    Ok(names.iter().map(subject_alternative_name).collect())
+}
+
+fn subject_alternative_name(name: &GeneralName) -> String {
+    match name {
+        GeneralName::DnsName(name) => format!("DNS:{}", name.as_str()),
+        GeneralName::UniformResourceIdentifier(uri) => format!("URI:{}", uri.as_str()),
+        GeneralName::Rfc822Name(address) => format!("email:{}", address.as_str()),
+        GeneralName::IpAddress(_) => SubjectAlternativeName::from_requested(name).map_or_else(
+            |_| "IP: neither of four nor of sixteen bytes".to_owned(),
+            |name| name.to_string(),
+        ),
+        GeneralName::OtherName(other) => format!("otherName: of type {}", other.type_id),
+        GeneralName::DirectoryName(name) => format!("directoryName:{}", DistinguishedName::from(name)),
+        GeneralName::EdiPartyName(_) => "ediPartyName".to_owned(),
+        GeneralName::RegisteredId(id) => format!("registeredID:{id}"),
+    }
 }
 
 fn registrations(certificate: &ClientCertificate) -> Vec<Registration> {

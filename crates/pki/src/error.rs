@@ -70,11 +70,24 @@ pub enum Error {
     /// There is no root in the directory.
     #[error("is missing; name the right --dir, or make a root with init")]
     NoRoot,
-    /// There is no revocation list in the directory.
+    /// There is no revocation list, though certificates may have been revoked.
     #[error(
-        "is missing; restore it, or make a new one with init (what was revoked before must be revoked again)"
+        "is missing, and it alone knows what was revoked; restore it from a backup, or start with an empty one by pki \
+         crl --anew (whatever was revoked before is let in again until it is revoked again)"
     )]
     NoRevocationList,
+    /// A new list was asked for beside the one that is there.
+    #[error(
+        "is there; pki crl --anew is for a lost list, and would forget what this one revokes; if it cannot be used, move \
+         it away first"
+    )]
+    RevocationListThere,
+    /// A certificate authority's certificate was to be revoked by its own list.
+    #[error(
+        "is a certificate authority's, which its own list cannot revoke; to be rid of it, make a new root with pki \
+         init --force and have every listener trust that one alone"
+    )]
+    RevokesAuthority,
     /// A certificate that another root signed.
     #[error("was not issued by this root; name the right --dir, or remove the file")]
     NotIssuedHere,
@@ -83,7 +96,8 @@ pub enum Error {
     RogueIssuedHere,
     /// A CRL that another root signed, or that was tampered with.
     #[error(
-        "was not signed by this root; restore it, or remove it and run init again (earlier revocations are lost)"
+        "was not signed by this root; restore it from a backup, or move it away and start with an empty one by pki \
+         crl --anew (whatever was revoked before is let in again until it is revoked again)"
     )]
     ForeignRevocationList,
     /// The CRL's number is larger than any this tool writes.
@@ -92,18 +106,49 @@ pub enum Error {
     /// The root itself has run out.
     #[error("the root certificate has expired; run init --renew-expired")]
     RootExpired,
+    /// The request's key can be broken.
+    #[error(
+        "the request's RSA key has {0} bits, which is too weak: at least 2048 are needed; have a new key and request made"
+    )]
+    WeakKey(usize),
     /// The request's signature does not verify.
     #[error(
         "the request's signature does not verify under its own key: it is damaged, or whoever made it does not hold \
-         the key; accepted are ECDSA P-256 and P-384, Ed25519, and RSA from 2048 bits, with SHA-256 or better"
+         the key, or it was not signed with SHA-256 or better"
     )]
     NoProofOfPossession,
     /// A request that names nobody.
     #[error("the request has neither a subject nor a subjectAltName: the certificate would name nobody")]
     NamesNobody,
     /// A request whose key cannot be certified unchanged.
-    #[error("the request's public key is of a kind that cannot be certified")]
+    #[error(
+        "the request's public key is of a kind that cannot be certified; accepted are ECDSA P-256 and P-384, Ed25519, \
+         and RSA from 2048 to 8192 bits"
+    )]
     UnsupportedKey,
+    /// A server that nobody would find.
+    #[error(
+        "the request names no host: servers are known by their subjectAltNames alone, whatever the subject says; have it \
+         made again with one, such as openssl req -addext subjectAltName=DNS:api.example.com"
+    )]
+    NamesNoHost,
+    /// A subjectAltName that the operator has not granted.
+    #[error(
+        "the request asks for the subjectAltName {0}, and whoever carries a name may be taken for its owner; if it is the \
+         requester's, grant it by --san-dns, --san-ip, --san-uri or --san-email"
+    )]
+    NameNotGranted(String),
+    /// A subject that somebody has already.
+    #[error(
+        "the request asks for the subject {subject}, which {} carries; if it is the same owner's, grant it by --subject",
+        .path.display()
+    )]
+    SubjectTaken {
+        /// The subject.
+        subject: String,
+        /// The certificate that carries it.
+        path: PathBuf,
+    },
     /// A subjectAltName other than dNSName, iPAddress, URI or rfc822Name.
     #[error("the request asks for a subjectAltName other than a DNS name, IP address, URI or e-mail address")]
     UnsupportedAlternativeName,
@@ -122,6 +167,12 @@ pub enum Error {
     /// An unknown key algorithm.
     #[error("key algorithm must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096")]
     KeyAlgorithm,
+    /// An owner that is not two numbers.
+    #[error("an owner is two numbers, UID:GID")]
+    Owner,
+    /// A share that is not written as it should be.
+    #[error("a share is written DIRECTORY=FILE,FILE,... and its files are plain names")]
+    Share,
     /// A name that is no plain file name.
     #[error("a name consists of letters, digits, `.`, `-` and `_`, and does not start with `.` or `-`")]
     FileName,

@@ -3,6 +3,8 @@
 //! Every half of a pair without the other, and every file that does not belong to the rest, is named here: nothing is
 //! repaired by guessing.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::{
@@ -83,8 +85,12 @@ impl Inventory {
         if root.key.is_none() && members.iter().any(|(_, pair)| pair.certificate.is_some()) {
             return Err(Error::RootMissing.in_file(&file(directory, ROOT, "key")));
         }
-        let revocation_list =
-            read_if_there(&file(directory, ROOT, REVOCATION_LIST))?.map(|list| list.to_vec());
+        let list_path = file(directory, ROOT, REVOCATION_LIST);
+        let revocation_list = read_if_there(&list_path)?.map(|list| list.to_vec());
+        // The list is written before anything is issued: without it, only a root that has issued nothing may go on.
+        if revocation_list.is_none() && root.key.is_some() && holds_issued(directory)? {
+            return Err(Error::NoRevocationList.in_file(&list_path));
+        }
         Ok(Self {
             root,
             revocation_list,
@@ -107,4 +113,23 @@ impl Inventory {
         }
         Ok(())
     }
+}
+
+/// Whether any certificate but the root's own lies here, whoever it is for.
+fn holds_issued(directory: &Path) -> Result<bool, Error> {
+    let root = file(directory, ROOT, "pem");
+    for folder in [directory.to_owned(), directory.join("refused")] {
+        let paths = paths_in(&folder).map_err(|error| Error::Io(error).in_file(&folder))?;
+        let mut certificates = paths
+            .iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "pem"));
+        if certificates.any(|path| *path != root) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }

@@ -18,7 +18,7 @@ mod commands;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let arguments = match arguments::Arguments::try_parse() {
+    let arguments = match arguments::Arguments::try_parse().and_then(arguments::Arguments::checked) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Nothing is left to be done where not even the complaint can be written.

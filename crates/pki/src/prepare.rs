@@ -283,8 +283,13 @@ impl Work<'_> {
                 Outcome::Made,
             )?;
         }
-        if planned.member.has_pkcs12() && (is_new || !planned.had_pkcs12) {
-            self.write_pkcs12(planned, root)?;
+        if planned.member.has_pkcs12() {
+            if is_new || !planned.had_pkcs12 {
+                self.write_pkcs12(planned, root)?;
+            } else {
+                self.report
+                    .add(file(self.directory, stem, "p12"), planned.outcome);
+            }
         }
         if is_new {
             let pem = planned.identity.certificate_pem()?;

@@ -1,4 +1,4 @@
-//! Certificate signing requests: proof of possession first, and only the harmless part is ever looked at.
+//! Certificate signing requests: proof of possession first, then what the requester wishes to be called.
 //!
 //! Whatever else a request asks for (CA rights, key usages, key identifiers) is ignored, because the root decides it.
 
@@ -31,12 +31,14 @@ impl CertificateRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::NotARequest`]; [`Error::NoProofOfPossession`] where the signature does not verify;
+    /// [`Error::NotARequest`]; [`Error::WeakKey`] and [`Error::UnsupportedKey`] for a key that is not to be certified;
+    /// [`Error::NoProofOfPossession`] where the signature does not verify;
     /// [`Error::NamesNobody`] without subject and names; [`Error::UnsupportedAlternativeName`] and
     /// [`Error::BadAlternativeName`] for names that cannot be certified.
     pub fn from_pem_or_der(file: &[u8]) -> Result<Self, Error> {
         let der = pem::der_of(file, &PEM_LABELS).ok_or(Error::NotARequest)?;
         let request = CertReq::from_der(&der).map_err(|_| Error::NotARequest)?;
+        signature::verify_key(&request.info.public_key)?;
         if !signature::is_valid(
             &request.info,
             &request.algorithm,
@@ -64,6 +66,13 @@ impl CertificateRequest {
     /// The requested subjectAltNames.
     pub fn subject_alternative_names(&self) -> &[SubjectAlternativeName] {
         &self.subject_alternative_names
+    }
+
+    /// Whether a peer that looks for a host finds one: in the subject nobody looks any more. RFC 9525 §2
+    pub(crate) fn names_a_host(&self) -> bool {
+        self.subject_alternative_names
+            .iter()
+            .any(SubjectAlternativeName::is_host)
     }
 
     pub(crate) fn public_key_info(&self) -> &[u8] {

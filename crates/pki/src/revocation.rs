@@ -85,7 +85,8 @@ impl RevocationList {
     ///
     /// # Errors
     ///
-    /// [`Error::NotIssuedHere`] where `root` did not issue the certificate.
+    /// [`Error::NotIssuedHere`] where `root` did not issue the certificate, [`Error::RevokesAuthority`] where it is the
+    /// root's own: who trusts a root looks for it in no list.
     ///
     /// RFC 5280 §5.1.2.6
     pub fn revoke(
@@ -97,6 +98,9 @@ impl RevocationList {
     ) -> Result<Self, Error> {
         if !root.has_issued(certificate) {
             return Err(Error::NotIssuedHere);
+        }
+        if certificate.is_ca() {
+            return Err(Error::RevokesAuthority);
         }
         if self.lists(certificate) {
             return Ok(self.clone());

@@ -153,20 +153,34 @@ impl Root {
         Ok(Identity::new(certificate, key))
     }
 
-    /// Signs a partner's request. Taken over are its key, its subject and its subjectAltNames alone: usage and validity
-    /// are the root's own decision, and a request for CA rights goes unheard.
+    /// Signs a partner's request. Taken over are its key, its subject, and those of its subjectAltNames that stand in
+    /// `granted`: a partner must not name itself like the gateway. Usage and validity are the root's own decision, and a
+    /// request for CA rights goes unheard.
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] where the key cannot be certified as it stands in the request.
+    /// [`Error::NameNotGranted`] for a subjectAltName that is not granted;
+    /// [`Error::NamesNoHost`] for a server without a host among its subjectAltNames; [`Error::UnsupportedKey`] where the
+    /// key cannot be certified as it stands in the request.
     ///
     /// [RFC 2986 §3](https://www.rfc-editor.org/rfc/rfc2986#section-3)
     pub fn sign_request(
         &self,
         request: &CertificateRequest,
+        granted: &[SubjectAlternativeName],
         usage: Usage,
         validity: Validity,
     ) -> Result<Certificate, Error> {
+        if let Some(name) = request
+            .subject_alternative_names()
+            .iter()
+            .find(|name| !granted.contains(name))
+        {
+            return Err(Error::NameNotGranted(name.to_string()));
+        }
+        if usage == Usage::Server && !request.names_a_host() {
+            return Err(Error::NamesNoHost);
+        }
         let key =
             SubjectPublicKeyInfo::from_der(request.public_key_info()).map_err(|_| Error::UnsupportedKey)?;
         let leaf = Leaf {

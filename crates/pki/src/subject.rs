@@ -45,6 +45,11 @@ impl Subject {
         &self.0
     }
 
+    /// Whether both are the same by distinguishedNameMatch, as a registration would have it. RFC 4517 §4.2.15
+    pub fn is_same(&self, other: &Self) -> bool {
+        DistinguishedName::from(&self.0).matches(&DistinguishedName::from(&other.0))
+    }
+
     /// Whether the subject names nobody.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

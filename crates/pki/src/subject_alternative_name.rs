@@ -90,6 +90,11 @@ impl SubjectAlternativeName {
         Ok(Self::Email(address.to_owned()))
     }
 
+    /// Whether a server can be found under the name. RFC 9525 §2
+    pub(crate) const fn is_host(&self) -> bool {
+        matches!(self, Self::Dns(_) | Self::Ip(_))
+    }
+
     /// Takes over a name that a request asks for, checked as if it had been given by hand.
     pub(crate) fn from_requested(name: &GeneralName) -> Result<Self, Error> {
         match name {

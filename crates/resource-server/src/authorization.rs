@@ -72,8 +72,10 @@ impl ResourceServer {
     ) -> Result<Caller, Rejection> {
         refuse_token_in_query(&request.uri)?;
         let token = bearer_token(&request.headers)?;
-        let peer = peer_of(request.extensions.get::<Arc<Connection>>().map(AsRef::as_ref));
+        let connection = request.extensions.get::<Arc<Connection>>().map(AsRef::as_ref);
+        let peer = peer_of(connection);
         verify_peer_time(peer, now)?;
+        verify_peer_trust(connection, now)?;
         let thumbprint = self.certificates.thumbprint(peer, &request.headers)?;
         let token = self.keys.verify(&self.verifier, token, now).await?;
         let caller = Caller::from(&token);
@@ -105,5 +107,13 @@ fn verify_peer_time(peer: Option<&ClientCertificate>, now: Timestamp) -> Result<
     match peer {
         Some(peer) if !peer.is_valid_at(now) => Err(Rejection::PeerCertificateExpired),
         _ => Ok(()),
+    }
+}
+
+/// A connection can outlive the trust in its peer's certificate, too. RFC 5280 §6.3
+fn verify_peer_trust(connection: Option<&Connection>, now: Timestamp) -> Result<(), Rejection> {
+    match connection {
+        Some(connection) => Ok(connection.standing.verify(now)?),
+        None => Ok(()),
     }
 }

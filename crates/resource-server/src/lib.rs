@@ -42,16 +42,23 @@
 //!
 //! # Answers
 //!
-//! Every refusal is JSON with `error`, `error_description` and, where the request brought an `x-request-id`,
-//! `request_id`; the one line of the log names the `reason`:
+//! Every refusal is JSON with `error`, `error_description` and `request_id`, which is the request's `x-request-id` where
+//! it brought one that is fit for a log, else a new one, and stands in the answer's `x-request-id` too. The one line of
+//! the log has the same id in `request.id`, and the `reason`; where the fault is one that the gateway knows, the reason
+//! is the gateway's word for it:
 //!
 //! | reason | status | `error` |
 //! |---|---|---|
-//! | `token.missing` | 401 | none, as RFC 6750 §3.1 has it |
-//! | `token.malformed`, `token.in_query`, `client_cert.malformed` | 400 | `invalid_request` |
-//! | `token.invalid`, `token.binding`, `certificate.expired` | 401 | `invalid_token` |
-//! | `token.insufficient_scope` | 403 | `insufficient_scope` |
-//! | `keys.unavailable` | 503, with `Retry-After` | `temporarily_unavailable` |
+//! | `token_missing` | 401 | `unauthorized`; the challenge names no error, as RFC 6750 §3.1 has it |
+//! | `token_malformed`, `token_in_query` | 400 | `invalid_request` |
+//! | `client_cert_malformed`: the gateway's header is no certificate, or repeated | 400 | `invalid_request` |
+//! | `token_expired`: its time is over, or has not come | 401 | `invalid_token` |
+//! | `token_invalid`: not signed by the issuer, or not a JWT access token as it should be | 401 | `invalid_token` |
+//! | `audience_mismatch`, `token_not_bound` | 401 | `invalid_token` |
+//! | `certificate_missing`, `certificate_mismatch` | 401 | `invalid_token` |
+//! | `certificate_expired`, `certificate_untrusted`: the connection's own | 401 | `invalid_token` |
+//! | `scope_insufficient` | 403 | `insufficient_scope` |
+//! | `keys_unavailable` | 503, with `Retry-After` | `temporarily_unavailable` |
 
 mod authorization;
 mod caller;

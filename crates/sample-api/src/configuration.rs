@@ -7,7 +7,7 @@ mod file;
 use std::path::Path;
 
 use axum::http::Uri;
-use mtls::{ClientEku, Credentials, RevocationLists, TrustAnchors, Verification};
+use mtls::{Presence, RevocationLists, ServerFiles, TrustAnchors};
 use oauth_core::jwt::AccessTokenVerifier;
 use oauth_core::metadata::split_issuer;
 use resource_server::CertificateSource;
@@ -22,10 +22,8 @@ const DEMO: &str = include_str!("demo.toml");
 pub struct Configuration {
     /// The listeners' addresses.
     pub listen: ListenSection,
-    /// The API's own certificate.
-    pub credentials: Credentials,
-    /// Whom the handshake lets in.
-    pub verification: Verification,
+    /// The API's own certificate, and whom the handshake lets in.
+    pub server_files: ServerFiles,
     /// Whose word is taken for the caller's certificate.
     pub certificate_source: CertificateSource,
     /// Whom the API trusts when it fetches the issuer's keys.
@@ -96,18 +94,16 @@ impl TryFrom<ConfigurationFile> for Configuration {
 
     fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
         let mut problems = Problems::new();
-        let credentials = problems.take("tls", file.tls.credentials());
-        let verification = verification(&file.client_certificates, &mut problems);
+        let server_files = server_files(&file, &mut problems);
         let outbound_trust = problems.take(
             "outbound_tls.trust",
             TrustAnchors::from_pem_files(&file.outbound_tls.trust),
         );
         verify_values(&file, &mut problems);
-        let configuration = credentials.zip(verification).zip(outbound_trust);
-        let configuration = configuration.map(|((credentials, verification), outbound_trust)| Self {
+        let configuration = server_files.zip(outbound_trust);
+        let configuration = configuration.map(|(server_files, outbound_trust)| Self {
             listen: file.listen,
-            credentials,
-            verification,
+            server_files,
             certificate_source: CertificateSource::gateway(file.client_certificates.gateways),
             outbound_trust,
             jwks_uri: file.jwks_uri,
@@ -121,22 +117,23 @@ impl TryFrom<ConfigurationFile> for Configuration {
     }
 }
 
-fn verification(section: &ClientCertificatesSection, problems: &mut Problems) -> Option<Verification> {
+/// The files of the listener, once each of them could be read.
+fn server_files(file: &ConfigurationFile, problems: &mut Problems) -> Option<ServerFiles> {
+    let section = file.client_certificates.shared();
+    let tls = problems.take("tls", file.tls.credentials());
     let trust = problems.take(
         "client_certificates.trust",
         TrustAnchors::from_pem_files(&section.trust),
     );
     let lists = RevocationLists::load(&section.crl, section.crl_policy);
     let lists = problems.take("client_certificates.crl", lists);
-    let eku = if section.require_client_eku {
-        ClientEku::Required
-    } else {
-        ClientEku::RequiredIfPresent
-    };
-    let verification = Verification::new(trust?, lists?, eku);
-    Some(match section.admit {
-        Admit::Gateways => verification.admit_san_dns(section.gateways.clone()),
-        Admit::Any => verification,
+    tls.zip(trust).zip(lists)?;
+    problems.take("client_certificates", section.verification())?;
+    let files = ServerFiles::new(file.tls.clone()).asking_for(section, Presence::Required);
+    let ClientCertificatesSection { admit, gateways, .. } = &file.client_certificates;
+    Some(match admit {
+        Admit::Gateways => files.admit_san_dns(gateways.clone()),
+        Admit::Any => files,
     })
 }
 

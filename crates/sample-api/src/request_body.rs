@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, RequestExt};
 use serde_json::{Map, Value};
+use service::RequestId;
 use tokio::time::timeout;
 
 use crate::problem::Problem;
@@ -21,20 +24,29 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct OptionalJsonObject;
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        let body = read(request, state, BODY_TIMEOUT).await?;
-        if body.is_empty() {
-            return Ok(Self);
-        }
-        if !is_json {
-            return Err(Problem::OtherContentType);
-        }
-        serde_json::from_slice::<Map<String, Value>>(&body).map_err(|_| Problem::NotAJsonObject)?;
-        Ok(Self)
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Response> {
+        let Extension(request_id) = request
+            .extract_parts::<Extension<RequestId>>()
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let verified = verify(request, state).await;
+        verified.map_err(|problem| problem.of(request_id).into_response())
     }
+}
+
+async fn verify<S: Send + Sync>(request: Request, state: &S) -> Result<OptionalJsonObject, Problem> {
+    let is_json = is_json(request.headers());
+    let body = read(request, state, BODY_TIMEOUT).await?;
+    if body.is_empty() {
+        return Ok(OptionalJsonObject);
+    }
+    if !is_json {
+        return Err(Problem::OtherContentType);
+    }
+    serde_json::from_slice::<Map<String, Value>>(&body).map_err(|_| Problem::NotAJsonObject)?;
+    Ok(OptionalJsonObject)
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S, limit: Duration) -> Result<Bytes, Problem> {

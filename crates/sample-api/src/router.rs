@@ -2,7 +2,7 @@
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use oauth_core::scope::MalformedScope;
 use resource_server::{Caller, ResourceServer};
 use serde::Serialize;
@@ -25,8 +25,8 @@ pub fn router(resource_server: &ResourceServer) -> Result<Router, MalformedScope
         .route_layer(resource_server.require_scope("transactions".parse()?));
     Ok(Router::new()
         .route("/api/transactions", transactions)
-        .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .fallback(async |Extension(request_id)| Problem::NotFound.of(request_id))
+        .method_not_allowed_fallback(async |Extension(request_id)| Problem::MethodNotAllowed.of(request_id))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::map_request(pass_on_request_id))
         .layer(middleware::from_fn(measure))

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use jwks::RemoteJwks;
-use mtls::{Alpn, ClientCertificates, ClientTls, Timeouts, Verification, serve_tls, server_config};
+use mtls::{Alpn, ClientTls, ServerFiles, ServerTls, Timeouts, serve_tls};
 use oauth_core::time::Timestamp;
 use resource_server::ResourceServer;
-use service::{Readiness, Running, Shutdown};
+use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 use crate::configuration::Configuration;
 use crate::router::router;
@@ -19,24 +19,31 @@ use crate::router::router;
 ///
 /// When an address cannot be listened on, or a certificate cannot be used.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
-    let client_certificates = ClientCertificates::Required(configuration.verification.clone());
-    let tls = server_config(
-        &configuration.credentials,
-        &client_certificates,
-        Alpn::Http2OrHttp1,
-    )
-    .context("tls")?;
+    let mut running = Running::new(shutdown.clone());
+    let tls = server_tls(&mut running, configuration.server_files.clone())?;
     let router = router(&resource_server(&configuration)?)?;
     let listener = mtls::bind(configuration.listen.tls, "listen.tls")?;
     let admin = mtls::bind(configuration.listen.admin, "listen.admin")?;
 
-    let mut running = Running::new(shutdown.clone());
     running.add_address("tls", listener.local_addr().context("listen.tls has no address")?);
-    running.serve_admin(admin, readiness(&configuration.verification, shutdown.clone()))?;
+    running.serve_admin(admin, readiness(tls.clone(), shutdown.clone()))?;
     running.spawn("the API's listener", async move {
         Ok(serve_tls(listener, tls, router, shutdown.requested()).await?)
     });
     Ok(running)
+}
+
+/// The TLS of the listener, which follows its files.
+fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<ServerTls> {
+    let paths = files.paths();
+    let read = Fingerprint::of(&paths);
+    let tls = ServerTls::load(files, Alpn::Http2OrHttp1)?;
+    let reloaded = tls.clone();
+    let reload = Reload::new("the TLS files of listen.tls", paths, read, move || {
+        Ok(reloaded.reload(now())?)
+    });
+    running.reload_on_change(reload.measuring(mtls::expires_at));
+    Ok(tls)
 }
 
 fn resource_server(configuration: &Configuration) -> anyhow::Result<ResourceServer> {
@@ -50,17 +57,17 @@ fn resource_server(configuration: &Configuration) -> anyhow::Result<ResourceServ
 
 /// An expired revocation list lets nobody in any more; whoever operates the API is to learn of it before the partners
 /// do.
-fn readiness(verification: &Verification, shutdown: Shutdown) -> Readiness {
+fn readiness(tls: ServerTls, shutdown: Shutdown) -> Readiness {
     let readiness = Readiness::new(shutdown);
-    if let Some(next_update) = verification.revocation_next_update() {
-        readiness.add("revocation_list", move || {
-            match Timestamp::from(SystemTime::now()) <= next_update {
-                true => Ok(()),
-                false => Err(
-                    "a revocation list of client_certificates.crl has expired; renew it and restart".into(),
-                ),
-            }
-        });
-    }
+    readiness.add("revocation_list", move || match tls.revocation_next_update() {
+        Some(next_update) if next_update <= now() => {
+            Err("a revocation list of client_certificates.crl has expired; renew it".into())
+        }
+        Some(_) | None => Ok(()),
+    });
     readiness
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }

@@ -2,7 +2,7 @@
 //!
 //! `/livez` says that the process answers, `/readyz` that it can work, `/metrics` what it did, for Prometheus.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
+use crate::operation::guarded;
 use crate::readiness::{Failing, Readiness};
 
 /// From a cached answer in the gateway to a request that runs into its timeout.
@@ -34,12 +35,28 @@ pub async fn serve_admin(
     readiness: Readiness,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    serve_admin_with(listener, readiness, Router::new(), until).await
+}
+
+/// The same, and `operations` beside it: for this machine alone, as JSON alone.
+///
+/// # Errors
+///
+/// When the listener cannot be used.
+pub async fn serve_admin_with(
+    listener: TcpListener,
+    readiness: Readiness,
+    operations: Router,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     listener
         .set_nonblocking(true)
         .context("the admin listener cannot be used")?;
     let listener =
         tokio::net::TcpListener::from_std(listener).context("the admin listener cannot be used")?;
-    let serving = axum::serve(listener, router(readiness)).with_graceful_shutdown(until);
+    let router = router(readiness).merge(guarded(operations));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(until);
     tokio::select! {
         ended = serving => ended.context("the admin listener failed"),
         () = keep_metrics_up() => Ok(()),
@@ -88,8 +105,11 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
 
 async fn metrics() -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response()
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], rendered()).into_response()
+}
+
+pub(crate) fn rendered() -> String {
+    recorder().map(PrometheusHandle::render).unwrap_or_default()
 }
 
 fn recorder() -> Option<&'static PrometheusHandle> {

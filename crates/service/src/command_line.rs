@@ -1,7 +1,7 @@
 //! The command line of a service: from arguments to an exit code.
 //!
-//! 0 after an orderly end, 1 when the service cannot start or fails, 2 for arguments that are not understood, 64 for
-//! a configuration error.
+//! 0 after an orderly end, 1 when the service cannot start or fails, 64 for arguments that are not understood and for a
+//! configuration error.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,19 +10,23 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::FalseyValueParser;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::install_metrics;
 use crate::configuration::{ConfigurationError, ConfigurationSource};
 use crate::healthcheck;
 use crate::logging::{self, LogFormat};
+use crate::operation::Operation;
 use crate::running::Running;
 use crate::shutdown::Shutdown;
 
+const HEALTHCHECK: &str = "Ask the running service whether it is ready; exit 0 if it is, 1 if not";
+const NO_ADMIN_LISTENER: &str = "the configuration names no admin listener to ask; set listen.admin";
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
 /// `EX_USAGE` of `sysexits.h`.
-const CONFIGURATION_ERROR: u8 = 64;
+const USAGE: u8 = 64;
 
 /// How a service presents itself.
 #[derive(Clone, Copy, Debug)]
@@ -43,23 +47,59 @@ pub fn run<C>(
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> ExitCode {
-    ExitCode::from(run_with(about, std::env::args_os(), load, admin_address, start))
+    run_with_commands(about, Commands::default(), load, admin_address, start)
+}
+
+/// The subcommands that one service has beside those of all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Commands<'a> {
+    /// What an operator can ask of it while it runs.
+    pub operations: &'a [Operation],
+    /// What works without its configuration.
+    pub plain: &'a [PlainCommand],
+}
+
+/// A subcommand that works without the service's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainCommand {
+    /// What it is called.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// What it does; its errors are told, and exit 1.
+    pub run: fn() -> anyhow::Result<()>,
+}
+
+/// As [`run`], with subcommands of its own.
+pub fn run_with_commands<C>(
+    about: About,
+    commands: Commands<'_>,
+    load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
+    admin_address: impl Fn(&C) -> Option<SocketAddr>,
+    start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
+) -> ExitCode {
+    let arguments = std::env::args_os();
+    ExitCode::from(run_with(about, commands, arguments, load, admin_address, start))
 }
 
 fn run_with<C>(
     about: About,
+    commands: Commands<'_>,
     arguments: impl Iterator<Item = OsString>,
     load: impl Fn(ConfigurationSource) -> Result<C, ConfigurationError>,
     admin_address: impl Fn(&C) -> Option<SocketAddr>,
     start: impl AsyncFnOnce(C, Shutdown) -> anyhow::Result<Running>,
 ) -> u8 {
-    let arguments = match parse(about, arguments) {
+    let arguments = match parse(about, commands, arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _nobody_reads = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(FAILURE);
+            return if error.use_stderr() { USAGE } else { SUCCESS };
         }
     };
+    if let Some(Command::Plain(command)) = arguments.command {
+        return ended(about, (command.run)());
+    }
     let source = arguments.source();
     // A healthcheck runs beside the service, every few seconds: it has nothing to log.
     if arguments.command.is_none() {
@@ -70,8 +110,12 @@ fn run_with<C>(
         Ok(configuration) => configuration,
         Err(error) => return refused(about, &source, &error),
     };
-    if let Some(Command::Healthcheck) = arguments.command {
-        return ended(about, check_health(admin_address(&configuration)));
+    match arguments.command {
+        Some(Command::Healthcheck) => return ended(about, check_health(admin_address(&configuration))),
+        Some(Command::Operation(operation, body)) => {
+            return ended(about, operate(operation, &body, admin_address(&configuration)));
+        }
+        Some(Command::Plain(_)) | None => {}
     }
     if arguments.check_config {
         tell(&format!("{}: {source} is valid", about.name));
@@ -94,7 +138,11 @@ fn serve<C>(
     let result = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown.on_signals().context("signals cannot be listened to")?;
-        start(configuration, shutdown).await?.finished().await
+        // From here on, so that one that comes during the start does not end the process.
+        let hangup = signal(SignalKind::hangup()).context("signals cannot be listened to")?;
+        let mut running = start(configuration, shutdown).await?;
+        running.reload_on(hangup);
+        running.finished().await
     });
     // A name that is still being looked up must not hold the end of the process.
     runtime.shutdown_background();
@@ -102,12 +150,25 @@ fn serve<C>(
 }
 
 fn check_health(admin: Option<SocketAddr>) -> anyhow::Result<()> {
-    let admin = admin.context("the configuration names no admin listener to ask; set listen.admin")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    Ok(small_runtime()?.block_on(healthcheck::ask(admin))?)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what the service answered is the command's result"
+)]
+fn operate(operation: Operation, body: &str, admin: Option<SocketAddr>) -> anyhow::Result<()> {
+    let admin = admin.context(NO_ADMIN_LISTENER)?;
+    println!("{}", small_runtime()?.block_on(operation.send(admin, body))?);
+    Ok(())
+}
+
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the runtime cannot be started")?;
-    Ok(runtime.block_on(healthcheck::ask(admin))?)
+        .context("the runtime cannot be started")
 }
 
 fn ended(about: About, result: anyhow::Result<()>) -> u8 {
@@ -128,7 +189,7 @@ fn refused(about: About, source: &ConfigurationSource, error: &ConfigurationErro
             tell(&format!("{name}: {error}"));
         }
     }
-    CONFIGURATION_ERROR
+    USAGE
 }
 
 #[expect(
@@ -159,14 +220,32 @@ struct Arguments {
     )]
     log_format: LogFormat,
 
-    #[command(subcommand)]
+    #[arg(skip)]
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug)]
 enum Command {
-    /// Ask the running service whether it is ready; exit 0 if it is, 1 if not
     Healthcheck,
+    /// With the JSON that its options make.
+    Operation(Operation, String),
+    Plain(PlainCommand),
+}
+
+impl Command {
+    fn of(matches: &ArgMatches, commands: Commands<'_>) -> Option<Self> {
+        let (name, matches) = matches.subcommand()?;
+        if let Some(plain) = commands.plain.iter().find(|plain| plain.name == name) {
+            return Some(Self::Plain(*plain));
+        }
+        let operation = commands
+            .operations
+            .iter()
+            .find(|operation| operation.name == name);
+        Some(operation.map_or(Self::Healthcheck, |operation| {
+            Self::Operation(*operation, operation.body(matches))
+        }))
+    }
 }
 
 impl Arguments {
@@ -178,27 +257,43 @@ impl Arguments {
     }
 }
 
-fn parse(about: About, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+fn parse(
+    about: About,
+    commands: Commands<'_>,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Arguments, clap::Error> {
     let name = about.name;
     let examples = format!(
         "Examples:\n  \
-           {name}                                    the demo, on loopback\n  \
+           {name}   (the demo, on loopback)\n  \
            {name} --config deploy/{name}.toml\n  \
            {name} --config deploy/{name}.toml --check-config\n  \
            {name} --config deploy/{name}.toml healthcheck\n\n\
          Environment:\n  \
-           RUST_LOG   what is logged, by level and module (default: info), such as debug or info,{module}=trace\n\n\
-         Paths in the configuration are relative to the working directory. A configuration error exits 64.\n\
+           RUST_LOG   what is logged, by level and module (default: info)\n             \
+             such as debug or info,{module}=trace\n\n\
+         Paths in the configuration are relative to the working directory. Exit code: 0 after an orderly end, 1 if the \
+         service fails, 64 if arguments or configuration cannot be used.\n\n\
+         Certificates, keys, trust and revocation lists are read again when they change, and at once on SIGHUP.\n\n\
          SIGTERM or Ctrl-C finishes the requests in hand; a second one stops at once.",
         module = name.replace('-', "_"),
     );
+    let plain = commands
+        .plain
+        .iter()
+        .map(|plain| clap::Command::new(plain.name).about(plain.about));
     let matches = Arguments::command()
         .name(name)
         .about(about.description)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(examples)
+        .subcommand(clap::Command::new("healthcheck").about(HEALTHCHECK))
+        .subcommands(commands.operations.iter().map(Operation::command))
+        .subcommands(plain)
         .try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    let command = Command::of(&matches, commands);
+    Ok(Arguments { command, ..arguments })
 }
 
 #[cfg(test)]

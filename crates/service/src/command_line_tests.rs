@@ -15,7 +15,7 @@ fn command_line(arguments: &[&str]) -> impl Iterator<Item = OsString> {
 }
 
 fn parsed(arguments: &[&str]) -> Result<Arguments, clap::Error> {
-    parse(ABOUT, command_line(arguments))
+    parse(ABOUT, Commands::default(), command_line(arguments))
 }
 
 /// The exit code of a service that starts nothing and is configured by `load`.
@@ -24,7 +24,14 @@ fn exit_code(
     load: impl Fn(ConfigurationSource) -> Result<SocketAddr, ConfigurationError>,
 ) -> u8 {
     let start = async |_, shutdown| Ok(Running::new(shutdown));
-    run_with(ABOUT, command_line(arguments), load, |admin| Some(*admin), start)
+    run_with(
+        ABOUT,
+        Commands::default(),
+        command_line(arguments),
+        load,
+        |admin| Some(*admin),
+        start,
+    )
 }
 
 fn some_address() -> SocketAddr {
@@ -74,7 +81,14 @@ fn exits_0_when_a_checked_configuration_is_valid_and_starts_nothing() {
     let start = async |_, _| -> anyhow::Result<Running> { panic!("a check starts nothing") };
     let load = |_| Ok(some_address());
     assert_eq!(
-        run_with(ABOUT, command_line(&["--check-config"]), load, |_| None, start),
+        run_with(
+            ABOUT,
+            Commands::default(),
+            command_line(&["--check-config"]),
+            load,
+            |_| None,
+            start
+        ),
         0
     );
 }
@@ -100,14 +114,47 @@ fn exits_64_on_a_configuration_error() {
 fn exits_1_when_the_service_cannot_start() {
     let start = async |_, _| anyhow::bail!("listen.tls: the address is in use");
     assert_eq!(
-        run_with(ABOUT, command_line(&[]), |_| Ok(()), |()| None, start),
+        run_with(
+            ABOUT,
+            Commands::default(),
+            command_line(&[]),
+            |_| Ok(()),
+            |()| None,
+            start
+        ),
         1
     );
 }
 
 #[test]
-fn exits_2_on_an_unknown_flag() {
-    assert_eq!(exit_code(&["--confg", "a.toml"], |_| Ok(some_address())), 2);
+fn exits_64_on_arguments_that_are_not_understood_and_0_on_questions_about_them() {
+    for wrong in [
+        &["--confg", "a.toml"][..],
+        &["--log-format", "xml"],
+        &["--config"],
+        &["healthchek"],
+    ] {
+        assert_eq!(exit_code(wrong, |_| Ok(some_address())), 64, "{wrong:?}");
+    }
+    for question in ["--help", "-h", "--version"] {
+        assert_eq!(exit_code(&[question], |_| Ok(some_address())), 0, "{question}");
+    }
+}
+
+/// What is broken by hand must fit an ordinary terminal, or it is broken again.
+#[test]
+fn the_help_has_no_line_of_its_own_that_is_too_long() {
+    let longest = About {
+        name: "authorization-server",
+        ..ABOUT
+    };
+    let help = parse(longest, Commands::default(), command_line(&["--help"]))
+        .unwrap_err()
+        .to_string();
+    let examples = help.split_once("Examples:").unwrap().1;
+    for line in examples.lines().filter(|line| line.starts_with(' ')) {
+        assert!(line.len() <= 80, "{line}");
+    }
 }
 
 #[test]
@@ -126,4 +173,32 @@ fn a_healthcheck_without_an_admin_listener_fails_and_says_what_to_set() {
             .to_string()
             .contains("listen.admin")
     );
+}
+
+#[test]
+fn runs_a_command_of_its_own_without_the_configuration_and_names_it_in_the_help() {
+    const COMMANDS: Commands<'_> = Commands {
+        operations: &[],
+        plain: &[
+            PlainCommand {
+                name: "succeed",
+                about: "Does nothing well.",
+                run: || Ok(()),
+            },
+            PlainCommand {
+                name: "fail",
+                about: "Does nothing badly.",
+                run: || anyhow::bail!("as announced"),
+            },
+        ],
+    };
+    let exit_code = |command: &str| {
+        let load = |_| -> Result<SocketAddr, ConfigurationError> { panic!("no configuration is needed") };
+        let start = async |_, shutdown| Ok(Running::new(shutdown));
+        run_with(ABOUT, COMMANDS, command_line(&[command]), load, |_| None, start)
+    };
+    assert_eq!((exit_code("succeed"), exit_code("fail")), (SUCCESS, FAILURE));
+    assert_eq!(exit_code("unheard-of"), 2);
+    let help = parse(ABOUT, COMMANDS, command_line(&["--help"])).unwrap_err();
+    assert!(help.to_string().contains("Does nothing well."), "{help}");
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
+use axum::Router;
+use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::admin::{install_metrics, serve_admin};
+use crate::admin::{install_metrics, serve_admin_with};
 use crate::readiness::Readiness;
+use crate::reload::{Occasion, Reload, Reloads};
 use crate::shutdown::Shutdown;
 
 /// A started service; what every service's `start(configuration, shutdown)` returns.
@@ -17,8 +20,9 @@ use crate::shutdown::Shutdown;
 pub struct Running {
     addresses: BTreeMap<&'static str, SocketAddr>,
     tasks: JoinSet<anyhow::Result<()>>,
-    // Lives until the tasks have ended, so that `/readyz` can say that the service drains.
-    admin: JoinSet<anyhow::Result<()>>,
+    // Live until the tasks have ended, so that `/readyz` can say that the service drains.
+    companions: JoinSet<anyhow::Result<()>>,
+    reloads: Reloads,
     shutdown: Shutdown,
 }
 
@@ -29,7 +33,8 @@ impl Running {
         Self {
             addresses: BTreeMap::new(),
             tasks: JoinSet::new(),
-            admin: JoinSet::new(),
+            companions: JoinSet::new(),
+            reloads: Reloads::default(),
             shutdown,
         }
     }
@@ -71,13 +76,56 @@ impl Running {
     ///
     /// When the listener cannot be used.
     pub fn serve_admin(&mut self, listener: TcpListener, readiness: Readiness) -> anyhow::Result<()> {
+        self.serve_admin_with(listener, readiness, Router::new())
+    }
+
+    /// The same, and beside it `operations`, which change the service: for this machine alone.
+    ///
+    /// # Errors
+    ///
+    /// When the listener cannot be used.
+    pub fn serve_admin_with(
+        &mut self,
+        listener: TcpListener,
+        readiness: Readiness,
+        operations: Router,
+    ) -> anyhow::Result<()> {
         let address = listener
             .local_addr()
             .context("the admin listener has no address")?;
         self.add_address("admin", address);
-        self.admin
-            .spawn(serve_admin(listener, readiness, std::future::pending()));
+        self.companions.spawn(serve_admin_with(
+            listener,
+            readiness,
+            operations,
+            std::future::pending(),
+        ));
         Ok(())
+    }
+
+    /// Reads files again when they change, until every task has ended.
+    pub fn reload_on_change(&mut self, reload: Reload) {
+        if self.reloads.is_empty() {
+            self.companions.spawn(self.reloads.clone().poll());
+        }
+        self.reloads.add(reload);
+    }
+
+    /// Reads all files of [`Self::reload_on_change`] again on every `hangup`.
+    pub(crate) fn reload_on(&mut self, mut hangup: Signal) {
+        let reloads = self.reloads.clone();
+        self.companions.spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!(signal = "SIGHUP", "SIGHUP received: all files are read again");
+                reloads.attempt_aside(Occasion::Demand).await?;
+            }
+            std::future::pending().await
+        });
+    }
+
+    /// What is read again, to do so without waiting for a change to be noticed.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// Waits for every task to end. The first error asks the others to stop, and is the answer.
@@ -104,12 +152,12 @@ impl Running {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// The next task to end, the admin endpoints among them; none once every other task has ended.
+    /// The next task to end, the companions among them; none once every other task has ended.
     async fn next_end(&mut self) -> Option<Result<anyhow::Result<()>, JoinError>> {
         tokio::select! {
             biased;
             ended = self.tasks.join_next() => ended,
-            Some(ended) = self.admin.join_next() => Some(ended),
+            Some(ended) = self.companions.join_next() => Some(ended),
         }
     }
 }

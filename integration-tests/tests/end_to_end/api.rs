@@ -37,7 +37,7 @@ fn assert_invalid_token(answer: &Answer) {
     );
 }
 
-/// H6: in the handshake already.
+/// H6, X6: in the handshake already.
 #[tokio::test(flavor = "multi_thread")]
 async fn lets_in_nobody_but_the_gateway() {
     let system = TestSystem::start().await;

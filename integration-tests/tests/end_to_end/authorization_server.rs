@@ -210,7 +210,7 @@ async fn says_nothing_of_a_token_that_is_not_active() {
     }
 }
 
-/// I3, I4, O9: who may not ask is told so, by Basic's own challenge where Basic was used.
+/// I3, I4, P3, O9: who may not ask is told so, by Basic's own challenge where Basic was used.
 #[tokio::test(flavor = "multi_thread")]
 async fn introspects_for_nobody_who_does_not_prove_who_he_is() {
     let system = TestSystem::start().await;

@@ -76,7 +76,7 @@ async fn no_certificate_is_refused_by_the_handshake_at_the_api_and_by_oauth_at_t
     );
 }
 
-/// M3, M5, T18: a good certificate under somebody else's `client_id`.
+/// M3, M5, T18, X8: a good certificate under somebody else's `client_id`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_speaks_for_no_other_client() {
     let system = TestSystem::start().await;

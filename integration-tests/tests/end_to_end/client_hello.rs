@@ -44,7 +44,7 @@ async fn both_hosts_are_reached_however_the_client_hello_is_cut() {
     }
 }
 
-/// T30: the certificate that the client sees is the authorization server's, and so is the one that it shows.
+/// T30, X9: the certificate that the client sees is the authorization server's, and so is the one that it shows.
 #[tokio::test(flavor = "multi_thread")]
 async fn login_traffic_passes_through_unopened() {
     let system = TestSystem::start().await;

@@ -21,14 +21,12 @@ const CLIENTS: usize = 8;
 /// Answers that the first round waits for; every further one waits for one more.
 const ANSWERS: usize = 40;
 
-/// R7.
 #[tokio::test(flavor = "multi_thread")]
 async fn loses_nothing_it_has_answered() {
     on_the_embedded_store(5).await;
     on_postgres(5).await;
 }
 
-/// R7.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: cargo test -p integration-tests -- --ignored fifty"]
 async fn loses_nothing_it_has_answered_in_fifty_rounds() {

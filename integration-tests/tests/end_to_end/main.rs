@@ -18,3 +18,4 @@ mod requests;
 mod restart;
 mod story;
 mod theft;
+mod trust;

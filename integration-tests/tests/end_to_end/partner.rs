@@ -9,7 +9,7 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
 };
 
-/// M2, M30, M35, O12, O13, O15.
+/// M2, M30, M35, O12, O13, O15, F9.
 #[tokio::test(flavor = "multi_thread")]
 async fn gets_a_bound_token_and_calls_the_api_with_it() {
     let system = TestSystem::start().await;
@@ -174,7 +174,7 @@ async fn is_never_shown_a_certificate_header_in_an_answer() {
     assert_eq!(answer.header("x-own"), Some("kept"));
 }
 
-/// A8, M30, I10: what the API is shown can be verified by anybody with the JWKS, and names this certificate.
+/// A3, A4, A8, M30, I10: what the API is shown can be verified by anybody with the JWKS, and names this certificate.
 #[tokio::test(flavor = "multi_thread")]
 async fn has_a_jwt_bound_to_its_certificate() {
     let system = TestSystem::start().await;
@@ -184,6 +184,7 @@ async fn has_a_jwt_bound_to_its_certificate() {
     let thumbprint = CertificateThumbprint::of_der(system.credentials(Member::Example).unwrap().leaf_der());
     assert_eq!(claims["cnf"]["x5t#S256"], thumbprint.to_string());
     assert_eq!(claims["aud"], "api.example.com");
+    assert_eq!(claims["scope"], "transactions");
     assert_eq!(
         (&claims["sub"], &claims["client_id"]),
         (&"partner-client".into(), &"partner-client".into())

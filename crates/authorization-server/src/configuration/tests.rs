@@ -224,3 +224,96 @@ fn refuses_an_algorithm_that_is_none_and_names_those_that_are() {
         .to_string();
     assert!(error.contains("ES256") && error.contains("EdDSA"), "{error}");
 }
+
+/// A registration beside those of the demo.
+fn with_client(lines: &str) -> Result<Configuration, ConfigurationError> {
+    Configuration::from_toml(&format!(
+        "{DEMO}\n[[clients]]\nclient_id = \"one-more\"\n{lines}\n"
+    ))
+}
+
+/// The JWK of RFC 8705 Appendix A.
+const APPENDIX_A: &str = r#"{ kty = "EC", crv = "P-256", x = "1yfLHCpXqFjxCeHHHMVDTcLscpb07KUxudBmOMn8C7Q", y = "8_coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8", x5c = ["MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY="] }"#;
+
+/// M16, K1: keys as a table, and as JSON text.
+#[test]
+fn accepts_clients_with_keys() {
+    for method in ["self_signed_tls_client_auth", "private_key_jwt"] {
+        let lines = format!("token_endpoint_auth_method = \"{method}\"\njwks = {{ keys = [{APPENDIX_A}] }}");
+        let configuration = with_client(&lines).unwrap();
+        let client = configuration.clients.find("one-more").unwrap();
+        assert_eq!(client.authentication.as_str(), method);
+    }
+    let json = APPENDIX_A.replace(" = ", ": ");
+    let json = ["kty", "crv", "x", "y", "x5c"].iter().fold(json, |json, member| {
+        json.replacen(&format!(" {member}:"), &format!(" \"{member}\":"), 1)
+    });
+    let lines = format!("token_endpoint_auth_method = \"private_key_jwt\"\njwks = '{{\"keys\": [{json}]}}'");
+    assert!(with_client(&lines).is_ok());
+}
+
+/// M18, M19, M21: where the key is, and what to do about it.
+#[test]
+fn refuses_clients_whose_keys_cannot_be_used() {
+    let jwks = |jwk: &str| {
+        format!("token_endpoint_auth_method = \"self_signed_tls_client_auth\"\njwks = {{ keys = [{jwk}] }}")
+    };
+    let without_certificate = r#"{ kty = "EC", crv = "P-256", x = "AQ", y = "AQ" }"#;
+    for (lines, message) in [
+        (
+            jwks(without_certificate),
+            "keys[0]: self_signed_tls_client_auth needs",
+        ),
+        (jwks(&APPENDIX_A.replace("x = \"1y", "x = \"2y")), "another key"),
+        (
+            "token_endpoint_auth_method = \"private_key_jwt\"".to_owned(),
+            "jwks: give the client's public keys",
+        ),
+    ] {
+        let error = with_client(&lines).unwrap_err();
+        let [problem] = error.problems() else {
+            panic!("{error}")
+        };
+        assert_eq!(problem.key, "clients[4] (one-more)");
+        assert!(problem.message.contains(message), "{}", problem.message);
+    }
+    let both = format!(
+        "{}\njwks_uri = \"https://partner.example/jwks\"",
+        jwks(APPENDIX_A)
+    );
+    assert!(with_client(&both).unwrap_err().to_string().contains("jwks_uri"));
+}
+
+/// M14.
+#[test]
+fn names_the_client_whose_trust_anchor_is_not_there() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = directory.path().join("root.pem");
+    std::fs::write(&root, params.self_signed(&key).unwrap().pem()).unwrap();
+    let trusting = |file: &Path| {
+        let file = file.display();
+        with_client(&format!(
+            "token_endpoint_auth_method = \"tls_client_auth\"\ntls_client_auth_subject_dn = \"CN=a\"\ntrust = [\"{file}\"]"
+        ))
+    };
+    let checked = |file: &Path| {
+        let mut configuration = trusting(file).unwrap();
+        configuration.client_certificates.trust = vec![root.clone()];
+        configuration.client_certificates.crl.clear();
+        configuration.client_certificates.crl_policy = mtls::CrlPolicy::IfPresent;
+        configuration.tls.certificate = root.clone();
+        configuration.tls.key = directory.path().join("key.pem");
+        std::fs::write(&configuration.tls.key, key.serialize_pem()).unwrap();
+        configuration.verify_files()
+    };
+    assert!(checked(&root).is_ok());
+    let error = checked(&directory.path().join("absent.pem")).unwrap_err();
+    let [problem] = error.problems() else {
+        panic!("{error}")
+    };
+    assert_eq!(problem.key, "clients[4] (one-more).trust");
+    assert!(problem.message.contains("absent.pem"), "{}", problem.message);
+}

@@ -1,35 +1,55 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use oauth_core::jwt::{AccessTokenClaims, AccessTokenVerifier, VerificationKeys};
-use oauth_core::time::Timestamp;
 use tempfile::TempDir;
 
+use super::key_set::{ANNOUNCEMENT, RETIREMENT};
 use super::*;
 
-/// A6, D8: one key for each algorithm, made once and read from then on.
-#[test]
-fn makes_a_key_on_the_first_start_and_keeps_it() {
-    let directory = TempDir::new().unwrap();
-    let keys = directory.path().join("state/keys");
-    for algorithm in SignatureAlgorithm::ALL {
-        let made = SigningKeys::load_or_create(&keys, algorithm).unwrap();
-        let read = SigningKeys::load_or_create(&keys, algorithm).unwrap();
-        assert_eq!(made.jwks(), read.jwks(), "{algorithm:?}");
-        let published = VerificationKeys::from_jwks(made.jwks()).unwrap();
-        assert!(published.contains(made.current().key_id()));
-        assert!(!String::from_utf8_lossy(made.jwks()).contains("\"d\""));
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn policy(algorithm: SignatureAlgorithm) -> RotationPolicy {
+    RotationPolicy {
+        algorithm,
+        rotate_every: DAY * 30,
     }
 }
 
-/// A6, P17: what is published verifies what is signed.
+fn open(directory: &Path, now: Timestamp) -> SigningKeys {
+    SigningKeys::open(directory, policy(SignatureAlgorithm::ES256), now).unwrap()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// A6, D8: made once for each algorithm, and read from then on.
 #[test]
-fn signs_with_every_algorithm_what_the_published_key_verifies() {
-    let directory = TempDir::new().unwrap();
-    let now = Timestamp::from_unix_seconds(1_800_000_000);
-    let claims = AccessTokenClaims {
+fn makes_keys_on_the_first_start_and_keeps_them() {
+    for algorithm in SignatureAlgorithm::ALL {
+        let directory = TempDir::new().unwrap();
+        let keys = directory.path().join("state/keys");
+        let made = SigningKeys::open(&keys, policy(algorithm), NOW).unwrap();
+        let read = SigningKeys::open(&keys, policy(algorithm), NOW.plus(DAY)).unwrap();
+        assert_eq!(made.jwks(), read.jwks(), "{algorithm:?}");
+        assert_eq!(made.current(NOW).key_id(), read.current(NOW).key_id());
+        let published = VerificationKeys::from_jwks(&made.jwks()).unwrap();
+        assert!(published.contains(made.current(NOW).key_id()));
+        assert!(!String::from_utf8_lossy(&made.jwks()).contains("\"d\""));
+        assert_eq!(made.algorithms(NOW), [algorithm]);
+    }
+}
+
+fn claims(now: Timestamp) -> AccessTokenClaims {
+    AccessTokenClaims {
         iss: "https://login.example.com".to_owned(),
-        exp: now.plus(Duration::from_secs(60)),
+        exp: now.plus(DAY),
         aud: vec!["api.example.com".to_owned()],
         sub: "partner-client".to_owned(),
         client_id: "partner-client".to_owned(),
@@ -38,82 +58,167 @@ fn signs_with_every_algorithm_what_the_published_key_verifies() {
         jti: "1".to_owned(),
         scope: "transactions".parse().unwrap(),
         cnf: None,
-    };
-    for algorithm in SignatureAlgorithm::ALL {
-        let keys = SigningKeys::load_or_create(directory.path(), algorithm).unwrap();
-        let published = VerificationKeys::from_jwks(keys.jwks()).unwrap();
-        let verifier = AccessTokenVerifier {
-            issuer: claims.iss.clone(),
-            audiences: claims.aud.clone(),
-            algorithms: vec![algorithm],
-        };
-        let jwt = claims.sign(keys.current()).unwrap();
-        assert_eq!(
-            verifier.verify(&jwt, &published, now).unwrap().claims(),
-            &claims,
-            "{algorithm:?}"
-        );
     }
 }
 
+fn verifies(jwt: &str, jwks: &[u8], now: Timestamp) -> bool {
+    let verifier = AccessTokenVerifier {
+        issuer: claims(now).iss,
+        audiences: claims(now).aud,
+        algorithms: SignatureAlgorithm::ALL.to_vec(),
+    };
+    verifier
+        .verify(jwt, &VerificationKeys::from_jwks(jwks).unwrap(), now)
+        .is_ok()
+}
+
+/// A6, P17: what is published verifies what is signed.
 #[test]
-fn lets_only_its_owner_read_the_key_and_leaves_nothing_else_behind() {
+fn signs_with_every_algorithm_what_the_published_key_verifies() {
+    for algorithm in SignatureAlgorithm::ALL {
+        let directory = TempDir::new().unwrap();
+        let keys = SigningKeys::open(directory.path(), policy(algorithm), NOW).unwrap();
+        let jwt = claims(NOW).sign(&keys.current(NOW)).unwrap();
+        assert!(verifies(&jwt, &keys.jwks(), NOW), "{algorithm:?}");
+    }
+}
+
+/// A6, D8: what the old key signed verifies until it expires, and what the new one signs verifies with a JWKS cached
+/// before the rotation.
+#[tokio::test]
+async fn a_rotation_breaks_no_signature_on_either_side_of_it() {
+    let directory = TempDir::new().unwrap();
+    let keys = open(directory.path(), NOW);
+    let later = NOW.plus(DAY);
+    let cached = keys.jwks();
+    let old = claims(later).sign(&keys.current(later)).unwrap();
+
+    let rotation = keys.rotate(later).await.unwrap();
+    assert_eq!(rotation.signs_from, later);
+    assert_eq!(keys.current(later).key_id(), rotation.key_id);
+    let new = claims(later).sign(&keys.current(later)).unwrap();
+    assert!(verifies(&new, &cached, later));
+    let last_moment = later.plus(DAY - Duration::from_secs(60));
+    keys.maintain(last_moment).await.unwrap();
+    assert!(verifies(&old, &keys.jwks(), last_moment));
+
+    let gone = later.plus(RETIREMENT);
+    keys.maintain(gone).await.unwrap();
+    assert!(
+        !verifies(&old, &keys.jwks(), last_moment),
+        "the retired key is gone"
+    );
+    assert!(verifies(&new, &keys.jwks(), last_moment));
+}
+
+/// A rotation that an operator asked for survives the end of the process, and is not begun twice.
+#[tokio::test]
+async fn a_rotation_under_way_survives_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let asked = open(directory.path(), NOW).rotate(NOW).await.unwrap();
+    assert_eq!(asked.signs_from, NOW.plus(ANNOUNCEMENT));
+    let keys = open(directory.path(), NOW);
+    assert_ne!(keys.current(NOW).key_id(), asked.key_id);
+    assert_eq!(keys.rotate(NOW).await.unwrap(), asked);
+    assert_eq!(keys.current(asked.signs_from).key_id(), asked.key_id);
+}
+
+/// A6: the new algorithm is announced like every new key; until then the old one signs, and both are shown.
+#[test]
+fn another_algorithm_in_the_configuration_rotates_to_it() {
+    let directory = TempDir::new().unwrap();
+    let old = open(directory.path(), NOW).current(NOW).key_id().to_owned();
+    let changed = NOW.plus(DAY);
+    let keys = SigningKeys::open(directory.path(), policy(SignatureAlgorithm::EdDSA), changed).unwrap();
+    assert_eq!(keys.current(changed).key_id(), old);
+    assert_eq!(
+        keys.algorithms(changed),
+        [SignatureAlgorithm::ES256, SignatureAlgorithm::EdDSA]
+    );
+    let due = changed.plus(ANNOUNCEMENT);
+    let jwt = claims(due).sign(&keys.current(due)).unwrap();
+    assert_ne!(keys.current(due).key_id(), old);
+    assert!(verifies(&jwt, &keys.jwks(), due));
+    assert_eq!(keys.algorithms(due), [SignatureAlgorithm::EdDSA]);
+}
+
+#[tokio::test]
+async fn lets_only_its_owner_read_the_keys_and_leaves_nothing_else_behind() {
     let directory = TempDir::new().unwrap();
     let keys = directory.path().join("keys");
-    SigningKeys::load_or_create(&keys, SignatureAlgorithm::ES256).unwrap();
-    let files: Vec<_> = std::fs::read_dir(&keys)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    assert_eq!(files, [keys.join("ES256.pem")]);
-    assert_eq!(
-        std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    open(&keys, NOW).rotate(NOW.plus(DAY)).await.unwrap();
+    let files = files(&keys);
+    assert_eq!(files.len(), 3, "retired, current, next: {files:?}");
+    for file in files {
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
     assert_eq!(std::fs::metadata(&keys).unwrap().permissions().mode() & 0o077, 0);
+}
+
+fn refusal(directory: &Path) -> String {
+    SigningKeys::open(directory, policy(SignatureAlgorithm::ES256), NOW)
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
 fn refuses_a_damaged_key_names_the_file_and_does_not_overwrite_it() {
     let directory = TempDir::new().unwrap();
-    let path = directory.path().join("ES256.pem");
+    open(directory.path(), NOW);
+    let path = files(directory.path()).remove(0);
     std::fs::write(&path, "damaged").unwrap();
-    let error = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256)
-        .unwrap_err()
-        .to_string();
+    let error = refusal(directory.path());
     assert!(
-        error.starts_with("signing.keys: ") && error.contains("ES256.pem"),
+        error.starts_with("signing.keys: ") && error.contains(path.to_str().unwrap()),
         "{error}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), b"damaged");
 }
 
 #[test]
-fn refuses_the_key_of_another_algorithm() {
+fn refuses_a_key_under_the_name_of_another() {
     let directory = TempDir::new().unwrap();
-    SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::EdDSA).unwrap();
-    std::fs::rename(
-        directory.path().join("EdDSA.pem"),
-        directory.path().join("ES256.pem"),
-    )
-    .unwrap();
-    assert!(SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).is_err());
+    open(directory.path(), NOW);
+    let files = files(directory.path());
+    std::fs::copy(&files[0], &files[1]).unwrap();
+    assert!(refusal(directory.path()).contains("another key"));
 }
 
 #[test]
-fn keeps_the_key_that_another_process_made_first() {
+fn passes_over_files_that_are_no_keys() {
     let directory = TempDir::new().unwrap();
-    let path = directory.path().join("ES256.pem");
-    std::fs::write(&path, "theirs").unwrap();
-    write_new(&path, directory.path(), b"ours").unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    for name in [
+        "README",
+        "ES256.pem",
+        "1.next.XX512.kid.pem",
+        "x.next.ES256.kid.pem",
+    ] {
+        std::fs::write(directory.path().join(name), "nothing").unwrap();
+    }
+    open(directory.path(), NOW);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_changed_go_on_signing() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("keys");
+    let keys = open(&path, NOW);
+    let before = keys.current(NOW.plus(DAY)).key_id().to_owned();
+    std::fs::remove_dir_all(&path).unwrap();
+    assert!(keys.rotate(NOW.plus(DAY)).await.is_err());
+    assert_eq!(keys.current(NOW.plus(DAY)).key_id(), before);
 }
 
 #[test]
 fn shows_no_key_when_debugged() {
     let directory = TempDir::new().unwrap();
-    let keys = SigningKeys::load_or_create(directory.path(), SignatureAlgorithm::ES256).unwrap();
-    let pem = std::fs::read_to_string(directory.path().join("ES256.pem")).unwrap();
-    let line = pem.lines().nth(1).unwrap();
-    assert!(!format!("{keys:?}").contains(line));
+    let keys = open(directory.path(), NOW);
+    for file in files(directory.path()) {
+        let pem = std::fs::read_to_string(file).unwrap();
+        let line = pem.lines().nth(1).unwrap();
+        assert!(!format!("{keys:?}").contains(line));
+    }
 }

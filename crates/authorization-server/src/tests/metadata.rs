@@ -12,7 +12,13 @@ const JWKS: &str = "/oauth/v2/oauth-anonymous/jwks";
 
 fn document(toml: &str) -> Value {
     let configuration = Configuration::from_toml(toml).unwrap();
-    serde_json::from_slice(&metadata::document(&configuration).unwrap()).unwrap()
+    let algorithms = [configuration.signing.algorithm];
+    serde_json::to_value(metadata::document(
+        &configuration,
+        &configuration.clients,
+        &algorithms,
+    ))
+    .unwrap()
 }
 
 /// D1, F2.
@@ -102,12 +108,15 @@ async fn publishes_public_keys_alone_on_both_listeners() {
             (StatusCode::OK, Some("application/json"))
         );
         let json = answer.json();
-        let [key] = json["keys"].as_array().unwrap().as_slice() else {
+        let [current, next] = json["keys"].as_array().unwrap().as_slice() else {
             panic!("{json}")
         };
-        let members: Vec<_> = key.as_object().unwrap().keys().collect();
-        assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
-        assert_eq!((&key["alg"], &key["use"]), (&json!("ES256"), &json!("sig")));
+        assert_ne!(current["kid"], next["kid"]);
+        for key in [current, next] {
+            let members: Vec<_> = key.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+            assert_eq!((&key["alg"], &key["use"]), (&json!("ES256"), &json!("sig")));
+        }
     }
 }
 

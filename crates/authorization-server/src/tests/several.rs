@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use service::Shutdown;
 
+use super::authentication::{Asserting, asserted};
 use super::start::configuration;
 use super::*;
 use crate::configuration::PostgresConfiguration;
@@ -19,11 +20,12 @@ const JWT: &str = "application/jwt";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn server(configuration: &PostgresConfiguration) -> Harness {
-    let store = PostgresTokenStore::open(configuration).await.unwrap();
-    let keys = SigningKeys::shared(&store, SignatureAlgorithm::ES256)
+    let store = Arc::new(PostgresTokenStore::open(configuration).await.unwrap());
+    let policy = crate::rotation(&Configuration::demo().unwrap());
+    let keys = SigningKeys::shared(Arc::clone(&store), policy, crate::now())
         .await
         .unwrap();
-    Harness::with_keys(Arc::new(store), keys, TempDir::new().unwrap())
+    Harness::with_keys(store, keys, TempDir::new().unwrap())
 }
 
 async fn jwks(server: &Harness) -> VerificationKeys {
@@ -31,7 +33,7 @@ async fn jwks(server: &Harness) -> VerificationKeys {
     VerificationKeys::from_jwks(answer.body.as_bytes()).unwrap()
 }
 
-/// A6, P17, R7.
+/// A6, P17, R9.
 #[tokio::test]
 async fn answer_for_one_another_and_verify_one_another_s_signatures() {
     let Some(database) = Database::new().await else {
@@ -56,6 +58,40 @@ async fn answer_for_one_another_and_verify_one_another_s_signatures() {
     assert_eq!(revoked.status, StatusCode::OK);
     assert!(!one.is_active(&token).await && !other.is_active(&token).await);
     assert_eq!(one.introspect(&token, JWT).await.status, StatusCode::NO_CONTENT);
+}
+
+/// K7: whichever server saw it first, and of those that see it at once, one.
+#[tokio::test]
+async fn refuse_an_assertion_that_another_has_seen() {
+    let Some(database) = Database::new().await else {
+        return;
+    };
+    let (key, text) = Asserting::registered();
+    let at = async || {
+        let store = Arc::new(database.open().await);
+        Harness::of(&text, store, TempDir::new().unwrap())
+    };
+    let (one, other) = (at().await, at().await);
+    let client = Asserting { harness: one, key };
+    let partner = certificate("demo-partner");
+    let assertion = client.assertion(|_| ());
+    let ask = || asserted(TOKEN, "grant_type=client_credentials", &assertion);
+    let (here, there) = tokio::join!(
+        client.harness.send(ask(), Some(&partner)),
+        other.send(ask(), Some(&partner))
+    );
+    let issued = [&here, &there].map(|answer| answer.status == StatusCode::OK);
+    assert!(issued[0] != issued[1], "{} {}", here.body, there.body);
+    for server in [&client.harness, &other] {
+        let answer = server.send(ask(), Some(&partner)).await;
+        assert_eq!(
+            answer.refusal(),
+            (401, "invalid_client".into(), "assertion_replayed")
+        );
+    }
+    let fresh = client.assertion(|_| ());
+    let request = asserted(TOKEN, "grant_type=client_credentials", &fresh);
+    assert_eq!(other.send(request, Some(&partner)).await.status, StatusCode::OK);
 }
 
 /// R7: nothing is issued or said while the database is away.

@@ -1,14 +1,23 @@
 //! The service as a whole, from configuration to end.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mtls::{ClientTls, Credentials, Timeouts, TrustAnchors};
+use oauth_core::certificate::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use service::{Running, Shutdown};
+use service::{Occasion, Running, Shutdown};
 use tempfile::TempDir;
 
-use super::{DEMO, now};
-use crate::{Configuration, StoreConfiguration, start, verify_current};
+use super::authentication::{registration, self_signed};
+use super::{DEMO, Harness};
+use crate::client_anchors::ClientTrust;
+use crate::router::TOKEN;
+use crate::{Configuration, StoreConfiguration, now, reload_registrations, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
 pub(super) fn configuration(directory: &Path) -> Configuration {
@@ -42,6 +51,11 @@ pub(super) fn configuration(directory: &Path) -> Configuration {
     configuration
 }
 
+fn names_in(directory: &Path) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
 async fn started(configuration: &Configuration) -> anyhow::Result<(Running, Shutdown)> {
     let shutdown = Shutdown::new();
     Ok((start(configuration.clone(), shutdown.clone()).await?, shutdown))
@@ -59,9 +73,10 @@ async fn starts_stops_and_starts_again_over_the_same_store_and_key() {
         }
         shutdown.trigger();
         running.finished().await.unwrap();
-        keys.push(std::fs::read(directory.path().join("state/keys/ES256.pem")).unwrap());
+        keys.push(names_in(configuration.signing.keys.as_deref().unwrap()));
     }
     assert_eq!(keys[0], keys[1]);
+    assert_eq!(keys[0].len(), 2, "the current and the next");
 }
 
 #[tokio::test]
@@ -90,6 +105,38 @@ async fn refuses_to_start_without_its_certificate_and_names_the_file() {
     );
 }
 
+/// Registrations follow the configuration file, and a broken one changes nothing.
+#[tokio::test]
+async fn registrations_follow_the_configuration_file_and_a_broken_one_changes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("authorization-server.toml");
+    std::fs::write(&file, DEMO).unwrap();
+    let harness = Harness::new();
+    let mut running = Running::new(Shutdown::new());
+    reload_registrations(&mut running, file.clone(), &harness.server);
+    let knows = |client_id: &str| harness.server.clients().find(client_id).is_some();
+    let reload = |contents: &str| {
+        std::fs::write(&file, contents).unwrap();
+        running.reloads().attempt(Occasion::Demand);
+    };
+
+    reload(&DEMO.replace("\"other-client\"", "\"new-client\""));
+    assert!(knows("new-client") && !knows("other-client") && knows("partner-client"));
+    for broken in [
+        "not TOML".to_owned(),
+        DEMO.replace("scope = \"transactions\"", "scope = \"not a \\\\ scope\""),
+        DEMO.replace("\"gateway\"", "\"partner-client\""),
+    ] {
+        reload(&broken);
+        assert!(knows("new-client") && knows("gateway"), "{broken}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    running.reloads().attempt(Occasion::Demand);
+    assert!(knows("new-client"));
+    reload(DEMO);
+    assert!(!knows("new-client") && knows("other-client"));
+}
+
 #[test]
 fn is_ready_only_while_the_revocation_lists_are_current() {
     let (past, future) = (
@@ -99,4 +146,76 @@ fn is_ready_only_while_the_revocation_lists_are_current() {
     assert_eq!(verify_current(None), Ok(()));
     assert_eq!(verify_current(Some(future)), Ok(()));
     assert!(verify_current(Some(past)).unwrap_err().contains("expired"));
+}
+
+/// Asks for a token over a connection of its own.
+async fn token_over_tls(
+    configuration: &Configuration,
+    running: &Running,
+    client_id: &str,
+    (certificate, key): (&ClientCertificate, &KeyPair),
+) -> Result<u16, mtls::Alert> {
+    let trust = TrustAnchors::from_pem_files(std::slice::from_ref(&configuration.tls.certificate)).unwrap();
+    let certificate = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        STANDARD.encode(certificate.der())
+    );
+    let credentials = Credentials::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let client = ClientTls::new(trust).with_credentials(credentials);
+    let client = client.http_client(Timeouts::default(), &[]).unwrap();
+    let port = running.address("mutual_tls").port();
+    let request = client
+        .post(format!("https://localhost:{port}{TOKEN}"))
+        .form(&[("grant_type", "client_credentials"), ("client_id", client_id)]);
+    match request.send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(mtls::peer_alert(&error).unwrap_or_else(|| panic!("{error:?}"))),
+    }
+}
+
+/// M16, M17, T17: through the handshake and to a token, over sockets.
+#[tokio::test]
+async fn lets_a_registered_self_signed_certificate_through_the_handshake_and_no_other() {
+    let directory = TempDir::new().unwrap();
+    let (key, certificate, jwks) = self_signed("demo-partner", |_| ());
+    let (stranger_key, stranger, _) = self_signed("demo-partner", |_| ());
+    let client = registration("self-signed", "self_signed_tls_client_auth", &jwks);
+    let registered = Configuration::from_toml(&format!("{DEMO}{client}")).unwrap();
+    let mut configuration = configuration(directory.path());
+    let ask = async |configuration: &Configuration, client_id, pair| {
+        let (running, shutdown) = started(configuration).await.unwrap();
+        let answer = token_over_tls(configuration, &running, client_id, pair).await;
+        shutdown.trigger();
+        running.finished().await.unwrap();
+        answer
+    };
+    let mine = (&certificate, &key);
+    assert_eq!(
+        ask(&configuration, "self-signed", mine).await,
+        Err(mtls::Alert::UnknownCa)
+    );
+    configuration.clients = registered.clients;
+    assert_eq!(ask(&configuration, "self-signed", mine).await, Ok(200));
+    assert_eq!(ask(&configuration, "partner-client", mine).await, Ok(401));
+    assert_eq!(
+        ask(&configuration, "self-signed", (&stranger, &stranger_key)).await,
+        Err(mtls::Alert::UnknownCa)
+    );
+}
+
+/// M14.
+#[tokio::test]
+async fn refuses_to_start_without_a_clients_trust_anchor_and_names_the_client() {
+    let directory = TempDir::new().unwrap();
+    let mut configuration = configuration(directory.path());
+    configuration.client_trust = vec![ClientTrust {
+        key: "clients[0] (partner-client).trust".to_owned(),
+        client_id: "partner-client".to_owned(),
+        files: vec![directory.path().join("absent.pem")],
+    }];
+    let error = format!("{:#}", started(&configuration).await.err().unwrap());
+    assert!(
+        error.contains("clients[0] (partner-client).trust: ") && error.contains("absent.pem"),
+        "{error}"
+    );
 }

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::{FORM, Harness, certificate, form, introspection, post, request, revocation};
 use crate::router::TOKEN;
-use crate::token_store::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore};
+use crate::token_store::{
+    AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore, TokensOf,
+};
 
 const REQUEST: &str = "grant_type=client_credentials&client_id=partner-client";
 
@@ -42,6 +44,10 @@ impl TokenStore for Misbehaving {
     }
 
     fn revoke(&self, _id: Uuid, _now: Timestamp) -> Pending<'_, ()> {
+        self.answer()
+    }
+
+    fn revoke_all(&self, _of: TokensOf, _now: Timestamp) -> Pending<'_, ()> {
         self.answer()
     }
 

@@ -11,10 +11,11 @@ use oauth_core::time::Timestamp;
 use redb::{Database, DatabaseError, ReadableDatabase as _};
 use uuid::Uuid;
 
-use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore};
+use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore, TokensOf};
 
 mod assertions;
 mod bucket;
+mod mark;
 mod writer;
 
 use bucket::RecordError;
@@ -88,6 +89,10 @@ impl TokenStore for EmbeddedTokenStore {
 
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {
         Box::pin(self.write(Change::Revoke { id, now }))
+    }
+
+    fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()> {
+        Box::pin(self.write(Change::RevokeAll { of, now }))
     }
 
     fn remember_assertion(

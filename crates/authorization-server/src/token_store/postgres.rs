@@ -9,21 +9,22 @@ use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::health;
 use super::queue::{Effect, Queue};
-use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore};
+use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore, TokensOf};
 use crate::configuration::PostgresConfiguration;
 
 mod connections;
 mod failure;
 mod schema;
+mod signing_keys;
 mod statements;
 mod writer;
 
 use connections::Connections;
 use failure::Failure;
+pub(crate) use signing_keys::{KeyChange, KeyRow};
 use statements::Left;
 use writer::{Change, Writer};
 
@@ -66,24 +67,6 @@ impl PostgresTokenStore {
         })
     }
 
-    /// The private key of this name, in PEM, where there is one.
-    pub(crate) async fn signing_key(&self, name: &str) -> Result<Option<Zeroizing<String>>, StoreError> {
-        let client = self.connections.client().await?;
-        let found = connections::bounded(statements::signing_key(&client, name)).await;
-        self.connections.done(client, found)
-    }
-
-    /// Keeps a private key under this name unless there is one, and answers with the one that is there.
-    pub(crate) async fn keep_signing_key(
-        &self,
-        name: &str,
-        made: &str,
-    ) -> Result<Zeroizing<String>, StoreError> {
-        let client = self.connections.client().await?;
-        let kept = connections::bounded(statements::keep_signing_key(&client, name, made)).await;
-        self.connections.done(client, kept)
-    }
-
     /// A session like those the store works with.
     #[cfg(test)]
     pub(super) async fn client(&self) -> deadpool_postgres::Client {
@@ -99,6 +82,12 @@ impl PostgresTokenStore {
         let client = self.connections.client().await?;
         let record = connections::bounded(statements::record(&client, id)).await;
         self.connections.done(client, record)
+    }
+
+    async fn mark(&self, of: TokensOf, now: Timestamp) -> Result<(), StoreError> {
+        let client = self.connections.client().await?;
+        let marked = connections::bounded(statements::mark(&client, &of, now)).await;
+        self.connections.done(client, marked)
     }
 
     async fn delete_expired(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -125,6 +114,10 @@ impl TokenStore for PostgresTokenStore {
 
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {
         Box::pin(async move { self.write(Change::Revoke { id, now }).await.map(|_| ()) })
+    }
+
+    fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()> {
+        Box::pin(self.mark(of, now))
     }
 
     fn remember_assertion(

@@ -37,6 +37,10 @@ impl Files {
 
     /// Runs the program as its environment and these arguments say.
     async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, &[]).await
+    }
+
+    async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
         command
             .current_dir(&self.directory)
@@ -45,6 +49,8 @@ impl Files {
             .env("CERTBOUND_CACERT", "root.pem")
             .env("CERTBOUND_TOKEN_ENDPOINT", TOKEN_ENDPOINT)
             .env("CERTBOUND_CONNECT_TO", &self.connect_to)
+            .env_remove("CERTBOUND_PASSWORD")
+            .envs(environment.iter().copied())
             .args(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
@@ -119,7 +125,21 @@ async fn exits_64_with_a_sentence_when_a_file_or_value_cannot_be_used() {
         (&["--connect-to", "nonsense", "token"], "nonsense"),
         (&["--scope", "a\"b", "token"], "--scope"),
         (&["--p12", "client.p12", "token"], "--password-file"),
+        (&["--client-id", "a\nb", "token"], "--client-id"),
+        (&["--token-endpoint", "nonsense", "token"], "--token-endpoint"),
+        (
+            &["--token-endpoint", "http://login.example.com/", "token"],
+            "https",
+        ),
+        (&["--issuer", "nonsense", "token"], "--issuer"),
         (&["call", "--data", "{"], "--data"),
+        (&["call", "notaurl"], "notaurl"),
+        (&["call", "http://api.example.com/api"], "https"),
+        (&["call", "https://"], "https"),
+        (&["call", ""], "CERTBOUND_URL"),
+        (&["--unheard-of"], "--unheard-of"),
+        (&["unheard-of"], "unheard-of"),
+        (&[], "Usage"),
     ] {
         let output = files.run(arguments).await;
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
@@ -127,6 +147,53 @@ async fn exits_64_with_a_sentence_when_a_file_or_value_cannot_be_used() {
         assert!(output.stdout.is_empty());
     }
     assert_eq!(servers.token_requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_in_its_own_words_what_is_missing_in_the_environment() {
+    let servers = Servers::start(Behaviour::default());
+    let files = Files::of(&servers);
+    let output = files.run_with(&["call"], &[("CERTBOUND_URL", "")]).await;
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(
+        err(&output).lines().last().unwrap(),
+        "client: the URL is empty; name one, or unset CERTBOUND_URL to call the demo's API"
+    );
+
+    let with_archive = ["--p12", "client.p12", "token"];
+    let output = files.run(&with_archive).await;
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(
+        err(&output).lines().last().unwrap(),
+        "client: --p12 needs a password: name a --password-file, or set CERTBOUND_PASSWORD"
+    );
+    let with_password = [("CERTBOUND_PASSWORD", "Password1")];
+    let output = files.run_with(&with_archive, &with_password).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
+#[test]
+fn exits_0_for_help_that_fits_the_terminal() {
+    for columns in ["80", "100", "120"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTBOUND_"))
+        {
+            command.env_remove(name);
+        }
+        let output = command.arg("--help").env("COLUMNS", columns).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let help = out(&output);
+        let longest = help.lines().map(str::len).max().unwrap();
+        assert!(longest <= columns.parse().unwrap(), "{help}");
+        // A shell takes each example as it stands, so none may be wrapped.
+        let examples = help.split_once("Examples:").unwrap().1;
+        let (commands, _) = examples.split_once("Environment:").unwrap();
+        for line in commands.lines().filter(|line| !line.is_empty()) {
+            assert!(line.starts_with("  "), "{line} was wrapped in\n{help}");
+        }
+        assert!(!help.contains("[default: \"\"]"), "{help}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use client::{Client, ClientConfiguration, ClientError, Method, TokenEndpoint, TokenError, TransportError};
 use mtls::{Alert, Credentials, ServerCertificateFault};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::certificates::{Authority, Pem};
@@ -144,6 +145,52 @@ async fn names_the_address_where_nobody_listens() {
     .await;
     assert!(matches!(error, TransportError::Refused { .. }), "{error}");
     assert!(error.to_string().contains(&gone.to_string()), "{error}");
+}
+
+/// What is said when `answer` is all that comes from the token endpoint's address before the connection is closed.
+async fn error_after(answer: &'static [u8]) -> TransportError {
+    let servers = Servers::start(Behaviour::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut accepted, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 16];
+            accepted.read_exact(&mut hello).await.unwrap();
+            accepted.write_all(answer).await.unwrap();
+        }
+    });
+    let mut configuration = servers.configuration(&servers.authority.client());
+    configuration.connect_to = vec![format!("login.example.com={address}").parse().unwrap()];
+    token_error(configuration).await
+}
+
+/// So it looks when the authorization server is down behind a gateway that passes its connections through.
+#[tokio::test]
+async fn asks_whether_the_server_runs_where_the_handshake_is_cut_off() {
+    let error = error_after(b"").await;
+    assert!(matches!(error, TransportError::CutOff { .. }), "{error}");
+    assert!(error.to_string().contains("is the server running"), "{error}");
+}
+
+#[tokio::test]
+async fn says_that_a_port_does_not_speak_tls() {
+    let error = error_after(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    assert!(matches!(error, TransportError::NotTls { .. }), "{error}");
+}
+
+/// RFC 6761 §6.4: the name never exists.
+#[tokio::test]
+async fn names_a_host_that_has_no_address() {
+    let servers = Servers::start(Behaviour::default());
+    let mut configuration = servers.configuration(&servers.authority.client());
+    configuration.token_endpoint = TokenEndpoint::Url("https://nobody.invalid/token".into());
+    let error = token_error(configuration).await;
+    assert!(matches!(error, TransportError::UnknownHost { .. }), "{error}");
+    assert!(
+        error.to_string().contains("nobody.invalid") && error.to_string().contains("--connect-to"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

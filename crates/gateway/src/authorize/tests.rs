@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::HOST;
 use jwks::RemoteJwks;
-use mtls::{ClientTls, Timeouts, TrustAnchors};
+use mtls::{ClientTls, Standing, Timeouts, TrustAnchors};
 use oauth_core::confirmation::Confirmation;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, VerificationKeys};
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
@@ -31,7 +31,15 @@ fn der_of(member: Member) -> &'static [u8] {
 fn connection(member: Option<Member>) -> Arc<Connection> {
     let server_name = HostName::parse("api.example.com").unwrap();
     let peer = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(Connection::new(server_name, peer, member.map(der_of)).unwrap())
+    Arc::new(
+        Connection::new(
+            server_name,
+            peer,
+            member.map(der_of),
+            Standing::without_certificate(),
+        )
+        .unwrap(),
+    )
 }
 
 fn claims() -> AccessTokenClaims {
@@ -110,6 +118,10 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
         Route {
             scope: "transactions admin".parse().unwrap(),
             ..route("/admin", BindingPolicy::Required)
+        },
+        Route {
+            scope: "admin".parse().unwrap(),
+            ..route("/api/admin", BindingPolicy::Required)
         },
     ];
     Authorizer {
@@ -277,6 +289,22 @@ async fn tells_authenticated_callers_alone_that_there_is_no_route() {
     assert_eq!(asked("/nowhere", None).await, Err("certificate_missing"));
 }
 
+/// N1: no spelling of a nested route's path is served under the rules of the route around it.
+#[tokio::test]
+async fn refuses_a_path_that_could_be_another_routes() {
+    let member = Some(Member::Example);
+    assert_eq!(asked("/api/admin", member).await, Err("scope_insufficient"));
+    for path in ["/api/admin;x", "/api/Admin/users", "/api/admin%20", "/API"] {
+        assert_eq!(asked(path, member).await, Err("path_ambiguous"), "{path}");
+    }
+    assert_eq!(asked("/api/transactions;v=1", member).await, Ok(()));
+    // Whoever cannot call learns no paths either.
+    assert_eq!(
+        asked("/API", Some(Member::Other)).await,
+        Err("certificate_mismatch")
+    );
+}
+
 #[tokio::test]
 async fn refuses_a_method_that_the_route_does_not_allow() {
     let authorizer = authorizer(&claims()).await;
@@ -308,6 +336,21 @@ async fn refuses_no_token_two_and_malformed_ones() {
             .await
             .unwrap_err();
         assert_eq!(rejection.reason(), reason, "{authorization:?}");
+    }
+}
+
+/// B5: what is no token is not looked up, where it would be nobody's fault but the caller's that it cannot be.
+#[tokio::test]
+async fn refuses_a_token_longer_than_any_is() {
+    let authorizer = authorizer(&claims()).await;
+    for (length, reason) in [(4096, "introspection_unavailable"), (4097, "token_too_long")] {
+        let authorization = format!("Bearer {}", "a".repeat(length));
+        let request = request(Method::GET, "/api", &[&authorization]);
+        let rejection = authorizer
+            .authorize(request, &connection(Some(Member::Example)), *NOW)
+            .await
+            .unwrap_err();
+        assert_eq!(rejection.reason(), reason, "{length}");
     }
 }
 

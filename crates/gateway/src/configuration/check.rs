@@ -47,6 +47,9 @@ fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&listen.connections) {
         problems.add("listen.connections", "must be at least 1");
     }
+    if listen.connections_per_address == 0 {
+        problems.add("listen.connections_per_address", "must be at least 1");
+    }
     if listen.public == listen.admin && listen.public.port() != 0 {
         problems.add(
             "listen.admin",
@@ -113,10 +116,11 @@ fn routes(
                 "is passed through: its requests are never seen here",
             );
         }
-        if !seen.insert((route.host.clone(), route.prefix.clone())) {
+        if !seen.insert((route.host.clone(), route.prefix.folded().to_owned())) {
             problems.add(
                 format!("routes[{index}].path"),
-                "another route has the same host and path",
+                "another route has the same host and path; letter case, encoding, parameters behind `;`, and blanks \
+                 and dots at a segment's end tell no paths apart",
             );
         }
         routes.push(route);

@@ -45,6 +45,8 @@ pub struct ListenSection {
     pub admin: SocketAddr,
     /// Public connections at once; further ones wait to be accepted.
     pub connections: usize,
+    /// Those among them from one IPv4 address or one IPv6 network of 64 bits; further ones are closed.
+    pub connections_per_address: usize,
 }
 
 impl Default for ListenSection {
@@ -54,6 +56,7 @@ impl Default for ListenSection {
             public: loopback(3000),
             admin: loopback(9102),
             connections: 10_000,
+            connections_per_address: 1_000,
         }
     }
 }

@@ -141,8 +141,22 @@ fn refuses_two_routes_of_the_same_host_and_path() {
         problems_of(&format!("{MINIMAL}\n[[routes]]\n{route}")),
         ["routes[1].path"]
     );
+    for spelling in ["/API/transactions", "/api/transactions;v=1", "/api/transactions."] {
+        let other = route.replace("/api/transactions", spelling);
+        let text = format!("{MINIMAL}\n[[routes]]\n{other}");
+        assert_eq!(problems_of(&text), ["routes[1].path"], "{spelling}");
+    }
     let other = route.replace("/api/transactions", "/api");
     assert!(Configuration::from_toml(&format!("{MINIMAL}\n[[routes]]\n{other}")).is_ok());
+}
+
+#[test]
+fn refuses_limits_that_let_nobody_in() {
+    for key in ["connections", "connections_per_address"] {
+        let with = |limit: usize| format!("{MINIMAL}\n[listen]\n{key} = {limit}\n");
+        assert_eq!(problems_of(&with(0)), [format!("listen.{key}")]);
+        assert!(Configuration::from_toml(&with(1)).is_ok(), "{key}");
+    }
 }
 
 #[test]

@@ -55,6 +55,20 @@ fn removes_identity_fields_in_every_spelling() {
         "X-HTTP-Method-Override",
         "X-Request-Id",
         "Proxy",
+        "Client-IP",
+        "client_ip",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "Fastly-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Envoy-Peer-Metadata",
+        "X-Auth-Request-User",
+        "x_auth_request_email",
+        "X-Ms-Client-Principal",
+        "X-Ms-Client-Principal-Id",
+        "X-Goog-Authenticated-User-Email",
+        "X-Goog-IAP-JWT-Assertion",
+        "X-WebAuth-User",
     ] {
         let mut request = headers(&[(name, "forged"), (name, "twice"), ("accept", "*/*")]);
         clean_request(&mut request);
@@ -78,7 +92,9 @@ fn keeps_fields_that_tell_nothing_of_the_caller() {
         ("traceparent", "00-1-1-01"),
         ("trailer", "checksum"),
         ("x-api-version", "1"),
+        ("x-client-id", "1"),
         ("x-sslx", "1"),
+        ("x-user-agent", "1"),
     ];
     let mut request = headers(&kept);
     clean_request(&mut request);
@@ -132,6 +148,23 @@ fn keeps_the_wish_for_trailers_as_one_of_the_next_hop() {
     clean_request(&mut request);
     assert_eq!(request[TE], "trailers");
     assert_eq!(request[CONNECTION], "te");
+}
+
+/// RFC 9113 §8.2.3.
+#[test]
+fn joins_the_pieces_of_a_cookie_that_http_2_splits() {
+    let mut request = headers(&[("cookie", "a=b"), ("accept", "*/*"), ("cookie", "c=d; e=f")]);
+    request.append(COOKIE, HeaderValue::from_bytes(b"g=\xe4").unwrap());
+    clean_request(&mut request);
+    let cookies: Vec<_> = request
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    assert_eq!(cookies, [b"a=b; c=d; e=f; g=\xe4"]);
+    let mut request = headers(&[("cookie", "a=b; c=d")]);
+    clean_request(&mut request);
+    assert_eq!(request[COOKIE], "a=b; c=d");
 }
 
 /// H4.

@@ -31,6 +31,8 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::TokenMissing,
         Rejection::CertificateMissing,
         Rejection::CertificateExpired,
+        Rejection::CertificateUntrusted,
+        Rejection::TokenTooLong,
         Rejection::TokenInactive,
         Rejection::TokenExpired,
         Rejection::TokenNotBound,
@@ -45,6 +47,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::UpstreamFailed,
         Rejection::IntrospectionUnavailable,
         Rejection::KeysUnavailable,
+        Rejection::UpstreamBusy,
         Rejection::UpstreamUnreachable,
         Rejection::IntrospectionTimeout,
         Rejection::UpstreamTimeout,
@@ -106,6 +109,7 @@ fn a_missing_token_is_answered_with_a_challenge_without_error() {
 fn refused_tokens_look_alike() {
     let refused = [
         Rejection::CertificateMissing,
+        Rejection::TokenTooLong,
         Rejection::TokenInactive,
         Rejection::TokenExpired,
         Rejection::TokenNotBound,
@@ -144,6 +148,7 @@ fn faults_of_others_carry_no_challenge_and_say_when_to_try_again() {
     for rejection in [
         Rejection::IntrospectionUnavailable,
         Rejection::KeysUnavailable,
+        Rejection::UpstreamBusy,
         Rejection::UpstreamUnreachable,
     ] {
         let response = respond(&rejection);

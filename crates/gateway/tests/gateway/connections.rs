@@ -8,10 +8,12 @@ use pki::Member;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{API, DEADLINE, Harness, client_tls, connect_tls, get_plain, send, with_token};
+use crate::support::{
+    API, DEADLINE, Harness, Variation, client_tls, connect_tls, get_plain, send, with_token,
+};
 
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
@@ -314,6 +316,38 @@ async fn a_silent_connection_blocks_no_other() {
     let silent = TcpStream::connect(harness.public).await.unwrap();
     assert_eq!(harness.call(Member::Example, "unknown").await.status, 401);
     linger(silent).await;
+}
+
+/// Whoever comes from one address leaves room for those from others.
+#[tokio::test]
+async fn closes_connections_beyond_the_share_of_their_address() {
+    let harness = Harness::start_with(Variation {
+        connections_per_address: 2,
+        ..Variation::default()
+    })
+    .await;
+    let first = TcpStream::connect(harness.public).await.unwrap();
+    let _second = TcpStream::connect(harness.public).await.unwrap();
+    let mut third = TcpStream::connect(harness.public).await.unwrap();
+    assert_eq!(read_to_end(&mut third).await, b"");
+    let metrics = get_plain(harness.admin, "/metrics").await.body;
+    assert!(metrics.contains(r#"outcome="address_limit""#), "{metrics}");
+
+    let other = TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = other.connect(harness.public).await.unwrap();
+    other.write_all(&client_hello("other.example.com")).await.unwrap();
+    assert_eq!(read_to_end(&mut other).await, UNRECOGNIZED_NAME);
+
+    // Once the gateway has noticed that one has ended, there is room again.
+    drop(first);
+    let served = timeout(DEADLINE, async {
+        while connect_tls(harness.public, API, Some(Member::Example), Alpn::Http1)
+            .await
+            .is_err()
+        {}
+    });
+    served.await.expect("a place becomes free");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use mtls::{ClientCertificates, Limits};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -43,6 +43,23 @@ async fn closes_a_connection_that_never_shows_its_http_version() {
     assert_eq!(server.ask(None).await.unwrap(), "anonymous");
     closed(&mut silent).await;
     closed(&mut stalled).await;
+}
+
+#[tokio::test]
+async fn closes_a_connection_on_which_nothing_more_is_asked() {
+    let server = server(Limits {
+        idle: SHORT,
+        ..Limits::default()
+    });
+    let mut idle = connect(server.address, server.client(None).into()).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    assert_eq!(server.ask(None).await.unwrap(), "anonymous");
+    closed(&mut idle).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod bounds;
 mod http_client;
 mod pki;
 mod refusal;
+mod reload;
 mod resumption;
 mod revocation;
+mod self_signed;
 mod support;

@@ -71,6 +71,19 @@ impl Authority {
     }
 }
 
+impl Leaf {
+    /// A certificate that its own key signed, changed as the test needs it.
+    pub(crate) fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = params("self-signed");
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            certificate: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
 /// Parameters of a certificate that is valid now and for long.
 pub(crate) fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();

@@ -1,6 +1,7 @@
 use rcgen::{CertificateParams, DnType, KeyPair, SanType, string::Ia5String};
 
 use super::*;
+use crate::{distinguished_name::DistinguishedNameError, scope::MalformedScope};
 
 fn certificate(common_name: &str, names: Vec<SanType>) -> ClientCertificate {
     let mut params = CertificateParams::default();
@@ -28,8 +29,8 @@ fn metadata() -> ClientMetadata {
 
 fn registered(metadata: ClientMetadata) -> CertificateSubject {
     match ClientRegistration::try_from(metadata).unwrap().authentication {
-        ClientAuthenticationMethod::TlsClientAuth(subject) => subject,
-        ClientAuthenticationMethod::ClientSecretBasic(_) => panic!("registered for tls_client_auth"),
+        ClientAuthenticationMethod::TlsClientAuth(subject, CertificateAnchors::Servers) => subject,
+        other => panic!("registered for {other:?}"),
     }
 }
 
@@ -128,6 +129,7 @@ fn demands_exactly_one_subject() {
     }
 }
 
+/// O11, F4: no client without a credential, among others.
 #[test]
 fn refuses_registrations_that_are_half_right() {
     let right = || ClientMetadata {
@@ -207,6 +209,41 @@ fn refuses_registrations_that_are_half_right() {
             },
             RegistrationError::SubjectDistinguishedName(DistinguishedNameError::OpensslFormat),
         ),
+        (
+            ClientMetadata {
+                jwks: Some(ClientJwks::default()),
+                ..right()
+            },
+            RegistrationError::JwksNotUsed,
+        ),
+        (
+            ClientMetadata {
+                trust: vec!["root.pem".into()],
+                ..secret(Some(&digest))
+            },
+            RegistrationError::TrustNotUsed,
+        ),
+        (
+            ClientMetadata {
+                token_endpoint_auth_method: "private_key_jwt".to_owned(),
+                ..metadata()
+            },
+            RegistrationError::NoJwks,
+        ),
+        (
+            ClientMetadata {
+                token_endpoint_auth_method: "self_signed_tls_client_auth".to_owned(),
+                ..metadata()
+            },
+            RegistrationError::NoJwks,
+        ),
+        (
+            ClientMetadata {
+                token_endpoint_auth_method: "private_key_jwt".to_owned(),
+                ..right()
+            },
+            RegistrationError::SubjectNotUsed,
+        ),
         (secret(None), RegistrationError::SecretHash),
         (secret(Some("Password1")), RegistrationError::SecretHash),
         (
@@ -241,4 +278,46 @@ fn finds_enabled_clients_alone_and_refuses_a_second_of_the_same_name() {
     let mut disabled = ClientRegistry::default();
     disabled.register(registration(true)).unwrap();
     assert!(disabled.find("partner-client").is_none());
+}
+
+/// M14.
+#[test]
+fn takes_a_clients_own_anchors_where_it_has_some() {
+    let pinned = ClientMetadata {
+        tls_client_auth_subject_dn: Some("CN=demo-partner".to_owned()),
+        trust: vec!["partners-root.pem".into()],
+        ..metadata()
+    };
+    let registration = ClientRegistration::try_from(pinned).unwrap();
+    assert!(matches!(
+        registration.authentication,
+        ClientAuthenticationMethod::TlsClientAuth(_, CertificateAnchors::Clients)
+    ));
+}
+
+/// T17: what is let in without an authority is what an enabled client is registered with, and nothing else.
+#[test]
+fn lists_the_self_signed_certificates_of_enabled_clients_alone() {
+    let document = registered_certificates::tests::rfc_8705_appendix_a();
+    let registration = |client_id: &str, disabled| {
+        ClientRegistration::try_from(ClientMetadata {
+            client_id: client_id.to_owned(),
+            token_endpoint_auth_method: "self_signed_tls_client_auth".to_owned(),
+            jwks: Some(document.clone().into()),
+            disabled,
+            ..ClientMetadata::default()
+        })
+        .unwrap()
+    };
+    let mut registry = ClientRegistry::default();
+    registry.register(registration("disabled", true)).unwrap();
+    assert_eq!(registry.self_signed_certificates(), []);
+    registry.register(registration("enabled", false)).unwrap();
+    let [thumbprint] = registry.self_signed_certificates()[..] else {
+        panic!("one certificate")
+    };
+    assert_eq!(
+        thumbprint.to_string(),
+        "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
+    );
 }

@@ -209,24 +209,29 @@ impl AccessTokenVerifier {
     }
 }
 
-/// Checks the signature and reads the claims. The library's own claim checks are switched off: they read the clock,
-/// and pass over what is absent or of the wrong type.
+/// Checks the signature and reads the claims.
 fn verified_claims(
     token: &str,
     key: &jsonwebtoken::DecodingKey,
     algorithm: SignatureAlgorithm,
 ) -> Result<AccessTokenClaims, VerificationError> {
-    let mut signature_alone = jsonwebtoken::Validation::new(algorithm.into());
-    signature_alone.required_spec_claims.clear();
-    signature_alone.validate_exp = false;
-    signature_alone.validate_aud = false;
-    jsonwebtoken::decode(token, key, &signature_alone)
+    jsonwebtoken::decode(token, key, &signature_alone(algorithm))
         .map(|data| data.claims)
         .map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidSignature => VerificationError::Signature,
             jsonwebtoken::errors::ErrorKind::Json(_) => VerificationError::Claims,
             _ => VerificationError::Malformed,
         })
+}
+
+/// The library's own claim checks are switched off: they read the clock, and pass over what is absent or of the
+/// wrong type.
+pub(super) fn signature_alone(algorithm: SignatureAlgorithm) -> jsonwebtoken::Validation {
+    let mut signature_alone = jsonwebtoken::Validation::new(algorithm.into());
+    signature_alone.required_spec_claims.clear();
+    signature_alone.validate_exp = false;
+    signature_alone.validate_aud = false;
+    signature_alone
 }
 
 /// Why an access token is not believed: for the log. To the caller all are one `invalid_token`.

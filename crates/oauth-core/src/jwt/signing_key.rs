@@ -75,6 +75,14 @@ impl SigningKey {
     }
 }
 
+#[cfg(test)]
+impl SigningKey {
+    /// Signs under a header that no sender of ours would write.
+    pub(super) fn sign_with_header<T: Serialize>(&self, header: &Header, claims: &T) -> String {
+        jsonwebtoken::encode(header, claims, &self.key).unwrap()
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -102,7 +102,7 @@ impl VerificationKey {
 }
 
 /// What the key's type allows. RSA moduli below 2048 bits allow nothing: 342 base64url characters are 2048 bits.
-fn possible_algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> {
+pub(super) fn possible_algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> {
     match &jwk.algorithm {
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             Some(vec![SignatureAlgorithm::ES256])
@@ -117,7 +117,7 @@ fn possible_algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> {
     }
 }
 
-fn is(possible: SignatureAlgorithm, named: KeyAlgorithm) -> bool {
+pub(super) fn is(possible: SignatureAlgorithm, named: KeyAlgorithm) -> bool {
     KeyAlgorithm::from(jsonwebtoken::Algorithm::from(possible)) == named
 }
 

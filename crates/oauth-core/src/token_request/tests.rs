@@ -49,7 +49,7 @@ fn issue(
     grant(parse(body)?, client, certificate, [7; SECRET_LENGTH], ISSUANCE).map(|grant| grant.record)
 }
 
-/// M30, O15.
+/// M30, O15, X1, F5.
 #[test]
 fn grants_a_token_bound_to_the_certificate_with_the_registered_scope() {
     let certificate = certificate_until(4000);
@@ -75,7 +75,7 @@ fn grants_the_scope_asked_for_where_the_client_may_have_it() {
     assert_eq!(record.scope.to_string(), "accounts");
 }
 
-/// O10, O16, X4.
+/// O10, O16, X4, F3.
 #[test]
 fn refuses_requests_that_break_the_grammar() {
     for (body, code) in [

@@ -55,6 +55,40 @@ fn offers_no_registration_for_a_server_certificate() {
 }
 
 #[test]
+fn lists_the_names_of_everybody_and_says_where_there_are_none() {
+    let names = vec![
+        SubjectAlternativeName::email("acme@example.com").unwrap(),
+        SubjectAlternativeName::dns("acme.example.com").unwrap(),
+        SubjectAlternativeName::ip("::1").unwrap(),
+        SubjectAlternativeName::uri("urn:example:acme").unwrap(),
+    ];
+    let expected = [
+        "email:acme@example.com",
+        "DNS:acme.example.com",
+        "IP:::1",
+        "URI:urn:example:acme",
+    ];
+    let description = described("CN=acme", names);
+    assert_eq!(
+        description.to_json()["subject_alternative_names"],
+        json!(expected)
+    );
+    for name in expected {
+        assert!(
+            description
+                .to_string()
+                .contains(&format!("subjectAltName              {name}\n"))
+        );
+    }
+    let nameless = described("CN=acme", Vec::new());
+    assert!(
+        nameless
+            .to_string()
+            .contains("subjectAltName              none\n")
+    );
+}
+
+#[test]
 fn says_whether_the_certificate_is_valid_now() {
     let set = DemoSet::create(KeyAlgorithm::EcdsaP256, NOW).unwrap();
     for (member, state) in [

@@ -31,7 +31,12 @@ fn request(params: &CertificateParams) -> Vec<u8> {
 fn sign(request: &CertificateRequest, usage: Usage) -> Certificate {
     let root = Root::create(KeyAlgorithm::EcdsaP256, NOW).unwrap();
     let certificate = root
-        .sign_request(request, usage, Validity::starting(Days::CLIENT, NOW))
+        .sign_request(
+            request,
+            request.subject_alternative_names(),
+            usage,
+            Validity::starting(Days::CLIENT, NOW),
+        )
         .unwrap();
     assert!(root.has_issued(&certificate));
     certificate
@@ -106,6 +111,18 @@ fn refuses_a_request_that_was_tampered_with() {
     der[place..place + 4].copy_from_slice(b"evil");
     let read = CertificateRequest::from_pem_or_der(&der);
     assert!(matches!(read, Err(Error::NoProofOfPossession)), "{read:?}");
+}
+
+/// What cannot be certified is no matter of proof.
+#[test]
+fn refuses_a_key_of_another_kind_as_such() {
+    // The OID of P-256, changed into that of P-192.
+    let mut der = request(&params());
+    let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let place = der.windows(8).position(|bytes| bytes == p256).unwrap();
+    der[place + 7] = 1;
+    let read = CertificateRequest::from_pem_or_der(&der);
+    assert!(matches!(read, Err(Error::UnsupportedKey)), "{read:?}");
 }
 
 #[test]

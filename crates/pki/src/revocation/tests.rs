@@ -98,6 +98,13 @@ fn refuses_a_certificate_of_another_root() {
     assert!(matches!(list, Err(Error::NotIssuedHere)));
 }
 
+#[test]
+fn refuses_to_list_its_own_root() {
+    let root = root();
+    let list = empty(&root).revoke(root.certificate(), &root, Days::REVOCATION_LIST, NOW);
+    assert!(matches!(list, Err(Error::RevokesAuthority)));
+}
+
 /// The name is the same, so that only the signature tells the two roots apart.
 #[test]
 fn refuses_a_list_of_another_root() {

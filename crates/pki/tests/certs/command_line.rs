@@ -1,10 +1,11 @@
 //! The `pki` command as a user meets it: what it prints, what it writes, and how it ends.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use pki::{Certificate, RevocationList, Root};
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 
 use crate::support::{Certs, tool};
 
@@ -40,7 +41,10 @@ fn revocation_list(certs: &Certs) -> RevocationList {
 }
 
 fn request(certs: &Certs, common_name: &str) -> Vec<u8> {
-    let mut params = CertificateParams::default();
+    request_of(certs, common_name, CertificateParams::default())
+}
+
+fn request_of(certs: &Certs, common_name: &str, mut params: CertificateParams) -> Vec<u8> {
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
     let request = params.serialize_request(&KeyPair::generate().unwrap()).unwrap();
@@ -114,17 +118,32 @@ fn issue_makes_a_client_with_the_names_it_was_given() {
 }
 
 #[test]
-fn issue_makes_a_server_that_goes_by_its_name() {
+fn issue_makes_a_server_with_the_hosts_it_was_given() {
     let certs = Certs::complete();
-    let (code, ..) = pki(&certs, "issue server api2.example.com --key-algorithm rsa-2048");
-    assert_eq!(code, 0);
-    let Some(mut openssl) = tool("openssl") else {
-        return;
-    };
-    let path = certs.text_path("api2.example.com.tls.pem");
-    let (_, said) =
-        crate::support::run(openssl.args(["x509", "-in", &path, "-noout", "-ext", "subjectAltName"]));
-    assert!(said.contains("DNS:api2.example.com"), "{said}");
+    for names in ["--san-dns api2.example.com", "--san-ip 10.0.0.7 --force"] {
+        let line = format!("issue server api2 --key-algorithm rsa-2048 {names}");
+        let (code, said, errors) = pki(&certs, &line);
+        assert_eq!((code, errors.as_str()), (0, ""));
+        assert!(
+            said.contains("DNS:api2.example.com") || said.contains("IP:10.0.0.7"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn issue_refuses_a_server_without_a_host() {
+    let certs = Certs::complete();
+    let before = certs.snapshot();
+    for names in ["", " --san-email a@example.com", " --san-uri urn:a"] {
+        let (code, _, errors) = pki(&certs, &format!("issue server api2.example.com{names}"));
+        assert_eq!(code, 64, "{errors}");
+        assert!(
+            errors.contains("--san-dns") && errors.contains("--san-ip"),
+            "{errors}"
+        );
+    }
+    assert_eq!(certs.snapshot(), before);
 }
 
 #[test]
@@ -149,7 +168,10 @@ fn sign_certifies_a_partners_request() {
     request(&certs, "partner");
     let (code, ..) = pki(&certs, "sign partner.csr --client --out partner.pem");
     assert_eq!(code, 0);
-    let (code, pem, _) = pki(&certs, "sign partner.csr --client");
+    let (code, _, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!(code, 1);
+    assert!(errors.contains("partner.pem carries"), "{errors}");
+    let (code, pem, _) = pki(&certs, "sign partner.csr --subject CN=partner");
     assert_eq!(code, 0);
     let root = Root::from_pem(&certs.read("root.pem"), &certs.read("root.key")).unwrap();
     for certificate in [
@@ -175,6 +197,100 @@ fn sign_refuses_a_request_that_was_tampered_with() {
         "{errors}"
     );
     assert!(!certs.file("partner.pem").exists());
+}
+
+/// Made by `openssl req -newkey rsa:1024`.
+const WEAK_REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBUTCBuwIBADASMRAwDgYDVQQDDAdwYXJ0bmVyMIGfMA0GCSqGSIb3DQEBAQUA
+A4GNADCBiQKBgQDdUct21JCLuMHaX0WDJMYdUascJuLU0+/78loMwsiHCFmhHqdi
+0t/z7n8Vn0/0EShLjbDkWpoktu0KJIG+k47tBX9h+sETujLw02KbEa1ptopNO9CP
+EvxbuyiQO/k9sMfwVRZCqrT390XeijuI7v1+civq4JQxwmSPTC6nVsJ55wIDAQAB
+oAAwDQYJKoZIhvcNAQELBQADgYEAXEMdQS+BqLCL2Fkg/INinkUMome6EE032qO/
+xzRZ7MuEiYnTe03MieqzprFGVAD6F6bA2TeObOcV/cHzKd17XlwwcsAq4B7ZzIlJ
+sW1Np4rqH2KAsQegr2abOu/AX0L8bHUycPEiO2V0JNLtzMJ4ZKFfoj/Wte5Kk+rb
+i+3hMG8=
+-----END CERTIFICATE REQUEST-----
+";
+
+/// Whoever carries the gateway's name would be taken for the gateway.
+#[test]
+fn sign_refuses_names_that_the_operator_has_not_granted() {
+    let certs = Certs::complete();
+    let params = CertificateParams::new(["gateway-internal.example.com".to_owned()]).unwrap();
+    request_of(&certs, "partner", params);
+    let (code, said, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("DNS:gateway-internal.example.com") && errors.contains("--san-dns"),
+        "{errors}"
+    );
+    let (code, ..) = pki(&certs, "sign partner.csr --san-dns gateway-internal.example.com");
+    assert_eq!(code, 0);
+}
+
+/// A registration by subject would take the one for the other.
+#[test]
+fn sign_refuses_a_subject_that_somebody_has_already() {
+    let certs = Certs::complete();
+    request(&certs, "demo-partner");
+    let (code, said, errors) = pki(&certs, "sign partner.csr");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("example.client.pem") && errors.contains("--subject"),
+        "{errors}"
+    );
+    let (code, ..) = pki(&certs, "sign partner.csr --subject cn=Demo-Partner");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn sign_calls_a_weak_key_weak() {
+    let certs = Certs::complete();
+    fs::write(certs.file("partner.csr"), WEAK_REQUEST).unwrap();
+    let (code, said, errors) = pki(&certs, "sign partner.csr --client");
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(
+        errors.contains("1024 bits") && errors.contains("too weak") && !errors.contains("signature"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn sign_refuses_a_server_without_a_host_and_accepts_it_with_one() {
+    let certs = Certs::complete();
+    let client_only = SanType::URI("urn:example:partner".try_into().unwrap());
+    for (names, granted) in [
+        (vec![], ""),
+        (vec![client_only], " --san-uri urn:example:partner"),
+    ] {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        request_of(&certs, "partner.example.com", params);
+        let (code, said, errors) = pki(&certs, &format!("sign partner.csr --server{granted}"));
+        assert_eq!((code, said.as_str()), (1, ""));
+        assert!(
+            errors.contains("partner.csr") && errors.contains("subjectAltName=DNS:"),
+            "{errors}"
+        );
+    }
+    let params = CertificateParams::new(["partner.example.com".to_owned()]).unwrap();
+    request_of(&certs, "partner.example.com", params);
+    let (code, ..) = pki(&certs, "sign partner.csr --server --san-dns partner.example.com");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn revoke_refuses_the_root() {
+    let certs = Certs::complete();
+    let before = certs.snapshot();
+    let (code, _, errors) = pki(&certs, "revoke root.pem");
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("root.pem") && errors.contains("init --force"),
+        "{errors}"
+    );
+    assert_eq!(certs.snapshot(), before);
 }
 
 #[test]
@@ -223,17 +339,42 @@ fn crl_signs_the_list_again() {
     assert!(second.next_update() > first.next_update());
 }
 
+/// A new list would know of no revocation, and let everybody in again.
 #[test]
-fn crl_refuses_to_start_from_nothing() {
+fn refuses_to_start_a_lost_list_anew_unasked() {
     let certs = Certs::complete();
     certs.remove("root.crl.pem");
-    let (code, _, errors) = pki(&certs, "crl");
+    for line in ["crl", "init", "init --renew-expired", "revoke other.client.pem"] {
+        let (code, _, errors) = pki(&certs, line);
+        assert_eq!(code, 1, "{line}");
+        assert!(
+            errors.contains("root.crl.pem") && errors.contains("backup") && errors.contains("crl --anew"),
+            "{line}: {errors}"
+        );
+        assert!(!certs.file("root.crl.pem").exists(), "{line}");
+    }
+}
+
+#[test]
+fn crl_starts_a_lost_list_anew_when_asked() {
+    let certs = Certs::complete();
+    certs.remove("root.crl.pem");
+    let (code, said, errors) = pki(&certs, "crl --anew");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(said.contains("0 revoked"), "{said}");
+    assert_eq!(revocation_list(&certs).revoked(), []);
+    let (code, ..) = pki(&certs, "revoke other.client.pem");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn crl_refuses_to_start_anew_beside_a_list_that_is_there() {
+    let certs = Certs::complete();
+    let before = certs.snapshot();
+    let (code, _, errors) = pki(&certs, "crl --anew");
     assert_eq!(code, 1);
-    assert!(
-        errors.contains("root.crl.pem") && errors.contains("init"),
-        "{errors}"
-    );
-    assert!(!certs.file("root.crl.pem").exists());
+    assert!(errors.contains("root.crl.pem"), "{errors}");
+    assert_eq!(certs.snapshot(), before);
 }
 
 #[test]
@@ -249,6 +390,24 @@ fn show_prints_what_to_register() {
     assert_eq!(code, 0);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(said.contains(json["x5t#S256"].as_str().unwrap()));
+}
+
+#[test]
+fn show_prints_the_names_of_servers_too() {
+    let certs = Certs::complete();
+    let (_, said, _) = pki(&certs, "show login.tls.pem");
+    for name in ["DNS:login.example.com", "DNS:localhost", "IP:127.0.0.1", "IP:::1"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    let (_, json, _) = pki(&certs, "show --json login.tls.pem");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["subject_alternative_names"][0], "DNS:login.example.com");
+
+    let (_, said, _) = pki(&certs, "show example.client.pem");
+    assert!(said.contains("subjectAltName              none\n"), "{said}");
+    let (_, json, _) = pki(&certs, "show --json example.client.pem");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["subject_alternative_names"], serde_json::json!([]));
 }
 
 #[test]
@@ -270,7 +429,7 @@ fn ends_with_64_for_a_wrong_command_line_and_0_for_help() {
         "frobnicate",
         "issue client a --days 0",
         "issue client a --subject a",
-        "sign a.csr",
+        "sign a.csr --client --server",
     ] {
         let (code, said, errors) = pki(&certs, line);
         assert_eq!((code, said.as_str()), (64, ""), "{line}");
@@ -292,17 +451,34 @@ fn points_to_init_where_there_is_no_root() {
 }
 
 #[test]
-fn takes_flags_from_the_environment() {
+fn takes_flags_from_the_environment_but_none_that_destroys() {
     let certs = Certs::complete();
     let environment = [
         ("CERTBOUND_DIR", "."),
         ("CERTBOUND_SUBJECT", "CN=from-outside"),
         ("CERTBOUND_FORCE", "1"),
+        ("CERTBOUND_ANEW", "1"),
+        // The client's archive, not this command's flag.
+        ("CERTBOUND_P12", "certs/example.client.p12"),
     ];
-    let (code, ..) = pki_with(&certs, "issue client example", &environment);
+    let before = certs.snapshot();
+    for line in ["issue client example", "crl --days 60"] {
+        let (code, _, errors) = pki_with(&certs, line, &environment);
+        assert_eq!(code, i32::from(line.starts_with("issue")), "{errors}");
+    }
+    assert_eq!(
+        certs.read("example.client.pem"),
+        before[Path::new("example.client.pem")]
+    );
+
+    let (code, ..) = pki_with(&certs, "issue client example --force", &environment);
     assert_eq!(code, 0);
     assert_eq!(
         certs.certificate("example.client.pem").subject().to_string(),
         "CN=from-outside"
+    );
+    assert_eq!(
+        certs.read("example.client.p12"),
+        before[Path::new("example.client.p12")]
     );
 }

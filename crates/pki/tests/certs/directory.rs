@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pki::{Error, Existing, Outcome, RENEWAL_MARGIN, RevocationList, Root};
+use pki::{Error, Existing, Outcome, RENEWAL_MARGIN, Report, RevocationList, Root};
 
 use crate::support::{Certs, DAY, FILES, now};
 
@@ -16,7 +16,7 @@ fn revocation_list(certs: &Certs) -> RevocationList {
 }
 
 /// The file that is named as the trouble, and the trouble itself.
-fn trouble(result: Result<pki::Report, Error>) -> (PathBuf, Error) {
+fn trouble(result: Result<Report, Error>) -> (PathBuf, Error) {
     match result {
         Err(Error::InFile { path, source }) => (path, *source),
         other => panic!("no file was named: {other:?}"),
@@ -239,10 +239,83 @@ fn renews_a_revocation_list_before_it_is_overdue() {
     assert_eq!(second.revoked(), first.revoked());
 }
 
+/// An empty list in place of a lost one would let everybody in again.
+#[test]
+fn names_a_lost_revocation_list_instead_of_making_another() {
+    for existing in [Existing::Keep, Existing::RenewExpired] {
+        let certs = Certs::complete();
+        certs.remove("root.crl.pem");
+        let before = certs.snapshot();
+        let (path, error) = trouble(certs.prepare(existing, now()));
+        assert_eq!(path, certs.file("root.crl.pem"));
+        assert!(matches!(error, Error::NoRevocationList), "{error:?}");
+        assert_eq!(certs.snapshot(), before, "nothing may be written");
+    }
+}
+
+/// Whoever issues to others alone may have put the demo's own certificates away.
+#[test]
+fn names_a_lost_revocation_list_where_any_certificate_is_there() {
+    for left in ["acme.client.pem", "refused/acme.client.pem"] {
+        let certs = Certs::complete();
+        let certificate = certs.read("example.client.pem");
+        for name in FILES
+            .into_iter()
+            .filter(|name| !["root.pem", "root.key"].contains(name))
+        {
+            certs.remove(name);
+        }
+        fs::write(certs.file(left), certificate).unwrap();
+        let (path, error) = trouble(certs.prepare(Existing::Keep, now()));
+        assert_eq!(path, certs.file("root.crl.pem"));
+        assert!(matches!(error, Error::NoRevocationList), "{error:?}");
+    }
+}
+
+/// A crash in the very first run, before anything was issued, left nothing that could have been revoked.
+#[test]
+fn goes_on_from_a_root_that_has_issued_nothing() {
+    let certs = Certs::complete();
+    let root_certificate = certs.read("root.pem");
+    for name in FILES
+        .into_iter()
+        .filter(|name| !["root.pem", "root.key", "login.tls.key"].contains(name))
+    {
+        certs.remove(name);
+    }
+    certs.prepare(Existing::Keep, now()).unwrap();
+    assert_eq!(certs.read("root.pem"), root_certificate);
+    assert!(revocation_list(&certs).lists(&certs.certificate("refused/revoked.client.pem")));
+}
+
+#[test]
+fn reports_as_many_files_every_time() {
+    let certs = Certs::empty();
+    let first = certs.prepare(Existing::Keep, now()).unwrap();
+    let second = certs.prepare(Existing::Keep, now()).unwrap();
+    let later = now().plus(400 * DAY);
+    let expired = certs.prepare(Existing::Keep, later).unwrap();
+    let renewed = certs.prepare(Existing::RenewExpired, later).unwrap();
+    let paths = |report: &Report| {
+        report
+            .entries
+            .iter()
+            .map(|entry| entry.path.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(first.with(Outcome::Made).count(), first.entries.len());
+    assert_eq!(second.with(Outcome::Kept).count(), first.entries.len());
+    for report in [second, expired, renewed] {
+        assert_eq!(paths(&report), paths(&first));
+    }
+}
+
 #[test]
 fn lists_the_revoked_fixture_again_when_either_was_lost() {
     let certs = Certs::complete();
-    certs.remove("root.crl.pem");
+    let root = root(&certs);
+    let empty = RevocationList::empty(&root, pki::Days::REVOCATION_LIST, now()).unwrap();
+    fs::write(certs.file("root.crl.pem"), empty.pem().unwrap()).unwrap();
     certs.prepare(Existing::Keep, now()).unwrap();
     assert!(revocation_list(&certs).lists(&certs.certificate("refused/revoked.client.pem")));
 

@@ -96,8 +96,10 @@ impl Api {
             .require_scope("transactions".parse().unwrap());
         let connection = Connection {
             client_certificate: peer.cloned(),
+            chain: mtls::PresentedChain::default(),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         };
         request.extensions_mut().insert(Arc::new(connection));
         let router = Router::new().route("/", get(handler).route_layer(guard));

@@ -81,6 +81,18 @@ const fn yes() -> bool {
     true
 }
 
+impl ClientCertificatesSection {
+    /// What of this section every service has.
+    pub(super) fn shared(&self) -> mtls::ClientCertificatesSection {
+        mtls::ClientCertificatesSection {
+            trust: self.trust.clone(),
+            crl: self.crl.clone(),
+            crl_policy: self.crl_policy,
+            require_client_eku: self.require_client_eku,
+        }
+    }
+}
+
 /// Whom the handshake lets in, of those with a trusted certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

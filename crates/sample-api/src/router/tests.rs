@@ -75,25 +75,41 @@ impl Api {
     async fn call(&self, mut request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
         request.extensions_mut().insert(Arc::new(Connection {
             client_certificate: Some(self.partner.clone()),
+            chain: mtls::PresentedChain::default(),
             peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
             server_name: None,
+            standing: mtls::Standing::without_certificate(),
         }));
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (head.status, head.headers, serde_json::from_slice(&body).unwrap())
     }
 
+    /// Calls, and sees to it that a refusal says what every refusal says.
+    async fn refused(&self, request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
+        let (status, headers, answer) = self.call(request).await;
+        assert!(answer["error"].is_string(), "{answer}");
+        assert!(answer["error_description"].is_string(), "{answer}");
+        let request_id = answer["request_id"].as_str().unwrap();
+        assert_eq!(headers["x-request-id"], request_id, "{answer}");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        (status, headers, answer)
+    }
+
     async fn post(&self, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
-        let request = Request::post("/api/transactions")
+        let (status, _, body) = self.call(self.posting(content_type, body)).await;
+        (status, body)
+    }
+
+    fn posting(&self, content_type: &str, body: impl Into<Body>) -> Request {
+        Request::post("/api/transactions")
             .header(
                 header::AUTHORIZATION,
                 format!("Bearer {}", self.token("partner-client", "transactions")),
             )
             .header(header::CONTENT_TYPE, content_type)
             .body(body.into())
-            .unwrap();
-        let (status, _, body) = self.call(request).await;
-        (status, body)
+            .unwrap()
     }
 
     async fn list(&self, client_id: &str) -> Value {
@@ -164,7 +180,7 @@ async fn refuses_a_body_that_is_no_json_object_and_creates_nothing() {
             (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
         ),
     ] {
-        let (status, answer) = api.post(content_type, body).await;
+        let (status, _, answer) = api.refused(api.posting(content_type, body)).await;
         assert_eq!((status, answer["error"].as_str().unwrap()), refused);
     }
     assert_eq!(api.list("partner-client").await, json!([]));
@@ -175,11 +191,10 @@ async fn refuses_a_body_that_is_no_json_object_and_creates_nothing() {
 async fn refuses_callers_without_token_and_without_scope_and_names_the_request() {
     let api = Api::start().await;
     let anonymous = Request::post("/api/transactions").body(Body::empty()).unwrap();
-    let (status, headers, answer) = api.call(anonymous).await;
-    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let (status, _, answer) = api.refused(anonymous).await;
     assert_eq!(
-        headers["x-request-id"].to_str().unwrap(),
-        answer["request_id"].as_str().unwrap()
+        (status, answer["error"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("unauthorized"))
     );
 
     let request = Request::post("/api/transactions")
@@ -190,7 +205,7 @@ async fn refuses_callers_without_token_and_without_scope_and_names_the_request()
         .header("x-request-id", "call-17")
         .body(Body::empty())
         .unwrap();
-    let (status, _, answer) = api.call(request).await;
+    let (status, _, answer) = api.refused(request).await;
     assert_eq!(
         (status, answer["error"].as_str()),
         (StatusCode::FORBIDDEN, Some("insufficient_scope"))
@@ -202,7 +217,7 @@ async fn refuses_callers_without_token_and_without_scope_and_names_the_request()
 async fn answers_unknown_paths_and_methods_in_json() {
     let api = Api::start().await;
     let (status, _, answer) = api
-        .call(Request::get("/api/other").body(Body::empty()).unwrap())
+        .refused(Request::get("/api/other").body(Body::empty()).unwrap())
         .await;
     assert_eq!(
         (status, answer["error"].as_str()),
@@ -210,7 +225,7 @@ async fn answers_unknown_paths_and_methods_in_json() {
     );
 
     let (status, headers, answer) = api
-        .call(Request::delete("/api/transactions").body(Body::empty()).unwrap())
+        .refused(Request::delete("/api/transactions").body(Body::empty()).unwrap())
         .await;
     assert_eq!(
         (status, answer["error"].as_str()),

@@ -7,6 +7,8 @@ use oauth_core::time::Timestamp;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 use uuid::Uuid;
 
+use super::mark;
+
 /// The latest expiry, in seconds since 1970, of the records of each hour.
 const BUCKETS: TableDefinition<'_, u64, u64> = TableDefinition::new("buckets");
 
@@ -46,10 +48,11 @@ pub(super) fn read(transaction: &ReadTransaction, id: Uuid) -> Result<Option<Tok
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    records
+    let record = records
         .get(id.as_u128())?
         .map(|bytes| decode(bytes.value()))
-        .transpose()
+        .transpose()?;
+    record.map(|record| mark::apply(transaction, record)).transpose()
 }
 
 pub(super) fn insert(transaction: &WriteTransaction, record: &TokenRecord) -> Result<(), RecordError> {

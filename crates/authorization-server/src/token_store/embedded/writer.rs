@@ -16,11 +16,11 @@ use redb::{Database, Durability, WriteTransaction};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::assertions;
 use super::bucket::{self, RecordError};
+use super::{assertions, mark};
 use crate::token_store::health::{self, Condition};
 use crate::token_store::queue::{Effect, LARGEST_BATCH, Queue, Request};
-use crate::token_store::{AssertionDigest, StoreError, StoreHealth};
+use crate::token_store::{AssertionDigest, StoreError, StoreHealth, TokensOf};
 
 /// A change to the stored records.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub(super) enum Change {
     Insert(Box<TokenRecord>),
     Revoke {
         id: Uuid,
+        now: Timestamp,
+    },
+    RevokeAll {
+        of: TokensOf,
         now: Timestamp,
     },
     RememberAssertion {
@@ -147,6 +151,7 @@ fn make(transaction: &WriteTransaction, change: &Change) -> Result<Effect, Recor
     match change {
         Change::Insert(record) => bucket::insert(transaction, record)?,
         Change::Revoke { id, now } => bucket::revoke(transaction, *id, *now)?,
+        Change::RevokeAll { of, now } => mark::set(transaction, of, *now)?,
         Change::RememberAssertion {
             assertion,
             expires_at,
@@ -154,6 +159,7 @@ fn make(transaction: &WriteTransaction, change: &Change) -> Result<Effect, Recor
         Change::Purge { now } => {
             log_purge(bucket::purge(transaction, *now)?);
             assertions::purge(transaction, *now)?;
+            mark::purge(transaction, *now)?;
         }
     }
     Ok(Effect::Made)

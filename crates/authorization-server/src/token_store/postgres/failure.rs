@@ -24,8 +24,6 @@ pub(super) enum Failure {
     Record(#[from] serde_json::Error),
     #[error("a point in time is beyond what the database holds")]
     Time,
-    #[error("the signing key is neither there nor can it be put there")]
-    NoSigningKey,
     #[error(
         "the tables are of version {found}, and this program knows version {known} at most; start a newer program, \
          or name another database"

@@ -17,6 +17,8 @@ const UPGRADES: &[&str] = &["
     CREATE TABLE IF NOT EXISTS certbound_tokens (
         id UUID PRIMARY KEY,
         record TEXT NOT NULL,
+        client_key TEXT NOT NULL,
+        certificate_key TEXT,
         expires_at BIGINT NOT NULL,
         revoked_at BIGINT
     );
@@ -26,6 +28,10 @@ const UPGRADES: &[&str] = &["
         expires_at BIGINT NOT NULL
     );
     CREATE INDEX IF NOT EXISTS certbound_assertions_expires_at ON certbound_assertions (expires_at);
+    CREATE TABLE IF NOT EXISTS certbound_marks (
+        key TEXT PRIMARY KEY,
+        revoked_until BIGINT NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS certbound_signing_keys (
         name TEXT PRIMARY KEY,
         private_key TEXT NOT NULL
@@ -37,7 +43,7 @@ const MAKE_VERSION: &str = "
     INSERT INTO certbound_schema (the_row, version) VALUES (1, 0) ON CONFLICT (the_row) DO NOTHING;
 ";
 const VERSION: &str = "SELECT version FROM certbound_schema WHERE the_row = 1";
-const LOCK_VERSION: &str = "SELECT version FROM certbound_schema WHERE the_row = 1 FOR UPDATE";
+pub(super) const LOCK_VERSION: &str = "SELECT version FROM certbound_schema WHERE the_row = 1 FOR UPDATE";
 const SET_VERSION: &str = "UPDATE certbound_schema SET version = $1 WHERE the_row = 1";
 
 /// Servers that start at once get in one another's way, but one of them gets on each time.

@@ -1,4 +1,4 @@
-//! Every statement, and what goes in and comes out: rows for records, digests and keys.
+//! Every statement, and what goes in and comes out: rows for records, marks and digests.
 //!
 //! Each is a transaction of its own. Changes go in batches: one statement, one flush, whatever their number.
 
@@ -8,30 +8,31 @@ use oauth_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::failure::{Failure, is_contention};
-use crate::token_store::{AssertionDigest, CLOCK_DIFFERENCE};
+use crate::token_store::{AssertionDigest, CLOCK_DIFFERENCE, TokensOf, marks};
 
-const RECORD: &str = "SELECT record, revoked_at FROM certbound_tokens WHERE id = $1";
-const INSERT: &str = "INSERT INTO certbound_tokens (id, record, expires_at) \
-    SELECT * FROM unnest($1::UUID[], $2::TEXT[], $3::BIGINT[])";
+const RECORD: &str = "SELECT record, revoked_at, (SELECT max(revoked_until) FROM certbound_marks \
+    WHERE key IN (certbound_tokens.client_key, certbound_tokens.certificate_key)) \
+    FROM certbound_tokens WHERE id = $1";
+const INSERT: &str = "INSERT INTO certbound_tokens (id, record, client_key, certificate_key, expires_at) \
+    SELECT * FROM unnest($1::UUID[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[])";
 /// The first revocation stands.
 const REVOKE: &str = "UPDATE certbound_tokens SET revoked_at = revocation.moment \
     FROM unnest($1::UUID[], $2::BIGINT[]) AS revocation (id, moment) \
     WHERE certbound_tokens.id = revocation.id AND certbound_tokens.revoked_at IS NULL";
+/// A clock that was set back takes nothing back.
+const MARK: &str = "INSERT INTO certbound_marks (key, revoked_until) VALUES ($1, $2) ON CONFLICT (key) \
+    DO UPDATE SET revoked_until = GREATEST(certbound_marks.revoked_until, EXCLUDED.revoked_until)";
 /// The primary key decides who was first.
 const REMEMBER: &str = "INSERT INTO certbound_assertions (digest, expires_at) \
     SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[]) \
     ON CONFLICT (digest) DO NOTHING RETURNING digest";
-const SIGNING_KEY: &str = "SELECT private_key FROM certbound_signing_keys WHERE name = $1";
-/// The primary key decides which of several servers made the key.
-const KEEP_SIGNING_KEY: &str = "INSERT INTO certbound_signing_keys (name, private_key) VALUES ($1, $2) \
-    ON CONFLICT (name) DO NOTHING";
 const DELETE_TOKENS: &str = "DELETE FROM certbound_tokens WHERE id IN (SELECT id FROM certbound_tokens \
     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING 1";
 const DELETE_ASSERTIONS: &str = "DELETE FROM certbound_assertions WHERE digest IN (SELECT digest \
     FROM certbound_assertions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING 1";
+const DELETE_MARKS: &str = "DELETE FROM certbound_marks WHERE revoked_until <= $1";
 
 /// Bounds for how long a deletion holds its locks.
 const LARGEST_DELETION: usize = 1000;
@@ -44,11 +45,12 @@ pub(super) async fn record(client: &Client, id: Uuid) -> Result<Option<TokenReco
         return Ok(None);
     };
     let record: TokenRecord = serde_json::from_str(row.try_get(0)?)?;
-    let revoked_at: Option<i64> = row.try_get(1)?;
-    Ok(Some(TokenRecord {
+    let (revoked_at, mark): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+    let record = TokenRecord {
         revoked_at: revoked_at.map(timestamp).transpose()?,
         ..record
-    }))
+    };
+    Ok(Some(marks::apply(record, mark.map(timestamp).transpose()?)))
 }
 
 pub(super) async fn insert(client: &Client, records: &[TokenRecord]) -> Result<(), Failure> {
@@ -64,7 +66,14 @@ pub(super) async fn insert(client: &Client, records: &[TokenRecord]) -> Result<(
         .iter()
         .map(|record| seconds(record.expires_at))
         .collect::<Result<_, _>>()?;
-    execute(client, INSERT, &[&ids, &texts, &expiries]).await?;
+    let clients: Vec<String> = records.iter().map(marks::client_key).collect();
+    let certificates: Vec<Option<String>> = records.iter().map(marks::certificate_key).collect();
+    execute(
+        client,
+        INSERT,
+        &[&ids, &texts, &clients, &certificates, &expiries],
+    )
+    .await?;
     Ok(())
 }
 
@@ -78,6 +87,11 @@ pub(super) async fn revoke(client: &Client, revocations: &[(Uuid, Timestamp)]) -
         .map(|(_, now)| seconds(*now))
         .collect::<Result<_, _>>()?;
     execute(client, REVOKE, &[&ids, &moments]).await?;
+    Ok(())
+}
+
+pub(super) async fn mark(client: &Client, of: &TokensOf, now: Timestamp) -> Result<(), Failure> {
+    execute(client, MARK, &[&marks::key(of), &seconds(now)?]).await?;
     Ok(())
 }
 
@@ -105,6 +119,8 @@ pub(super) async fn remember(
 pub(super) async fn delete_expired(client: &Client, now: Timestamp) -> Result<Left, Failure> {
     let tokens = delete(client, DELETE_TOKENS, now).await?;
     let assertions = delete(client, DELETE_ASSERTIONS, now.minus(CLOCK_DIFFERENCE)).await?;
+    // As many as an operator has set in a day.
+    execute(client, DELETE_MARKS, &[&seconds(now.minus(marks::LONGEST_USE))?]).await?;
     Ok(if tokens.max(assertions) == LARGEST_DELETION {
         Left::Something
     } else {
@@ -123,24 +139,6 @@ async fn delete(client: &Client, deletion: &str, before: Timestamp) -> Result<us
     let limit = i64::try_from(LARGEST_DELETION).unwrap_or(i64::MAX);
     let deleted = execute(client, deletion, &[&seconds(before)?, &limit]).await?;
     Ok(deleted.len())
-}
-
-pub(super) async fn signing_key(client: &Client, name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
-    let rows = execute(client, SIGNING_KEY, &[&name]).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    Ok(Some(Zeroizing::new(row.try_get(0)?)))
-}
-
-pub(super) async fn keep_signing_key(
-    client: &Client,
-    name: &str,
-    made: &str,
-) -> Result<Zeroizing<String>, Failure> {
-    execute(client, KEEP_SIGNING_KEY, &[&name, &made]).await?;
-    // Another server may have been faster.
-    signing_key(client, name).await?.ok_or(Failure::NoSigningKey)
 }
 
 async fn execute(

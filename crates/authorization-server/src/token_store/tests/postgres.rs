@@ -12,7 +12,8 @@ use super::cluster::{Cluster, PASSWORD, USER};
 use super::shared::{Database, configuration};
 use super::*;
 use crate::configuration::PostgresConfiguration;
-use crate::signing_keys::SigningKeys;
+use crate::signing_keys::key_set::{ANNOUNCEMENT, RETIREMENT};
+use crate::signing_keys::{RotationPolicy, SigningKeys};
 
 /// Longer than anything may take that is refused.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(8);
@@ -58,24 +59,90 @@ async fn lets_two_servers_answer_for_one_another() {
     );
 }
 
-/// A6, D8: one key, whoever is first.
+fn policy(algorithm: SignatureAlgorithm) -> RotationPolicy {
+    RotationPolicy {
+        algorithm,
+        rotate_every: Duration::from_secs(30 * 24 * HOUR),
+    }
+}
+
+async fn keys(store: &Arc<PostgresTokenStore>, now: Timestamp) -> SigningKeys {
+    SigningKeys::shared(Arc::clone(store), policy(SignatureAlgorithm::ES256), now)
+        .await
+        .unwrap()
+}
+
+async fn names(database: &Database) -> Vec<String> {
+    let names = "SELECT name FROM certbound_signing_keys ORDER BY name";
+    let rows = database.client().await.query(names, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// A6, D8: one set of keys, whoever is first.
 #[tokio::test(flavor = "multi_thread")]
 async fn lets_servers_start_at_once_over_an_empty_database_and_share_every_key() {
-    let Some(database) = Database::new().await else {
-        return;
-    };
-    let stores = join_all((0..6).map(|_| database.open())).await;
     for algorithm in SignatureAlgorithm::ALL {
-        let made = join_all(stores.iter().map(|store| SigningKeys::shared(store, algorithm))).await;
-        let documents: Vec<_> = made
+        let Some(database) = Database::new().await else {
+            return;
+        };
+        let stores = join_all((0..6).map(|_| database.open())).await;
+        let starting = stores
             .into_iter()
-            .map(|keys| keys.unwrap().jwks().clone())
+            .map(|store| SigningKeys::shared(Arc::new(store), policy(algorithm), at(START)));
+        let documents: Vec<_> = join_all(starting)
+            .await
+            .into_iter()
+            .map(|keys| keys.unwrap().jwks())
             .collect();
         assert!(
             documents.iter().all(|jwks| jwks == &documents[0]),
             "{documents:?}"
         );
+        assert_eq!(names(&database).await.len(), 2, "the current and the next");
     }
+}
+
+/// A6, D8, P17: every server shows a key before any signs with it, and all sign with it in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotates_the_keys_of_all_servers_once_whoever_asks() {
+    let Some(database) = Database::new().await else {
+        return;
+    };
+    let stores = [Arc::new(database.open().await), Arc::new(database.open().await)];
+    let (one, other) = tokio::join!(keys(&stores[0], at(START)), keys(&stores[1], at(START)));
+    let shown = other.jwks();
+    let asked = at(START + 60);
+    let (first, second) = tokio::join!(one.rotate(asked), other.rotate(asked));
+    let rotation = first.unwrap();
+    assert_eq!(second.unwrap(), rotation);
+    assert_eq!(rotation.signs_from, at(START).plus(ANNOUNCEMENT));
+    assert!(String::from_utf8_lossy(&shown).contains(&rotation.key_id));
+    for server in [&one, &other] {
+        assert_ne!(server.current(asked).key_id(), rotation.key_id);
+        assert_eq!(server.current(rotation.signs_from).key_id(), rotation.key_id);
+    }
+    assert_eq!(names(&database).await.len(), 3, "current, scheduled and next");
+
+    let retired = rotation.signs_from.plus(RETIREMENT);
+    one.maintain(retired).await.unwrap();
+    assert_eq!(names(&database).await.len(), 2);
+    other.maintain(retired).await.unwrap();
+    assert_eq!(one.jwks(), other.jwks());
+}
+
+#[tokio::test]
+async fn goes_on_signing_with_the_keys_at_hand_when_they_cannot_be_changed() {
+    let Some(database) = Database::new().await else {
+        return;
+    };
+    let keys = keys(&Arc::new(database.open().await), at(START)).await;
+    let later = at(START + 24 * HOUR);
+    let before = keys.current(later).key_id().to_owned();
+    database
+        .execute("ALTER TABLE certbound_signing_keys RENAME TO elsewhere")
+        .await;
+    assert!(keys.rotate(later).await.is_err());
+    assert_eq!(keys.current(later).key_id(), before);
 }
 
 #[tokio::test]
@@ -83,16 +150,21 @@ async fn refuses_a_signing_key_that_is_damaged_and_does_not_overwrite_it() {
     let Some(database) = Database::new().await else {
         return;
     };
-    let store = database.open().await;
-    store.keep_signing_key("ES256", "damaged").await.unwrap();
-    let error = SigningKeys::shared(&store, SignatureAlgorithm::ES256)
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("certbound_signing_keys"), "{error}");
-    assert_eq!(
-        store.signing_key("ES256").await.unwrap().unwrap().as_str(),
-        "damaged"
+    let store = Arc::new(database.open().await);
+    keys(&store, at(START)).await;
+    let before = names(&database).await;
+    database
+        .execute("UPDATE certbound_signing_keys SET private_key = 'damaged'")
+        .await;
+    let policy = policy(SignatureAlgorithm::ES256);
+    let error = SigningKeys::shared(store, policy, at(START)).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("certbound_signing_keys {}", before[0])),
+        "{error}"
     );
+    assert_eq!(names(&database).await, before);
 }
 
 #[tokio::test]
@@ -187,7 +259,7 @@ async fn deletes_more_than_fits_into_one_statement() {
     assert_eq!(left.unwrap().get::<_, i64>(0), 0);
 }
 
-/// R7: what is answered is on disk, whatever the database's default.
+/// What is answered is on disk, whatever the database's default.
 #[tokio::test]
 async fn waits_for_the_disk_where_the_database_by_default_does_not() {
     let Some(database) = Database::new().await else {

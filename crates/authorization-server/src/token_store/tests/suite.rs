@@ -26,9 +26,9 @@ impl Ground {
 
 /// Makes a test for each engine of each function.
 macro_rules! for_both_engines {
-    ($($(#[$attribute:meta])* $name:ident)*) => {
+    ($($(#[$attribute:meta])* async fn $name:ident();)*) => {
         mod embedded_engine {
-            $($(#[$attribute])* #[tokio::test]
+            $($(#[$attribute])*
             async fn $name() {
                 let directory = tempfile::TempDir::new().unwrap();
                 super::$name(super::Ground::Directory(directory)).await;
@@ -36,7 +36,7 @@ macro_rules! for_both_engines {
         }
 
         mod postgres_engine {
-            $($(#[$attribute])* #[tokio::test]
+            $($(#[$attribute])*
             async fn $name() {
                 if let Some(database) = super::Database::new().await {
                     super::$name(super::Ground::Database(database)).await;
@@ -47,19 +47,35 @@ macro_rules! for_both_engines {
 }
 
 for_both_engines! {
-    finds_after_a_restart_whatever_it_kept
-    /// R7.
-    keeps_the_first_revocation
-    has_nothing_to_revoke_for_an_unknown_id
+    #[tokio::test]
+    async fn finds_after_a_restart_whatever_it_kept();
+    #[tokio::test]
+    async fn keeps_the_first_revocation();
+    #[tokio::test]
+    async fn has_nothing_to_revoke_for_an_unknown_id();
     /// I5: the id is no secret, and is not enough.
-    does_not_know_a_token_of_the_right_id_and_the_wrong_secret
-    purges_what_has_expired_and_nothing_else
+    #[tokio::test]
+    async fn does_not_know_a_token_of_the_right_id_and_the_wrong_secret();
+    #[tokio::test]
+    async fn purges_what_has_expired_and_nothing_else();
+    /// What an operator revoked stays so after a restart, and what is issued afterwards is not meant.
+    #[tokio::test]
+    async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart();
+    /// I5: whatever client it was issued to.
+    #[tokio::test]
+    async fn a_mark_revokes_the_tokens_of_one_certificate_and_of_no_other();
     /// K7: of any number of uses one is the first.
-    accepts_an_assertion_once_and_refuses_its_replay
-    remembers_an_assertion_across_a_restart
-    remembers_an_assertion_until_it_has_expired
-    refuses_an_assertion_again_whatever_its_expiry
-    works_again_after_refusing_what_was_too_much
+    #[tokio::test]
+    async fn accepts_an_assertion_once_and_refuses_its_replay();
+    /// K7: a restart forgets nothing.
+    #[tokio::test]
+    async fn remembers_an_assertion_across_a_restart();
+    #[tokio::test]
+    async fn remembers_an_assertion_until_it_has_expired();
+    #[tokio::test]
+    async fn refuses_an_assertion_again_whatever_its_expiry();
+    #[tokio::test]
+    async fn works_again_after_refusing_what_was_too_much();
 }
 
 async fn finds_after_a_restart_whatever_it_kept(ground: Ground) {
@@ -129,6 +145,46 @@ async fn purges_what_has_expired_and_nothing_else(ground: Ground) {
     store.purge(expiry).await.unwrap();
     assert_eq!(find(&store, &old).await, None);
     assert_eq!(find(&store, &young).await, Some(young_record));
+}
+
+async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart(ground: Ground) {
+    let (before, record) = token_issued_at(START);
+    let (after, later) = token_issued_at(START + 2);
+    let (others, mut other) = token_issued_at(START);
+    other.client_id = "other-client".to_owned();
+    let store = ground.open().await;
+    for record in [&record, &later, &other] {
+        store.insert(record.clone()).await.unwrap();
+    }
+    let mark = at(START + 1);
+    let client = TokensOf::Client("partner-client".to_owned());
+    store.revoke_all(client.clone(), mark).await.unwrap();
+    // A clock that was set back takes nothing back.
+    store.revoke_all(client, at(START - 60)).await.unwrap();
+    drop(store);
+    let store = ground.open().await;
+    assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
+    assert_eq!(find(&store, &after).await, Some(later));
+    assert_eq!(find(&store, &others).await, Some(other));
+    store.purge(mark.plus(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
+}
+
+async fn a_mark_revokes_the_tokens_of_one_certificate_and_of_no_other(ground: Ground) {
+    let thumbprints = [b"lost".as_slice(), b"kept"].map(CertificateThumbprint::of_der);
+    let store = ground.open().await;
+    let mut tokens = Vec::new();
+    for x5t_s256 in thumbprints {
+        let (token, mut record) = token_issued_at(START);
+        record.confirmation = Some(Confirmation { x5t_s256 });
+        store.insert(record).await.unwrap();
+        tokens.push(token);
+    }
+    let lost = TokensOf::Certificate(thumbprints[0]);
+    store.revoke_all(lost, at(START)).await.unwrap();
+    let revoked_at = async |token| find(&store, token).await.unwrap().revoked_at;
+    assert_eq!(revoked_at(&tokens[0]).await, Some(at(START)));
+    assert_eq!(revoked_at(&tokens[1]).await, None);
 }
 
 async fn accepts_an_assertion_once_and_refuses_its_replay(ground: Ground) {

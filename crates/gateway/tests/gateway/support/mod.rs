@@ -54,6 +54,7 @@ pub(crate) struct Variation {
     pub(crate) client_certificate: &'static str,
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
+    pub(crate) connections_per_address: usize,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
 }
@@ -92,6 +93,7 @@ impl Default for Variation {
             client_certificate: "required",
             timeout: "5s",
             max_age: "60s",
+            connections_per_address: 1_000,
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
         }
@@ -187,6 +189,7 @@ fn configuration(
         client_certificate,
         timeout,
         max_age,
+        connections_per_address,
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
@@ -195,6 +198,7 @@ fn configuration(
         [listen]
         public = "127.0.0.1:0"
         admin = "127.0.0.1:0"
+        connections_per_address = {connections_per_address}
 
         [[passthrough]]
         host = "login.example.com"

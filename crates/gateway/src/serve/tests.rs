@@ -1,0 +1,131 @@
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn;
+use mtls::Standing;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
+
+use super::*;
+use crate::host::HostName;
+use crate::response_body::Content;
+use crate::route::Upstream;
+
+const PIPE: usize = 64 * 1024;
+/// The time in which everything here is over; far less than the age at which a connection ends anyway.
+const END: Duration = Duration::from_secs(10 * 60);
+const WINDOW: u32 = 1024;
+
+fn connection() -> Arc<Connection> {
+    let server_name = HostName::parse("api.example.com").unwrap();
+    let peer = "127.0.0.1:50000".parse().unwrap();
+    Arc::new(Connection::new(server_name, peer, None, Standing::without_certificate()).unwrap())
+}
+
+/// The answer of an API at the other end of the stream; it announces 4 KiB of body.
+async fn answer_of_an_api() -> (Response<Incoming>, DuplexStream) {
+    let (gateway, mut api) = duplex(PIPE);
+    let (mut sender, http) = conn::http1::handshake(TokioIo::new(gateway)).await.unwrap();
+    tokio::spawn(http);
+    let sending = sender.send_request(Request::new(Empty::<Bytes>::new()));
+    let answering = async {
+        let request = api.read(&mut [0; 1024]).await.unwrap();
+        assert!(request > 0);
+        api.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n")
+            .await
+            .unwrap();
+    };
+    let (response, ()) = tokio::join!(sending, answering);
+    (response.unwrap(), api)
+}
+
+/// Serves one answer over HTTP/2 to a client with this window for each answer's body. The task ends with the
+/// connection.
+async fn serve_one(
+    answer: Response<Incoming>,
+    window: u32,
+) -> (Response<Incoming>, tokio::task::JoinHandle<()>) {
+    let (gateway, client) = duplex(PIPE);
+    let connection = connection();
+    let facts = Arc::clone(&connection);
+    let server = Upstream::parse("http://localhost").unwrap();
+    let answer = std::sync::Mutex::new(Some(answer));
+    let service = service_fn(move |_request: Request<Incoming>| {
+        let under_way = facts.activity.begin();
+        let answer = answer.lock().unwrap().take().unwrap();
+        let bodies = Arc::clone(&facts.response_bodies);
+        let place = server.place().unwrap();
+        let answer = answer.map(|body| bodies.begin(Content::upstream(body, place), under_way));
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let serving = tokio::spawn(async move {
+        let http = http2_builder().serve_connection(TokioIo::new(gateway), service);
+        run(http, &connection, &Shutdown::new()).await;
+    });
+    let (mut sender, http) = conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(client))
+        .await
+        .unwrap();
+    tokio::spawn(http);
+    let request = Request::get("https://api.example.com/").body(Empty::<Bytes>::new());
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    (response, serving)
+}
+
+async fn end_of(api: &mut DuplexStream) {
+    let read = tokio::time::timeout(END, api.read(&mut [0; 1])).await;
+    assert_eq!(read.expect("the gateway lets go of the API").unwrap(), 0);
+}
+
+/// Nobody polls the body of an answer for which there is no window.
+#[tokio::test(start_paused = true)]
+async fn lets_go_of_the_api_and_then_of_the_connection_when_an_http_2_client_opens_no_window() {
+    let (answer, mut api) = answer_of_an_api().await;
+    let started = Instant::now();
+    let (_response, serving) = serve_one(answer, 0).await;
+    end_of(&mut api).await;
+    assert_eq!(started.elapsed().as_secs(), STALLED.as_secs());
+    tokio::time::timeout(END, serving)
+        .await
+        .expect("a connection on which nothing is under way ends")
+        .unwrap();
+    assert!(started.elapsed() <= STALLED + IDLE + FAREWELL + Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lets_go_of_the_api_when_an_http_2_client_stops_reading() {
+    let (answer, mut api) = answer_of_an_api().await;
+    let (_response, _serving) = serve_one(answer, WINDOW).await;
+    let started = Instant::now();
+    api.write_all(&[0; 2048]).await.unwrap();
+    end_of(&mut api).await;
+    assert_eq!(started.elapsed().as_secs(), STALLED.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaks_off_an_answer_whose_api_stops_in_the_middle() {
+    let (answer, mut api) = answer_of_an_api().await;
+    let (response, _serving) = serve_one(answer, WINDOW).await;
+    let started = Instant::now();
+    api.write_all(&[0; 10]).await.unwrap();
+    let broken_off = tokio::time::timeout(END, response.into_body().collect()).await;
+    assert!(broken_off.expect("the answer ends").is_err());
+    assert_eq!(started.elapsed().as_secs(), STALLED.as_secs());
+    end_of(&mut api).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn carries_an_answer_that_comes_slowly_to_its_end() {
+    let (answer, mut api) = answer_of_an_api().await;
+    let (response, _serving) = serve_one(answer, WINDOW).await;
+    let sending = async {
+        for _ in 0..4 {
+            sleep(STALLED - Duration::from_secs(1)).await;
+            api.write_all(&[0; 1024]).await.unwrap();
+        }
+    };
+    let (collected, ()) = tokio::join!(response.into_body().collect(), sending);
+    assert_eq!(collected.unwrap().to_bytes().len(), 4096);
+}

@@ -1,0 +1,259 @@
+//! The TLS of a listener as it stands now: made from files, made anew when they change, with no connection dropped.
+//!
+//! A new state takes the place of the old one whole or not at all. What cannot be used leaves the last good state in
+//! force, and says so to the caller; connections opened under an older state are judged by the new one.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use oauth_core::time::Timestamp;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+
+use crate::credentials::CredentialsError;
+use crate::provider::Alpn;
+use crate::self_signed::SelfSignedCertificates;
+use crate::server::{
+    ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, VerificationError,
+    config_under, verifier,
+};
+use crate::standing::Standing;
+use crate::verifier::Verifier;
+
+/// Whether a peer must present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// A handshake without one goes on; one that is sent must verify.
+    Optional,
+    /// Without one that verifies there is no connection.
+    Required,
+}
+
+/// The files that the TLS of one listener is made of.
+#[derive(Clone, Debug)]
+pub struct ServerFiles {
+    tls: TlsSection,
+    client_certificates: Option<(ClientCertificatesSection, Presence)>,
+    admitted_dns_names: Option<Vec<String>>,
+    self_signed: SelfSignedCertificates,
+}
+
+impl ServerFiles {
+    /// A listener with this certificate of its own, which asks its peers for none.
+    pub fn new(tls: TlsSection) -> Self {
+        Self {
+            tls,
+            client_certificates: None,
+            admitted_dns_names: None,
+            self_signed: SelfSignedCertificates::default(),
+        }
+    }
+
+    /// Asks for client certificates, and verifies them so.
+    #[must_use]
+    pub fn asking_for(mut self, section: ClientCertificatesSection, presence: Presence) -> Self {
+        self.client_certificates = Some((section, presence));
+        self
+    }
+
+    /// As [`Verification::admit_san_dns`](crate::Verification::admit_san_dns).
+    #[must_use]
+    pub fn admit_san_dns(mut self, names: Vec<String>) -> Self {
+        self.admitted_dns_names = Some(names);
+        self
+    }
+
+    /// As [`Verification::admit_self_signed`](crate::Verification::admit_self_signed).
+    #[must_use]
+    pub fn admit_self_signed(mut self, certificates: SelfSignedCertificates) -> Self {
+        self.self_signed = certificates;
+        self
+    }
+
+    /// Every file, to be watched.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = vec![self.tls.certificate.clone(), self.tls.key.clone()];
+        if let Some((section, _)) = &self.client_certificates {
+            paths.extend(section.trust.iter().chain(&section.crl).cloned());
+        }
+        paths
+    }
+
+    fn client_certificates(&self) -> Result<ClientCertificates, VerificationError> {
+        let Some((section, presence)) = &self.client_certificates else {
+            return Ok(ClientCertificates::NotRequested);
+        };
+        let mut verification = section
+            .verification()?
+            .admit_self_signed(self.self_signed.clone());
+        if let Some(names) = &self.admitted_dns_names {
+            verification = verification.admit_san_dns(names.clone());
+        }
+        Ok(match presence {
+            Presence::Optional => ClientCertificates::Optional(verification),
+            Presence::Required => ClientCertificates::Required(verification),
+        })
+    }
+}
+
+/// The TLS of one listener, now and after every change; clones share it.
+#[derive(Clone)]
+pub struct ServerTls(Arc<Shared>);
+
+struct Shared {
+    current: ArcSwap<State>,
+    // `None`: fixed from the start.
+    source: Option<(ServerFiles, Alpn)>,
+}
+
+/// One state of a listener's trust, from one reload to the next.
+pub(crate) struct State {
+    /// Counts the reloads, so that a connection knows when it has been judged by another state.
+    pub(crate) epoch: u64,
+    pub(crate) verifier: Option<Arc<Verifier>>,
+    config: Arc<ServerConfig>,
+    revocation_next_update: Option<Timestamp>,
+}
+
+impl ServerTls {
+    /// Reads the files; [`Self::reload`] reads them again.
+    ///
+    /// # Errors
+    ///
+    /// Names the section, the key and the file at fault.
+    pub fn load(files: ServerFiles, alpn: Alpn) -> Result<Self, ServerTlsError> {
+        let state = State::read(&files, alpn, 0)?;
+        Ok(Self(Arc::new(Shared {
+            current: ArcSwap::from_pointee(state),
+            source: Some((files, alpn)),
+        })))
+    }
+
+    /// Reads the files again. From here on every handshake, and every request on a connection that is open already,
+    /// meets what they hold now. Sessions do not survive: their tickets are of the old state.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be used, or hold a revocation list that has expired at `now`; then all stays as it was.
+    pub fn reload(&self, now: Timestamp) -> Result<(), ServerTlsError> {
+        let Some((files, alpn)) = &self.0.source else {
+            return Ok(());
+        };
+        let state = State::read(files, *alpn, self.0.current.load().epoch + 1)?;
+        if state.revocation_next_update.is_some_and(|due| due <= now) {
+            return Err(ServerTlsError::ExpiredList);
+        }
+        self.0.current.store(Arc::new(state));
+        Ok(())
+    }
+
+    /// When the first of the revocation lists in force expires, after which its issuer's certificates are refused.
+    pub fn revocation_next_update(&self) -> Option<Timestamp> {
+        self.0.current.load().revocation_next_update
+    }
+
+    /// What one handshake is made under.
+    pub fn offer(&self) -> Offer {
+        Offer {
+            tls: self.clone(),
+            state: self.0.current.load_full(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.0.current.load_full()
+    }
+}
+
+impl From<Arc<ServerConfig>> for ServerTls {
+    /// A configuration that never changes: its connections keep the trust they were opened under.
+    fn from(config: Arc<ServerConfig>) -> Self {
+        let state = State {
+            epoch: 0,
+            verifier: None,
+            config,
+            revocation_next_update: None,
+        };
+        Self(Arc::new(Shared {
+            current: ArcSwap::from_pointee(state),
+            source: None,
+        }))
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServerTls")
+            .field("epoch", &self.0.current.load().epoch)
+            .field("files", &self.0.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state one handshake is made under, so that the connection it opens is judged by that state and no other.
+pub struct Offer {
+    tls: ServerTls,
+    state: Arc<State>,
+}
+
+impl Offer {
+    /// The configuration of the handshake.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.state.config)
+    }
+
+    /// The standing of the connection, whose peer presented this chain, leaf first.
+    pub fn standing(self, chain: Option<&[CertificateDer<'static>]>) -> Standing {
+        Standing::new(self.tls, self.state.epoch, chain)
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Offer")
+            .field("epoch", &self.state.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn read(files: &ServerFiles, alpn: Alpn, epoch: u64) -> Result<Self, ServerTlsError> {
+        let credentials = files.tls.credentials()?;
+        let client_certificates = files.client_certificates()?;
+        let revocation_next_update = match &client_certificates {
+            ClientCertificates::NotRequested => None,
+            ClientCertificates::Optional(verification) | ClientCertificates::Required(verification) => {
+                verification.revocation_next_update()
+            }
+        };
+        let verifier = verifier(&client_certificates)?;
+        Ok(Self {
+            epoch,
+            config: config_under(&credentials, verifier.clone(), alpn)?,
+            verifier,
+            revocation_next_update,
+        })
+    }
+}
+
+/// Why a listener's files cannot be used; names the section of the configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerTlsError {
+    /// The section `[tls]`.
+    #[error("tls: {0}")]
+    Credentials(#[from] CredentialsError),
+    /// The section `[client_certificates]`.
+    #[error("client_certificates.{0}")]
+    Verification(#[from] VerificationError),
+    /// A revocation list would refuse everybody.
+    #[error("client_certificates.crl: a revocation list has expired; publish its issuer's current one")]
+    ExpiredList,
+    /// The parts do not make a configuration.
+    #[error(transparent)]
+    Configuration(#[from] ServerConfigError),
+}

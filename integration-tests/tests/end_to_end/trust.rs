@@ -1,0 +1,114 @@
+//! Trust that moves while everything runs: revocation on connections that are open, broken files, renewed ones.
+
+use std::time::SystemTime;
+
+use integration_tests::{TestSystem, log};
+use oauth_core::time::Timestamp;
+use pki::{Authority, Certificate, Member};
+use reqwest::{StatusCode, header::HeaderMap};
+
+/// Puts a member's certificate on the revocation list that every service watches.
+fn revoke(system: &TestSystem, member: Member) {
+    let directory = system.ground().path().join("certs");
+    let pem = std::fs::read(directory.join(format!("{}.pem", member.path()))).unwrap();
+    let authority = Authority::open(&directory).unwrap();
+    let certificate = Certificate::from_pem_or_der(&pem).unwrap();
+    let now = Timestamp::from(SystemTime::now());
+    authority.revoke(&certificate, now).unwrap().unwrap();
+}
+
+/// T13, T21: at the gateway and at the authorization server, over HTTP/2 and over HTTP/1.1; and the other partner's
+/// connections go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_is_refused_on_connections_already_open_and_no_other_is() {
+    let system = TestSystem::start().await;
+    let partners = [
+        system.partner(),
+        system.http1_actor(Some(Member::Example)).unwrap(),
+    ];
+    let other = system.other();
+    let (token, others) = (
+        system.partner_token().await,
+        other.request_token("other-client").await,
+    );
+    let others = others.access_token().unwrap();
+    for (actor, token) in [(&partners[0], &token), (&partners[1], &token), (&other, &others)] {
+        let client = if token == &others {
+            "other-client"
+        } else {
+            "partner-client"
+        };
+        assert_eq!(actor.request_token(client).await.status(), Some(StatusCode::OK));
+        let answer = actor.call(Some(token), HeaderMap::new()).await;
+        assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
+    }
+
+    revoke(&system, Member::Example);
+    system.reload();
+
+    for partner in &partners {
+        let answer = partner.call(Some(&token), HeaderMap::new()).await;
+        assert_eq!(answer.status(), Some(StatusCode::UNAUTHORIZED), "{answer}");
+        assert_eq!(answer.error().as_deref(), Some("invalid_token"));
+        let request_id = answer.header("x-request-id").unwrap();
+        assert_eq!(
+            log::field_of_request(request_id, "reason").await,
+            "certificate_untrusted"
+        );
+        let answer = partner.request_token("partner-client").await;
+        assert_eq!(answer.status(), Some(StatusCode::UNAUTHORIZED), "{answer}");
+        assert_eq!(answer.error().as_deref(), Some("invalid_client"));
+    }
+    let answer = other.call(Some(&others), HeaderMap::new()).await;
+    assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
+    assert_eq!(
+        other.request_token("other-client").await.status(),
+        Some(StatusCode::OK)
+    );
+    // A connection of its own is not even opened.
+    assert_eq!(
+        system
+            .partner()
+            .call(Some(&token), HeaderMap::new())
+            .await
+            .status(),
+        None
+    );
+}
+
+/// T21: the sample API judges the gateway by the same rule; its list alone is enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_gateway_is_refused_by_the_services_behind_it() {
+    let system = TestSystem::start().await;
+    let token = system.partner_token().await;
+    let answer = system.partner().call(Some(&token), HeaderMap::new()).await;
+    assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
+    revoke(&system, Member::Gateway);
+    system.reload();
+    let answer = system.partner().call(Some(&token), HeaderMap::new()).await;
+    assert_ne!(answer.status(), Some(StatusCode::OK), "{answer}");
+}
+
+/// A broken list changes nothing: nobody is let in who was not, nobody is locked out, and all stay ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_revocation_list_changes_nothing() {
+    let system = TestSystem::start().await;
+    let token = system.partner_token().await;
+    let list = system.ground().path().join("certs/root.crl.pem");
+    std::fs::write(list, "-----BEGIN X509 CRL-----\nbroken\n").unwrap();
+    system.reload();
+    let answer = system.partner().call(Some(&token), HeaderMap::new()).await;
+    assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
+    let revoked = system.actor(Some(Member::Revoked)).unwrap();
+    assert_eq!(revoked.call(Some(&token), HeaderMap::new()).await.status(), None);
+    for admin in system.admin() {
+        let ready = reqwest::get(format!("http://{admin}/readyz")).await.unwrap();
+        assert_eq!(ready.status(), StatusCode::OK);
+        let metrics = reqwest::get(format!("http://{admin}/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let failures = metrics.lines().find(|line| {
+            line.starts_with("certbound_reload_failures_total") && line.contains("listen.public")
+        });
+        assert!(failures.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
+    }
+}

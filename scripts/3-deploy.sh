@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Starts the three services and waits until each is healthy. HTTPS_PORT is the host's port for partners (443).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/compose-functions
+
+accept_no_arguments "$@"
+require_docker_engine
+
+say "starting the services"
+compose up -d --force-recreate "${services[@]}"
+for service in "${services[@]}"; do
+    wait_until_healthy "$service"
+done
+say "partners reach https://login.example.com and https://api.example.com on port ${HTTPS_PORT:-443} of this machine"
+say "next: scripts/4-run-client.sh"
