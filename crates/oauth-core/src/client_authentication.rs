@@ -65,6 +65,8 @@ impl<'a> ClientCredentials<'a> {
                 let subject = unverified_subject(assertion).ok_or(AssertionError::Malformed)?;
                 (Cow::Owned(subject), PresentedProof::Assertion(assertion))
             }
+            // Told apart before anybody looks the client up: the answer must not depend on whether there is one.
+            (None, Some(_), false) if certificate.is_some() => return Err(AuthenticationError::TwoMethods),
             (None, secret, false) => {
                 let client_id = form.value("client_id").ok_or(AuthenticationError::NoClientId)?;
                 let proof = secret.map_or(PresentedProof::Nothing, |_| PresentedProof::BodySecret);
@@ -214,11 +216,6 @@ pub fn authenticate<'r>(
             }
             Outstanding::Nothing
         }
-        (
-            ClientAuthenticationMethod::TlsClientAuth(..)
-            | ClientAuthenticationMethod::SelfSignedTlsClientAuth(_),
-            _,
-        ) if credentials.certificate.is_some() => return Err(AuthenticationError::TwoMethods),
         (ClientAuthenticationMethod::PrivateKeyJwt(keys), PresentedProof::Assertion(assertion)) => {
             Outstanding::FirstUse(keys.verify(assertion, &client.client_id, issuer, now)?)
         }

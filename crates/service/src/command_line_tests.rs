@@ -198,7 +198,7 @@ fn runs_a_command_of_its_own_without_the_configuration_and_names_it_in_the_help(
         run_with(ABOUT, COMMANDS, command_line(&[command]), load, |_| None, start)
     };
     assert_eq!((exit_code("succeed"), exit_code("fail")), (SUCCESS, FAILURE));
-    assert_eq!(exit_code("unheard-of"), 2);
+    assert_eq!(exit_code("unheard-of"), USAGE);
     let help = parse(ABOUT, COMMANDS, command_line(&["--help"])).unwrap_err();
     assert!(help.to_string().contains("Does nothing well."), "{help}");
 }

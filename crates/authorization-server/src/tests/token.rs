@@ -145,17 +145,40 @@ async fn refuses_a_certificate_that_has_expired_since_the_handshake() {
     assert_eq!(answer.refusal(), (401, "invalid_client".into(), "no_certificate"));
 }
 
+/// M5, O9: a secret in place of the certificate is answered as an unknown client's is.
+#[tokio::test]
+async fn refuses_a_secret_for_a_client_of_certificates_and_for_nobody_alike() {
+    let harness = Harness::new();
+    let mut bodies = Vec::new();
+    for (authorization, reason) in [
+        // `partner-client:Password1` and `unheard-of:Password1`
+        ("Basic cGFydG5lci1jbGllbnQ6UGFzc3dvcmQx", "other_method"),
+        ("Basic dW5oZWFyZC1vZjpQYXNzd29yZDE=", "unknown_client"),
+    ] {
+        let request = post_as(authorization, TOKEN, "grant_type=client_credentials");
+        let answer = harness.send(request, Some(&certificate("demo-partner"))).await;
+        assert_eq!(answer.refusal(), (401, "invalid_client".into(), reason));
+        bodies.push(answer.body);
+    }
+    assert_eq!(bodies[0], bodies[1]);
+}
+
 /// M22, O7.
 #[tokio::test]
 async fn refuses_two_authentication_methods_at_once() {
     let harness = Harness::new();
     let with_secret = "grant_type=client_credentials&client_id=secret%3Apartner&client_secret=Password1";
-    // `partner-client:Password1`
-    let partner_by_secret = "Basic cGFydG5lci1jbGllbnQ6UGFzc3dvcmQx";
+    let partner_with_secret =
+        "grant_type=client_credentials&client_id=partner-client&client_secret=Password1";
+    let stranger_with_secret = "grant_type=client_credentials&client_id=unheard-of&client_secret=Password1";
     for (request, certificate) in [
         (post_as(SECRET_PARTNER, TOKEN, with_secret), None),
         (
-            post_as(partner_by_secret, TOKEN, REQUEST),
+            post(TOKEN, partner_with_secret),
+            Some(certificate("demo-partner")),
+        ),
+        (
+            post(TOKEN, stranger_with_secret),
             Some(certificate("demo-partner")),
         ),
     ] {

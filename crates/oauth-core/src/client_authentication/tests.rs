@@ -128,6 +128,11 @@ fn refuses_every_other_combination_of_certificate_and_client_id() {
             AuthenticationError::OtherMethod,
         ),
         (
+            "client_id=unheard-of&client_secret=x",
+            Some(&mine),
+            AuthenticationError::TwoMethods,
+        ),
+        (
             "client_id=partner-client&client_secret=x&client_assertion=y",
             Some(&mine),
             AuthenticationError::TwoMethods,
@@ -223,7 +228,7 @@ fn accepts_the_registered_self_signed_certificate_and_no_other() {
     }]);
     let decide = |body: &str, certificate| {
         let form = FormParameters::parse(FORM, body.as_bytes()).unwrap();
-        let credentials = ClientCredentials::from_request(None, &form, certificate).unwrap();
+        let credentials = ClientCredentials::from_request(None, &form, certificate)?;
         authenticate(&credentials, &registry, ISSUER, NOW).map(|authentication| authentication.outstanding)
     };
     assert_eq!(
@@ -405,7 +410,7 @@ fn refuses_assertions_that_are_incomplete_foreign_or_not_alone() {
         (
             format!("{TYPED}&client_assertion={foreign}"),
             Some(&certificate),
-            AuthenticationError::TwoMethods,
+            AuthenticationError::OtherMethod,
         ),
         (
             format!("{TYPED}&client_assertion={mine}&client_secret=x"),
