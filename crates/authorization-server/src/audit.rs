@@ -11,6 +11,7 @@
 //! | `certbound_authorization_server_store_commits_total`, `…_store_changes_total` | |
 //! | `certbound_authorization_server_key_rotation_failures_total` | |
 //! | `certbound_authorization_server_store_commit_duration_seconds` | |
+//! | `certbound_authorization_server_store_reachable`, `…_store_failures_total` | of a database: 1 or 0, and how often not |
 //!
 //! Tokens appear by their `jti`, never themselves.
 

@@ -9,11 +9,10 @@ use oauth_core::form::FormParameters;
 use oauth_core::jwt::{AssertionError, VerifiedAssertion};
 
 use crate::registrations::Registrations;
-use crate::replay_memory::Occurrence;
 use crate::request::EndpointRequest;
 use crate::response::Cause;
 use crate::server::AuthorizationServer;
-use crate::token_store::StoreError;
+use crate::token_store::{AssertionDigest, AssertionUse, StoreError};
 
 /// The client that sent the request; `refused` says what its endpoint makes of a failure.
 ///
@@ -53,9 +52,9 @@ pub(crate) async fn authenticate<'r>(
             verify_anchor(registrations, authentication.client, request).map_err(refused)?;
         }
         Outstanding::FirstUse(assertion) => {
-            let occurrence = occurrence(server, authentication.client, &assertion, request).await?;
-            if occurrence == Occurrence::Repeated {
-                return Err(refused(AssertionError::Replayed.into()));
+            match remember(server, authentication.client, &assertion).await? {
+                AssertionUse::First => {}
+                AssertionUse::Replay => return Err(refused(AssertionError::Replayed.into())),
             }
         }
     }
@@ -76,12 +75,14 @@ fn verify_anchor(
 }
 
 /// RFC 7523 §3
-async fn occurrence(
+async fn remember(
     server: &AuthorizationServer,
     client: &ClientRegistration,
     assertion: &VerifiedAssertion,
-    request: &EndpointRequest,
-) -> Result<Occurrence, StoreError> {
-    let memory = &server.replay_memory;
-    memory.note(&client.client_id, assertion, request.now()).await
+) -> Result<AssertionUse, StoreError> {
+    let digest = AssertionDigest::of(&client.client_id, &assertion.jti);
+    server
+        .tokens
+        .remember_assertion(digest, assertion.expires_at)
+        .await
 }

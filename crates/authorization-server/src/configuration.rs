@@ -15,6 +15,11 @@ use service::configuration::{ConfigurationError, ConfigurationSource, Problems, 
 use crate::client_anchors::{ClientAnchors, ClientTrust};
 use crate::issuer::Issuer;
 
+mod store;
+
+pub(crate) use store::{Encryption, EncryptionError};
+pub use store::{PostgresConfiguration, StoreConfiguration, StoreSection, UnreadablePassword};
+
 const DEMO: &str = include_str!("demo.toml");
 
 /// Bounds for how long a token that leaked together with its key can be used.
@@ -36,7 +41,7 @@ pub struct Configuration {
     /// Whose client certificates are accepted on the mutual TLS listener.
     pub client_certificates: ClientCertificatesSection,
     /// Where tokens are kept.
-    pub store: StoreSection,
+    pub store: StoreConfiguration,
     /// What signs JWTs.
     pub signing: SigningSection,
     /// How long tokens live.
@@ -97,14 +102,6 @@ impl Default for ListenSection {
     }
 }
 
-/// The section `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSection {
-    /// The file of the embedded store; made, with its directory, where there is none.
-    pub path: PathBuf,
-}
-
 /// The section `[signing]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,8 +109,9 @@ pub struct SigningSection {
     /// What JWTs are signed with.
     #[serde(default)]
     pub algorithm: SignatureAlgorithm,
-    /// Directory of the private keys; they are made on the first start.
-    pub keys: PathBuf,
+    /// Directory of the private keys; they are made on the first start. With `store.url` there is none: the servers
+    /// share their keys through the database.
+    pub keys: Option<PathBuf>,
     /// For how long one key signs before the next takes over.
     #[serde(default = "thirty_days", with = "humantime_serde")]
     pub rotate_every: Duration,
@@ -177,6 +175,7 @@ impl Configuration {
         problems.take("tls", self.tls.credentials());
         problems.take("client_certificates", self.client_certificates.verification());
         ClientAnchors::load(&self.client_trust, &mut problems);
+        self.store.verify_files(&mut problems);
         problems.into_result(())
     }
 
@@ -211,6 +210,8 @@ impl TryFrom<ConfigurationFile> for Configuration {
         let mut problems = Problems::new();
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
+        verify_signing_keys(&file.signing, &file.store, &mut problems);
+        let store = StoreConfiguration::check(&file.store, &mut problems);
         let client_trust = client_trust(&file.clients);
         if file.signing.rotate_every < SHORTEST_REIGN {
             problems.add(
@@ -219,12 +220,12 @@ impl TryFrom<ConfigurationFile> for Configuration {
             );
         }
         let clients = registry(file.clients, &mut problems);
-        let configuration = issuer.map(|issuer| Self {
+        let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
             listen: file.listen,
             tls: file.tls,
             client_certificates: file.client_certificates,
-            store: file.store,
+            store,
             signing: file.signing,
             tokens: file.tokens,
             clients,
@@ -232,6 +233,20 @@ impl TryFrom<ConfigurationFile> for Configuration {
             file: None,
         });
         problems.conclude(configuration)
+    }
+}
+
+fn verify_signing_keys(signing: &SigningSection, store: &StoreSection, problems: &mut Problems) {
+    match (&signing.keys, &store.url) {
+        (None, None) => problems.add(
+            "signing.keys",
+            "is missing: name the directory of the private keys",
+        ),
+        (Some(_), Some(_)) => problems.add(
+            "signing.keys",
+            "is given, and with store.url the servers share their keys through the database; leave it out",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
     }
 }
 

@@ -4,7 +4,7 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,6 @@ pub mod issuer;
 mod metadata;
 pub mod operations;
 pub mod registrations;
-pub mod replay_memory;
 mod request;
 mod response;
 mod revoke;
@@ -35,12 +34,12 @@ pub mod signing_keys;
 mod token;
 pub mod token_store;
 
-pub use configuration::{Configuration, ConfigurationFile};
+pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
 use registrations::Registrations;
 use signing_keys::{RotationPolicy, SigningKeys};
-use token_store::EmbeddedTokenStore;
+use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
 /// Expired tokens take room and nothing else; there is no hurry.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -60,8 +59,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let files = ServerFiles::new(configuration.tls.clone());
     let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
     let registrations = Registrations::load(&configuration)?;
-    let signing_keys = SigningKeys::open(&configuration.signing.keys, rotation(&configuration), now())?;
-    let store = open_store(&configuration.store.path).await?;
+    let (store, signing_keys) = open_store(&configuration).await?;
     let server = Arc::new(AuthorizationServer::new(
         &configuration,
         store.clone(),
@@ -140,34 +138,47 @@ fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<Autho
     }));
 }
 
-async fn open_store(path: &Path) -> anyhow::Result<Arc<EmbeddedTokenStore>> {
-    let store = EmbeddedTokenStore::open(path)?;
-    store
-        .purge(now())
-        .await
-        .with_context(|| format!("store.path: {} cannot be written", path.display()))?;
-    Ok(Arc::new(store))
-}
-
-/// Purges from time to time; ends with an error when the store has stopped.
-async fn keep_store(store: Arc<EmbeddedTokenStore>, shutdown: Shutdown) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = shutdown.requested() => return Ok(()),
-            () = store.health().stopped() => anyhow::bail!("it cannot be written any more; the log has the cause"),
-            () = tokio::time::sleep(PURGE_INTERVAL) => purge(&store).await,
+/// The store, and the keys, which lie where the store does.
+async fn open_store(configuration: &Configuration) -> anyhow::Result<(Arc<dyn TokenStore>, SigningKeys)> {
+    let policy = rotation(configuration);
+    match &configuration.store {
+        StoreConfiguration::Embedded { path } => {
+            let directory = configuration.signing.keys.as_deref();
+            let directory = directory.context("signing.keys is missing")?;
+            let keys = SigningKeys::open(directory, policy, now())?;
+            let store = EmbeddedTokenStore::open(path)?;
+            let purged = store.purge(now()).await;
+            purged.with_context(|| format!("store.path: {} cannot be written", path.display()))?;
+            Ok((Arc::new(store), keys))
+        }
+        StoreConfiguration::Postgres(postgres) => {
+            let store = Arc::new(PostgresTokenStore::open(postgres).await?);
+            let keys = SigningKeys::shared(Arc::clone(&store), policy, now()).await?;
+            Ok((store, keys))
         }
     }
 }
 
-/// Rotates the signing keys when it is time. Without a disk to do so the old key goes on signing.
+/// Purges from time to time; ends with an error when the store has stopped.
+async fn keep_store(store: Arc<dyn TokenStore>, shutdown: Shutdown) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            () = store.health().stopped() => anyhow::bail!("it cannot be written any more; the log has the cause"),
+            () = purge_later(&*store) => {}
+        }
+    }
+}
+
+/// Rotates the signing keys when it is time, and learns of those that other servers made. Without a disk or a database
+/// to do so the old key goes on signing.
 async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
             () = tokio::time::sleep(KEYS_INTERVAL) => {}
         }
-        if let Err(error) = server.signing_keys.maintain(now()) {
+        if let Err(error) = server.signing_keys.maintain(now()).await {
             metrics::counter!("certbound_authorization_server_key_rotation_failures_total").increment(1);
             tracing::error!(reason = %error, "the signing keys cannot be rotated: {error}");
         }
@@ -181,7 +192,8 @@ fn rotation(configuration: &Configuration) -> RotationPolicy {
     }
 }
 
-async fn purge(store: &EmbeddedTokenStore) {
+async fn purge_later(store: &dyn TokenStore) {
+    tokio::time::sleep(PURGE_INTERVAL).await;
     if let Err(error) = store.purge(now()).await {
         tracing::warn!(reason = %error, "expired tokens are not purged: {error}");
     }

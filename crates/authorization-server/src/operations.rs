@@ -13,6 +13,7 @@ use oauth_core::thumbprint::CertificateThumbprint;
 use serde::Deserialize;
 use serde_json::json;
 use service::{Operation, OperationOption};
+use tokio::runtime::Handle;
 
 use crate::server::AuthorizationServer;
 use crate::token_store::TokensOf;
@@ -57,8 +58,10 @@ async fn rotate_keys(State(server): State<Weak<AuthorizationServer>>) -> Respons
     let Some(server) = server.upgrade() else {
         return failed(STOPPING);
     };
-    // The disk is written to.
-    let rotated = tokio::task::spawn_blocking(move || server.signing_keys.rotate(now())).await;
+    // Keys are made and the disk may be written to; and whoever hangs up interrupts nothing.
+    let runtime = Handle::current();
+    let rotate = move || runtime.block_on(server.signing_keys.rotate(now()));
+    let rotated = tokio::task::spawn_blocking(rotate).await;
     match rotated {
         Ok(Ok(rotation)) => {
             let signs_from = rotation.signs_from.as_unix_seconds();

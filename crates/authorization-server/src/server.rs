@@ -1,19 +1,17 @@
 //! What every handler works with: the issuer, its clients, its keys and its store.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mtls::SelfSignedCertificates;
 use oauth_core::client::ClientRegistry;
-use oauth_core::time::Timestamp;
 
 use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
 use crate::issuer::Issuer;
 use crate::registrations::Registrations;
-use crate::replay_memory::{OwnReplayMemory, ReplayMemory};
 use crate::signing_keys::SigningKeys;
 use crate::token_store::TokenStore;
 
@@ -21,7 +19,6 @@ use crate::token_store::TokenStore;
 #[derive(Debug)]
 pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
-    pub(crate) replay_memory: Arc<dyn ReplayMemory>,
     pub(crate) guesses: Guesses,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
@@ -43,7 +40,6 @@ impl AuthorizationServer {
     ) -> Self {
         Self {
             issuer: configuration.issuer.clone(),
-            replay_memory: Arc::new(OwnReplayMemory::new(Timestamp::from(SystemTime::now()))),
             guesses: Guesses::default(),
             tokens,
             signing_keys,

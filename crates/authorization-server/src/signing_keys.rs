@@ -1,35 +1,58 @@
 //! The private keys that sign JWTs, and the public ones that verify: the next, the current and the retired.
 //!
-//! The rules of their rotation are in [`key_set`]; a directory keeps them. Nothing signs with a key that the JWKS has
-//! not shown for as long as it may be cached, and a key is shown until everything it signed has expired.
+//! The rules of their rotation are in [`key_set`]; a directory keeps them, or the database that servers share: then
+//! the JWKS of any verifies what any has signed. Nothing signs with a key that the JWKS has not shown for as long as it
+//! may be cached, and a key is shown until everything it signed has expired.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use oauth_core::jwt::{SignatureAlgorithm, SigningError, SigningKey};
 use oauth_core::time::Timestamp;
 use serde_json::json;
+use tokio::sync::Mutex;
 
+mod database;
 mod directory;
+mod failure;
 mod generate;
+mod kept;
 pub mod key_set;
 
-pub use directory::SigningKeysError;
+pub use failure::SigningKeysError;
 pub use key_set::RotationPolicy;
 
-use directory::{KeptKey, KeyDirectory};
+use crate::token_store::PostgresTokenStore;
+use directory::KeyDirectory;
+use kept::KeptKey;
 use key_set::{KeyRecord, Step};
 
-/// The keys of a server, kept in a directory.
+/// The keys of a server, or of several.
 #[derive(Debug)]
 pub struct SigningKeys {
-    directory: KeyDirectory,
+    keeper: Keeper,
     policy: RotationPolicy,
     held: ArcSwap<Held>,
     // Whoever holds the lock changes the keys.
     changing: Mutex<()>,
+}
+
+/// Where the keys lie.
+#[derive(Debug)]
+enum Keeper {
+    Directory(KeyDirectory),
+    Database(Arc<PostgresTokenStore>),
+}
+
+/// What the keys are changed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It may be time for something.
+    Schedule,
+    /// An operator asks for a rotation.
+    Demand,
 }
 
 /// One state of the keys, with their JWKS.
@@ -57,29 +80,46 @@ impl SigningKeys {
     /// [`SigningKeysError`] names the file and the remedy.
     pub fn open(directory: &Path, policy: RotationPolicy, now: Timestamp) -> Result<Self, SigningKeysError> {
         let directory = KeyDirectory::open(directory)?;
-        let keys = Self {
-            held: ArcSwap::from_pointee(Held::new(directory.load()?)?),
-            directory,
+        let mut keys = directory.load()?;
+        directory.change(&mut keys, Occasion::Schedule, policy, now)?;
+        Self::of(Keeper::Directory(directory), keys, policy)
+    }
+
+    /// Takes the keys from the database, and makes what is missing. All servers that use the database get the same
+    /// ones, also when they start at once.
+    ///
+    /// Whoever can read that database can sign as the authorization server: it is to be guarded as the directory of
+    /// keys would be, its backups too.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeysError`] where the database cannot say, or what it holds is no key.
+    pub async fn shared(
+        store: Arc<PostgresTokenStore>,
+        policy: RotationPolicy,
+        now: Timestamp,
+    ) -> Result<Self, SigningKeysError> {
+        let keys = database::change(&store, Occasion::Schedule, policy, now).await?;
+        Self::of(Keeper::Database(store), keys, policy)
+    }
+
+    fn of(keeper: Keeper, keys: Vec<KeptKey>, policy: RotationPolicy) -> Result<Self, SigningKeysError> {
+        Ok(Self {
+            keeper,
             policy,
+            held: ArcSwap::from_pointee(Held::new(keys)?),
             changing: Mutex::default(),
-        };
-        keys.maintain(now)?;
-        Ok(keys)
+        })
     }
 
     /// Does what is due at `now`: makes the next key, lets it sign when its time has come, removes what has retired.
+    /// Learns, too, what other servers that share the keys have done.
     ///
     /// # Errors
     ///
     /// [`SigningKeysError`]; what was done before stands, and the keys at hand go on signing.
-    pub fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match key_set::next_step(&self.held.load().records, self.policy, now) {
-                Some(step) => self.apply(step, now)?,
-                None => return Ok(()),
-            }
-        }
+    pub async fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
+        self.change(Occasion::Schedule, now).await
     }
 
     /// Lets the next key sign as soon as it has been shown for long enough, whatever the schedule says.
@@ -87,14 +127,8 @@ impl SigningKeys {
     /// # Errors
     ///
     /// As [`Self::maintain`].
-    pub fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
-        {
-            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(step) = key_set::rotate(&self.held.load().records, now) {
-                self.apply(step, now)?;
-            }
-        }
-        self.maintain(now)?;
+    pub async fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
+        self.change(Occasion::Demand, now).await?;
         Ok(self.rotation())
     }
 
@@ -105,7 +139,7 @@ impl SigningKeys {
         let kept = held.keys.iter().find(|kept| Some(&kept.record.key_id) == signing);
         Arc::clone(
             &kept
-                .expect("a key is there since `open`, and the last one is never removed")
+                .expect("a key is there since the start, and the last one is never removed")
                 .key,
         )
     }
@@ -128,11 +162,22 @@ impl SigningKeys {
         self.held.load().jwks.clone()
     }
 
-    fn apply(&self, step: Step, now: Timestamp) -> Result<(), SigningKeysError> {
-        let mut keys = self.held.load().keys.clone();
-        self.directory.apply(step, &mut keys, now)?;
-        self.held.store(Arc::new(Held::new(keys)?));
-        Ok(())
+    async fn change(&self, occasion: Occasion, now: Timestamp) -> Result<(), SigningKeysError> {
+        let _changing = self.changing.lock().await;
+        match &self.keeper {
+            Keeper::Directory(directory) => {
+                let mut keys = self.held.load().keys.clone();
+                let changed = directory.change(&mut keys, occasion, self.policy, now);
+                // What was done before a failure stands.
+                self.held.store(Arc::new(Held::new(keys)?));
+                changed
+            }
+            Keeper::Database(store) => {
+                let keys = database::change(store, occasion, self.policy, now).await?;
+                self.held.store(Arc::new(Held::new(keys)?));
+                Ok(())
+            }
+        }
     }
 
     fn rotation(&self) -> Rotation {
@@ -150,14 +195,37 @@ impl SigningKeys {
     }
 }
 
+/// Has `apply` carry out, one by one, the steps that are due; it changes `keys` accordingly.
+fn carry_out<E>(
+    keys: &mut Vec<KeptKey>,
+    occasion: Occasion,
+    policy: RotationPolicy,
+    now: Timestamp,
+    mut apply: impl FnMut(Step, &mut Vec<KeptKey>) -> Result<(), E>,
+) -> Result<(), E> {
+    if occasion == Occasion::Demand
+        && let Some(step) = key_set::rotate(&records(keys), now)
+    {
+        apply(step, keys)?;
+    }
+    while let Some(step) = key_set::next_step(&records(keys), policy, now) {
+        apply(step, keys)?;
+    }
+    Ok(())
+}
+
+fn records(keys: &[KeptKey]) -> Vec<KeyRecord> {
+    keys.iter().map(|kept| kept.record.clone()).collect()
+}
+
 impl Held {
     fn new(mut keys: Vec<KeptKey>) -> Result<Self, SigningKeysError> {
-        // The same JWKS after every start.
+        // The same JWKS after every start, at every server.
         keys.sort_by_key(|kept| (kept.record.made_at, kept.record.key_id.clone()));
         let public: Result<Vec<_>, SigningError> = keys.iter().map(|kept| kept.key.public_jwk()).collect();
         let jwks = json!({ "keys": public.map_err(SigningKeysError::of_encoding)? });
         Ok(Self {
-            records: keys.iter().map(|kept| kept.record.clone()).collect(),
+            records: records(&keys),
             keys,
             jwks: jwks.to_string().into(),
         })

@@ -30,6 +30,7 @@ mod introspect;
 mod metadata;
 mod operations;
 mod revoke;
+mod several;
 mod start;
 mod token;
 mod wire;
@@ -110,7 +111,21 @@ impl Harness {
         let configuration = Configuration::from_toml(text).unwrap();
         let keys =
             SigningKeys::open(directory.path(), crate::rotation(&configuration), crate::now()).unwrap();
-        let server = Arc::new(AuthorizationServer::new(&configuration, store, keys));
+        Self::put_together(&configuration, store, keys, directory)
+    }
+
+    fn with_keys(store: Arc<dyn TokenStore>, keys: SigningKeys, directory: TempDir) -> Self {
+        let configuration = Configuration::from_toml(&format!("{DEMO}{MORE_CLIENTS}")).unwrap();
+        Self::put_together(&configuration, store, keys, directory)
+    }
+
+    fn put_together(
+        configuration: &Configuration,
+        store: Arc<dyn TokenStore>,
+        keys: SigningKeys,
+        directory: TempDir,
+    ) -> Self {
+        let server = Arc::new(AuthorizationServer::new(configuration, store, keys));
         Self {
             server,
             _directory: directory,

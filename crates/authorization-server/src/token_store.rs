@@ -1,28 +1,37 @@
 //! Where token records are kept: what has been answered to a caller outlives the process.
 //!
-//! One small trait, so that an engine can be exchanged, and one engine: a file of its own, embedded. Tokens
-//! themselves never come here, only digests.
+//! One small trait and two engines: a file of its own, embedded, for one server; PostgreSQL for any number of them.
+//! Tokens and assertions themselves never come here, only digests.
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use oauth_core::access_token::{AccessToken, TokenRecord};
 use oauth_core::thumbprint::CertificateThumbprint;
 use oauth_core::time::Timestamp;
 use uuid::Uuid;
 
-mod bucket;
 mod embedded;
-mod mark;
-mod writer;
+mod health;
+mod marks;
+mod postgres;
+mod queue;
 
 pub use embedded::{EmbeddedTokenStore, OpenError};
-pub use writer::StoreHealth;
+pub use health::StoreHealth;
+pub(crate) use postgres::{KeyChange, KeyRow};
+pub use postgres::{PostgresError, PostgresTokenStore};
+
+/// Bounds how far the clocks of servers that share a store may differ, before one forgets an assertion that another
+/// would still accept.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5 * 60);
 
 /// What a store answers with, later.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// A durable store of token records.
+/// A durable store of token records, and the memory of the assertions that clients have used.
 pub trait TokenStore: fmt::Debug + Send + Sync {
     /// Keeps a new record; once this resolves, the record survives a crash.
     ///
@@ -52,6 +61,31 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError`]: they may or may not have been revoked, and the operator is to try again.
     fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()>;
+
+    /// Notes that an assertion has been used, and says whether that was the first time. Of any number of calls with
+    /// the same digest, at whichever server that shares the store, exactly one is told [`AssertionUse::First`]; it
+    /// is remembered at least until `expires_at`, across a crash too.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where that cannot be said: the assertion must not be accepted.
+    ///
+    /// [RFC 7523 §3](https://www.rfc-editor.org/rfc/rfc7523#section-3)
+    fn remember_assertion(
+        &self,
+        assertion: AssertionDigest,
+        expires_at: Timestamp,
+    ) -> Pending<'_, AssertionUse>;
+
+    /// Drops what has expired at `now`, or a good part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: expired records take room and nothing else.
+    fn purge(&self, now: Timestamp) -> Pending<'_, ()>;
+
+    /// Whether the store works, now and later.
+    fn health(&self) -> StoreHealth;
 }
 
 /// Whose tokens are revoked all at once.
@@ -75,6 +109,41 @@ impl dyn TokenStore {
     }
 }
 
+/// SHA-256 over a client's id and the `jti` of an assertion of that client: one client's choice of `jti` never
+/// touches another's.
+///
+/// RFC 7519 §4.1.7
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AssertionDigest([u8; 32]);
+
+impl AssertionDigest {
+    /// The digest for this client and this `jti`.
+    pub fn of(client_id: &str, jti: &str) -> Self {
+        let mut context = Context::new(&SHA256);
+        // The length in front, so that no other pair of texts gives the same bytes.
+        context.update(&(client_id.len() as u64).to_be_bytes());
+        context.update(client_id.as_bytes());
+        context.update(jti.as_bytes());
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self(digest)
+    }
+
+    const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Whether an assertion was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum AssertionUse {
+    /// Never; the next use is a replay.
+    First,
+    /// It was: it must not be accepted again.
+    Replay,
+}
+
 /// Why a store did not do as asked; in both cases the caller may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,4 +157,4 @@ pub enum StoreError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

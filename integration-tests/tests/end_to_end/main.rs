@@ -8,7 +8,11 @@ mod api;
 mod authorization_server;
 mod certificates;
 mod client_hello;
+#[expect(dead_code, reason = "the tests of the store use the rest of it")]
+#[path = "../../../crates/authorization-server/src/token_store/tests/cluster.rs"]
+mod cluster;
 mod command_lines;
+mod kill;
 mod partner;
 mod requests;
 mod restart;

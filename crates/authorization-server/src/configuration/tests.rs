@@ -70,6 +70,114 @@ fn refuses_unknown_keys_everywhere() {
     }
 }
 
+/// The demo with these lines for its section `[store]`, and no directory of keys.
+fn with_store(lines: &str) -> Result<Configuration, ConfigurationError> {
+    let text = DEMO
+        .replace("path = \"data/authorization-server/tokens.redb\"", lines)
+        .replace("keys = \"data/authorization-server/keys\"", "");
+    Configuration::from_toml(&text)
+}
+
+#[test]
+fn accepts_a_database_on_this_machine_or_behind_tls_or_where_plain_text_is_asked_for() {
+    for lines in [
+        "url = \"postgres://certbound@localhost/certbound\"",
+        "url = \"postgresql://certbound:pass%2Fword@127.0.0.1:5433/certbound\"",
+        "url = \"postgres://certbound@[::1]/certbound?sslmode=disable\"",
+        "url = \"postgres://certbound@%2Frun%2Fpostgresql/certbound\"",
+        "url = \"postgres://certbound@db.example.com/certbound\"\ntrust = [\"db.pem\"]",
+        "url = \"postgres://certbound@db1.example.com,db2.example.com/certbound?sslmode=require\"\ntrust = [\"db.pem\"]",
+        "url = \"postgres://certbound@db.example.com/certbound\"\ndanger_plain_text = true",
+        "url = \"postgres://certbound@localhost/certbound\"\npassword_file = \"password\"",
+    ] {
+        let configuration = with_store(lines).unwrap_or_else(|error| panic!("{lines}: {error}"));
+        assert!(matches!(configuration.store, StoreConfiguration::Postgres(_)));
+    }
+}
+
+#[test]
+fn refuses_a_database_that_is_not_safely_reached() {
+    let certbound = "url = \"postgres://certbound";
+    for (lines, key) in [
+        (format!("{certbound}@db.example.com/certbound\""), "store.trust"),
+        (
+            format!("{certbound}@localhost,db.example.com/certbound\""),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}@localhost/certbound?hostaddr=192.0.2.1\""),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}@localhost/certbound?sslmode=require\""),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}@db.example.com/certbound?sslmode=disable\"\ntrust = [\"db.pem\"]"),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}@db.example.com/certbound\"\ntrust = [\"db.pem\"]\ndanger_plain_text = true"),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}@%2Frun%2Fpostgresql/certbound\"\ntrust = [\"db.pem\"]"),
+            "store.trust",
+        ),
+        (
+            format!("{certbound}:word@localhost/certbound\"\npassword_file = \"password\""),
+            "store.password_file",
+        ),
+    ] {
+        assert_eq!(keys(with_store(&lines)), [key], "{lines}");
+    }
+}
+
+#[test]
+fn refuses_a_url_that_is_none_and_shows_no_part_of_it() {
+    for url in [
+        "host=localhost user=certbound password=se-cret",
+        "mysql://certbound:se-cret@localhost/certbound",
+        "postgres://certbound:se-cret@localhost:many/certbound",
+        "postgres:///certbound",
+    ] {
+        let error = with_store(&format!("url = \"{url}\"")).unwrap_err();
+        assert!(
+            !error.to_string().contains("cret") && !format!("{error:?}").contains("cret"),
+            "{error}"
+        );
+        assert_eq!(keys(Err(error)), ["store.url"], "{url}");
+    }
+}
+
+#[test]
+fn refuses_two_stores_none_and_keys_that_belong_to_the_other() {
+    let (path, url) = (
+        "path = \"tokens.redb\"",
+        "url = \"postgres://certbound@localhost/certbound\"",
+    );
+    for (store, signing, expected) in [
+        (String::new(), "keys = \"keys\"", vec!["store"]),
+        (format!("{path}\n{url}"), "", vec!["store"]),
+        (path.to_owned(), "", vec!["signing.keys"]),
+        (url.to_owned(), "keys = \"keys\"", vec!["signing.keys"]),
+        (
+            format!("{path}\ntrust = [\"db.pem\"]\npassword_file = \"p\"\ndanger_plain_text = true"),
+            "keys = \"keys\"",
+            vec!["store.password_file", "store.trust", "store.danger_plain_text"],
+        ),
+    ] {
+        let text = DEMO
+            .replace("path = \"data/authorization-server/tokens.redb\"", &store)
+            .replace("keys = \"data/authorization-server/keys\"", signing);
+        assert_eq!(
+            keys(Configuration::from_toml(&text)),
+            expected,
+            "{store} {signing}"
+        );
+    }
+}
+
 #[test]
 fn refuses_lifetimes_out_of_bounds_and_accepts_the_bounds() {
     let tokens = |lines: &str| with("[store]", &format!("[tokens]\n{lines}\n[store]"));

@@ -1,30 +1,21 @@
 //! Keys in a directory: one file each, for its owner alone, whose name says all that is known of the key.
 //!
-//! `MADE.SIGNS.ALGORITHM.KID.pem`: when it was made and from when on it signs, in seconds since 1970, or `next`. A key
-//! is scheduled by a rename, so that a crash leaves the old state or the new one.
+//! A key is scheduled by a rename, so that a crash leaves the old state or the new one.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use oauth_core::jwt::{SignatureAlgorithm, SigningError, SigningKey};
+use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::time::Timestamp;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::generate::generate;
-use super::key_set::{KeyRecord, Step};
-
-const NEXT: &str = "next";
-
-/// A key with its record.
-#[derive(Clone, Debug)]
-pub(super) struct KeptKey {
-    pub(super) record: KeyRecord,
-    pub(super) key: Arc<SigningKey>,
-}
+use super::failure::{Failure, SigningKeysError};
+use super::kept::{self, KeptKey};
+use super::key_set::{KeyRecord, RotationPolicy, Step};
+use super::{Occasion, carry_out};
 
 /// The directory of the keys of one server.
 #[derive(Debug)]
@@ -50,7 +41,7 @@ impl KeyDirectory {
             match path
                 .file_name()
                 .and_then(|name| name.to_str())
-                .and_then(parse_name)
+                .and_then(kept::parse_name)
             {
                 Some(record) => keys.push(load(&path, record)?),
                 None => tracing::debug!(key.path = %path.display(), "{} is no signing key", path.display()),
@@ -59,13 +50,20 @@ impl KeyDirectory {
         Ok(keys)
     }
 
-    /// Carries out one step: on disk first, then in `keys`.
-    pub(super) fn apply(
+    /// Does what is due at `now`: on disk first, then in `keys`. After a failure these are what was done before it.
+    pub(super) fn change(
         &self,
-        step: Step,
         keys: &mut Vec<KeptKey>,
+        occasion: Occasion,
+        policy: RotationPolicy,
         now: Timestamp,
     ) -> Result<(), SigningKeysError> {
+        carry_out(keys, occasion, policy, now, |step, keys| {
+            self.apply(step, keys, now)
+        })
+    }
+
+    fn apply(&self, step: Step, keys: &mut Vec<KeptKey>, now: Timestamp) -> Result<(), SigningKeysError> {
         match step {
             Step::Make {
                 algorithm,
@@ -92,34 +90,21 @@ impl KeyDirectory {
         signs_from: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<KeptKey, SigningKeysError> {
-        let pem = generate(algorithm).map_err(|_| failed(&self.0, Failure::Generation))?;
-        let key = SigningKey::from_pkcs8_pem(pem.as_bytes(), algorithm)
-            .map_err(|error| failed(&self.0, Failure::Unusable(error)))?;
-        let record = KeyRecord {
-            key_id: key.key_id().to_owned(),
-            algorithm,
-            made_at: now,
-            signs_from,
-        };
-        let path = self.path(&record);
+        let made = KeptKey::make(algorithm, signs_from, now);
+        let (kept, pem) = made.map_err(|cause| failed(&self.0, cause))?;
+        let path = self.path(&kept.record);
         write_new(&path, &self.0, pem.as_bytes()).map_err(|error| failed(&path, Failure::File(error)))?;
-        let key_id = &record.key_id;
-        tracing::info!(key.id = %key_id, algorithm = algorithm.as_str(), "signing key {key_id} made, and shown from now on");
-        let key = Arc::new(key);
-        Ok(KeptKey { record, key })
+        kept::log_made(&kept.record);
+        Ok(kept)
     }
 
     fn schedule(&self, kept: &mut KeptKey, signs_from: Timestamp) -> Result<(), SigningKeysError> {
-        let scheduled = KeyRecord {
-            signs_from: Some(signs_from),
-            ..kept.record.clone()
-        };
+        let scheduled = kept::scheduled(&kept.record, signs_from);
         let path = self.path(&kept.record);
         std::fs::rename(&path, self.path(&scheduled))
             .and_then(|()| sync(&self.0))
             .map_err(|error| failed(&path, Failure::File(error)))?;
-        let (key_id, from) = (&scheduled.key_id, signs_from.as_unix_seconds());
-        tracing::info!(key.id = %key_id, key.signs_from = from, "signing key {key_id} signs from {from} on");
+        kept::log_scheduled(&scheduled.key_id, signs_from);
         kept.record = scheduled;
         Ok(())
     }
@@ -129,55 +114,20 @@ impl KeyDirectory {
         std::fs::remove_file(&path)
             .and_then(|()| sync(&self.0))
             .map_err(|error| failed(&path, Failure::File(error)))?;
-        let key_id = &record.key_id;
-        tracing::info!(key.id = %key_id, "signing key {key_id} removed: nothing that it signed is valid any more");
+        kept::log_removed(&record.key_id);
         Ok(())
     }
 
     fn path(&self, record: &KeyRecord) -> PathBuf {
-        let KeyRecord {
-            key_id,
-            algorithm,
-            made_at,
-            signs_from,
-        } = record;
-        let signs = signs_from.map_or_else(|| NEXT.to_owned(), |from| from.as_unix_seconds().to_string());
-        let (made, algorithm) = (made_at.as_unix_seconds(), algorithm.as_str());
-        self.0.join(format!("{made}.{signs}.{algorithm}.{key_id}.pem"))
+        self.0.join(kept::name(record))
     }
-}
-
-fn parse_name(name: &str) -> Option<KeyRecord> {
-    let mut parts = name.strip_suffix(".pem")?.split('.');
-    let (made, signs, algorithm, key_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let time = |seconds: &str| seconds.parse().ok().map(Timestamp::from_unix_seconds);
-    if parts.next().is_some() {
-        return None;
-    }
-    Some(KeyRecord {
-        key_id: key_id.to_owned(),
-        algorithm: SignatureAlgorithm::ALL
-            .into_iter()
-            .find(|known| known.as_str() == algorithm)?,
-        made_at: time(made)?,
-        signs_from: match signs {
-            NEXT => None,
-            from => Some(time(from)?),
-        },
-    })
 }
 
 fn load(path: &Path, record: KeyRecord) -> Result<KeptKey, SigningKeysError> {
     let pem = std::fs::read(path)
         .map(Zeroizing::new)
         .map_err(|error| failed(path, Failure::File(error)))?;
-    let key = SigningKey::from_pkcs8_pem(&pem, record.algorithm)
-        .map_err(|error| failed(path, Failure::Unusable(error)))?;
-    if key.key_id() != record.key_id {
-        return Err(failed(path, Failure::OtherKey));
-    }
-    let key = Arc::new(key);
-    Ok(KeptKey { record, key })
+    KeptKey::read(record, &pem).map_err(|cause| failed(path, cause))
 }
 
 /// Writes a file whole and durably; there is none of that name yet, for a new key has a new name.
@@ -195,34 +145,5 @@ fn sync(directory: &Path) -> io::Result<()> {
 }
 
 fn failed(path: &Path, cause: Failure) -> SigningKeysError {
-    SigningKeysError {
-        path: path.to_path_buf(),
-        cause,
-    }
-}
-
-/// A signing key that could not be loaded or made.
-#[derive(Debug, thiserror::Error)]
-#[error("signing.keys: {}: {cause}", path.display())]
-pub struct SigningKeysError {
-    path: PathBuf,
-    cause: Failure,
-}
-
-impl SigningKeysError {
-    pub(super) fn of_encoding(error: SigningError) -> Self {
-        failed(Path::new("(the JWKS)"), Failure::Unusable(error))
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}; give this process's user the right to read and write the file and its directory")]
-    File(io::Error),
-    #[error("{0}; restore the key, or move the file away and a new key is made")]
-    Unusable(SigningError),
-    #[error("it is another key than its name says; restore the name, or move the file away")]
-    OtherKey,
-    #[error("a key cannot be made; the system gives no randomness")]
-    Generation,
+    SigningKeysError::at_path(path, cause)
 }

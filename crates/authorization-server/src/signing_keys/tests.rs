@@ -85,25 +85,25 @@ fn signs_with_every_algorithm_what_the_published_key_verifies() {
 
 /// A6, D8: what the old key signed verifies until it expires, and what the new one signs verifies with a JWKS cached
 /// before the rotation.
-#[test]
-fn a_rotation_breaks_no_signature_on_either_side_of_it() {
+#[tokio::test]
+async fn a_rotation_breaks_no_signature_on_either_side_of_it() {
     let directory = TempDir::new().unwrap();
     let keys = open(directory.path(), NOW);
     let later = NOW.plus(DAY);
     let cached = keys.jwks();
     let old = claims(later).sign(&keys.current(later)).unwrap();
 
-    let rotation = keys.rotate(later).unwrap();
+    let rotation = keys.rotate(later).await.unwrap();
     assert_eq!(rotation.signs_from, later);
     assert_eq!(keys.current(later).key_id(), rotation.key_id);
     let new = claims(later).sign(&keys.current(later)).unwrap();
     assert!(verifies(&new, &cached, later));
     let last_moment = later.plus(DAY - Duration::from_secs(60));
-    keys.maintain(last_moment).unwrap();
+    keys.maintain(last_moment).await.unwrap();
     assert!(verifies(&old, &keys.jwks(), last_moment));
 
     let gone = later.plus(RETIREMENT);
-    keys.maintain(gone).unwrap();
+    keys.maintain(gone).await.unwrap();
     assert!(
         !verifies(&old, &keys.jwks(), last_moment),
         "the retired key is gone"
@@ -112,14 +112,14 @@ fn a_rotation_breaks_no_signature_on_either_side_of_it() {
 }
 
 /// A rotation that an operator asked for survives the end of the process, and is not begun twice.
-#[test]
-fn a_rotation_under_way_survives_a_restart() {
+#[tokio::test]
+async fn a_rotation_under_way_survives_a_restart() {
     let directory = TempDir::new().unwrap();
-    let asked = open(directory.path(), NOW).rotate(NOW).unwrap();
+    let asked = open(directory.path(), NOW).rotate(NOW).await.unwrap();
     assert_eq!(asked.signs_from, NOW.plus(ANNOUNCEMENT));
     let keys = open(directory.path(), NOW);
     assert_ne!(keys.current(NOW).key_id(), asked.key_id);
-    assert_eq!(keys.rotate(NOW).unwrap(), asked);
+    assert_eq!(keys.rotate(NOW).await.unwrap(), asked);
     assert_eq!(keys.current(asked.signs_from).key_id(), asked.key_id);
 }
 
@@ -142,11 +142,11 @@ fn another_algorithm_in_the_configuration_rotates_to_it() {
     assert_eq!(keys.algorithms(due), [SignatureAlgorithm::EdDSA]);
 }
 
-#[test]
-fn lets_only_its_owner_read_the_keys_and_leaves_nothing_else_behind() {
+#[tokio::test]
+async fn lets_only_its_owner_read_the_keys_and_leaves_nothing_else_behind() {
     let directory = TempDir::new().unwrap();
     let keys = directory.path().join("keys");
-    open(&keys, NOW).rotate(NOW.plus(DAY)).unwrap();
+    open(&keys, NOW).rotate(NOW.plus(DAY)).await.unwrap();
     let files = files(&keys);
     assert_eq!(files.len(), 3, "retired, current, next: {files:?}");
     for file in files {
@@ -201,14 +201,14 @@ fn passes_over_files_that_are_no_keys() {
     open(directory.path(), NOW);
 }
 
-#[test]
-fn keys_that_cannot_be_changed_go_on_signing() {
+#[tokio::test]
+async fn keys_that_cannot_be_changed_go_on_signing() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("keys");
     let keys = open(&path, NOW);
     let before = keys.current(NOW.plus(DAY)).key_id().to_owned();
     std::fs::remove_dir_all(&path).unwrap();
-    assert!(keys.rotate(NOW.plus(DAY)).is_err());
+    assert!(keys.rotate(NOW.plus(DAY)).await.is_err());
     assert_eq!(keys.current(NOW.plus(DAY)).key_id(), before);
 }
 

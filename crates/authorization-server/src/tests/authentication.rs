@@ -35,24 +35,28 @@ pub(super) fn registration(client_id: &str, method: &str, jwks: &Value) -> Strin
 }
 
 /// A client registered for `private_key_jwt`.
-struct Asserting {
-    harness: Harness,
-    key: SigningKey,
+pub(super) struct Asserting {
+    pub(super) harness: Harness,
+    pub(super) key: SigningKey,
 }
 
 impl Asserting {
     fn new() -> Self {
+        let (key, text) = Self::registered();
+        let harness = Harness::configured(&text);
+        Self { harness, key }
+    }
+
+    /// The client's key, and a configuration that knows it.
+    pub(super) fn registered() -> (SigningKey, String) {
         let pem = KeyPair::generate().unwrap().serialize_pem();
         let key = SigningKey::from_pkcs8_pem(pem.as_bytes(), SignatureAlgorithm::ES256).unwrap();
         let jwks = json!({ "keys": [key.public_jwk().unwrap()] });
         let client = registration("asserting", "private_key_jwt", &jwks);
-        Self {
-            harness: Harness::configured(&format!("{DEMO}{MORE_CLIENTS}{client}")),
-            key,
-        }
+        (key, format!("{DEMO}{MORE_CLIENTS}{client}"))
     }
 
-    fn assertion(&self, change: impl FnOnce(&mut ClientAssertionClaims)) -> String {
+    pub(super) fn assertion(&self, change: impl FnOnce(&mut ClientAssertionClaims)) -> String {
         let mut claims = ClientAssertionClaims {
             iss: "asserting".to_owned(),
             sub: "asserting".to_owned(),
@@ -73,12 +77,17 @@ impl Asserting {
         assertion: &str,
         certificate: Option<&ClientCertificate>,
     ) -> Answer {
-        let body = format!(
-            "{parameters}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer\
-             &client_assertion={assertion}"
-        );
-        self.harness.send(form(path, body), certificate).await
+        let request = asserted(path, parameters, assertion);
+        self.harness.send(request, certificate).await
     }
+}
+
+pub(super) fn asserted(path: &str, parameters: &str, assertion: &str) -> Request<Body> {
+    let body = format!(
+        "{parameters}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer\
+         &client_assertion={assertion}"
+    );
+    form(path, body)
 }
 
 fn form(path: &str, body: String) -> Request<Body> {

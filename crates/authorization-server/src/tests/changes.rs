@@ -49,7 +49,7 @@ async fn a_rotation_changes_the_key_that_signs_and_breaks_no_verification() {
     let keys = &harness.server.signing_keys;
     let before = harness.jwt(&token).await;
     let published = harness.keys();
-    let rotation = keys.rotate(now()).unwrap();
+    let rotation = keys.rotate(now()).await.unwrap();
     assert!(now() < rotation.signs_from && rotation.signs_from <= now().plus(ANNOUNCEMENT));
     let announced = harness.jwt(&token).await;
     let key_id = |jwt: &str| unverified_header(jwt)["kid"].as_str().unwrap().to_owned();

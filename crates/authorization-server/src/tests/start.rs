@@ -17,10 +17,10 @@ use super::authentication::{registration, self_signed};
 use super::{DEMO, Harness};
 use crate::client_anchors::ClientTrust;
 use crate::router::TOKEN;
-use crate::{Configuration, now, reload_registrations, start, verify_current};
+use crate::{Configuration, StoreConfiguration, now, reload_registrations, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
-fn configuration(directory: &Path) -> Configuration {
+pub(super) fn configuration(directory: &Path) -> Configuration {
     let mut configuration = Configuration::from_toml(DEMO).unwrap();
     for address in [
         &mut configuration.listen.tls,
@@ -44,8 +44,10 @@ fn configuration(directory: &Path) -> Configuration {
     configuration.client_certificates.trust = vec![file("root.pem", root.pem())];
     configuration.client_certificates.crl = Vec::new();
     configuration.client_certificates.crl_policy = mtls::CrlPolicy::IfPresent;
-    configuration.store.path = directory.join("state/tokens.redb");
-    configuration.signing.keys = directory.join("state/keys");
+    configuration.store = StoreConfiguration::Embedded {
+        path: directory.join("state/tokens.redb"),
+    };
+    configuration.signing.keys = Some(directory.join("state/keys"));
     configuration
 }
 
@@ -71,7 +73,7 @@ async fn starts_stops_and_starts_again_over_the_same_store_and_key() {
         }
         shutdown.trigger();
         running.finished().await.unwrap();
-        keys.push(names_in(&configuration.signing.keys));
+        keys.push(names_in(configuration.signing.keys.as_deref().unwrap()));
     }
     assert_eq!(keys[0], keys[1]);
     assert_eq!(keys[0].len(), 2, "the current and the next");

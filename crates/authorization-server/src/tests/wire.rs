@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::{FORM, Harness, certificate, form, introspection, post, request, revocation};
 use crate::router::TOKEN;
-use crate::token_store::{Pending, StoreError, TokenStore, TokensOf};
+use crate::token_store::{
+    AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore, TokensOf,
+};
 
 const REQUEST: &str = "grant_type=client_credentials&client_id=partner-client";
 
@@ -47,6 +49,22 @@ impl TokenStore for Misbehaving {
 
     fn revoke_all(&self, _of: TokensOf, _now: Timestamp) -> Pending<'_, ()> {
         self.answer()
+    }
+
+    fn remember_assertion(
+        &self,
+        _assertion: AssertionDigest,
+        _expires_at: Timestamp,
+    ) -> Pending<'_, AssertionUse> {
+        self.answer()
+    }
+
+    fn purge(&self, _now: Timestamp) -> Pending<'_, ()> {
+        self.answer()
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth::of_a_stopped_store()
     }
 }
 

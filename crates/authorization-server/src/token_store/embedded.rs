@@ -11,9 +11,15 @@ use oauth_core::time::Timestamp;
 use redb::{Database, DatabaseError, ReadableDatabase as _};
 use uuid::Uuid;
 
-use super::bucket::{self, RecordError};
-use super::writer::{Change, StoreHealth, Writer};
-use super::{Pending, StoreError, TokenStore, TokensOf};
+use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, TokenStore, TokensOf};
+
+mod assertions;
+mod bucket;
+mod mark;
+mod writer;
+
+use bucket::RecordError;
+use writer::{Change, Writer};
 
 /// Bounds the memory for pages read; a token's record is asked for soon after it was written.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -52,18 +58,8 @@ impl EmbeddedTokenStore {
         Ok(Self { writer, database })
     }
 
-    /// Drops the records of every hour of issue that holds expired tokens alone.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`], as from every change.
-    pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.write(Change::Purge { now }).await
-    }
-
-    /// Whether the store still writes.
-    pub fn health(&self) -> StoreHealth {
-        self.writer.health()
+    async fn write(&self, change: Change) -> Result<(), StoreError> {
+        self.writer.write(change).await.map(|_| ())
     }
 
     fn read(&self, id: Uuid) -> Result<Option<TokenRecord>, RecordError> {
@@ -75,16 +71,11 @@ impl EmbeddedTokenStore {
     pub(super) fn database(&self) -> &Database {
         &self.database
     }
-
-    #[cfg(test)]
-    pub(super) fn writer(&self) -> &Writer {
-        &self.writer
-    }
 }
 
 impl TokenStore for EmbeddedTokenStore {
     fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(self.writer.write(Change::Insert(Box::new(record))))
+        Box::pin(self.write(Change::Insert(Box::new(record))))
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {
@@ -97,11 +88,32 @@ impl TokenStore for EmbeddedTokenStore {
     }
 
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {
-        Box::pin(self.writer.write(Change::Revoke { id, now }))
+        Box::pin(self.write(Change::Revoke { id, now }))
     }
 
     fn revoke_all(&self, of: TokensOf, now: Timestamp) -> Pending<'_, ()> {
-        Box::pin(self.writer.write(Change::RevokeAll { of, now }))
+        Box::pin(self.write(Change::RevokeAll { of, now }))
+    }
+
+    fn remember_assertion(
+        &self,
+        assertion: AssertionDigest,
+        expires_at: Timestamp,
+    ) -> Pending<'_, AssertionUse> {
+        let change = Change::RememberAssertion {
+            assertion,
+            expires_at,
+        };
+        Box::pin(async move { self.writer.write(change).await.map(AssertionUse::from) })
+    }
+
+    /// Drops every hour of issue that holds expired tokens alone: a table each, whatever is in it.
+    fn purge(&self, now: Timestamp) -> Pending<'_, ()> {
+        Box::pin(self.write(Change::Purge { now }))
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.writer.health()
     }
 }
 

@@ -12,7 +12,7 @@ use super::mark;
 /// The latest expiry, in seconds since 1970, of the records of each hour.
 const BUCKETS: TableDefinition<'_, u64, u64> = TableDefinition::new("buckets");
 
-const SECONDS_PER_HOUR: u64 = 60 * 60;
+pub(super) const SECONDS_PER_HOUR: u64 = 60 * 60;
 const VERSION_OF_IDS: usize = 7;
 
 /// The table of one hour of issue, counted from 1970.

@@ -1,0 +1,326 @@
+//! What is peculiar to the file: what a crash leaves in it, what it is refused for, how large it gets.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
+use redb::backends::InMemoryBackend;
+use redb::{Database, ReadableDatabase as _, StorageBackend, TableHandle as _};
+use service::Shutdown;
+use tempfile::TempDir;
+use tokio::task::unconstrained;
+
+use super::*;
+
+fn open(path: &Path) -> Arc<EmbeddedTokenStore> {
+    Arc::new(EmbeddedTokenStore::open(path).unwrap())
+}
+
+async fn find(store: &Arc<EmbeddedTokenStore>, token: &AccessToken) -> Option<TokenRecord> {
+    let store: Arc<dyn TokenStore> = store.clone();
+    super::find(&store, token).await
+}
+
+fn tables(store: &EmbeddedTokenStore) -> Vec<String> {
+    let transaction = store.database().begin_read().unwrap();
+    let tables = transaction
+        .list_tables()
+        .unwrap()
+        .map(|table| table.name().to_owned());
+    tables.filter(|name| name.starts_with("tokens-")).collect()
+}
+
+/// What a crash leaves behind is what lies in the file at that moment, with nothing closed in order.
+#[tokio::test]
+async fn finds_after_a_crash_every_token_and_every_revocation_it_answered() {
+    let directory = TempDir::new().unwrap();
+    let (path, crashed) = (
+        directory.path().join("tokens.redb"),
+        directory.path().join("crashed.redb"),
+    );
+    let store = open(&path);
+    let ((kept, kept_record), (revoked, revoked_record)) =
+        (token_issued_at(START), token_issued_at(START + 1));
+    store.insert(kept_record.clone()).await.unwrap();
+    store.insert(revoked_record).await.unwrap();
+    store
+        .revoke(revoked.id(), Timestamp::from_unix_seconds(START + 2))
+        .await
+        .unwrap();
+    std::fs::copy(&path, &crashed).unwrap();
+    let store = open(&crashed);
+    assert_eq!(find(&store, &kept).await, Some(kept_record));
+    let found = find(&store, &revoked).await.unwrap();
+    assert_eq!(found.revoked_at, Some(Timestamp::from_unix_seconds(START + 2)));
+}
+
+#[tokio::test]
+async fn commits_many_changes_at_once() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory.path().join("tokens.redb"));
+    let tokens: Vec<_> = (0..500).map(|second| token_issued_at(START + second)).collect();
+    let commits_before = commits(&store);
+    // The writing thread has to wait for this transaction; meanwhile the changes gather.
+    let in_the_way = store.database().begin_write().unwrap();
+    let inserting = unconstrained(join_all(
+        tokens.iter().map(|(_, record)| store.insert(record.clone())),
+    ));
+    let release = async {
+        tokio::task::yield_now().await;
+        in_the_way.abort().unwrap();
+    };
+    let (results, ()) = tokio::join!(inserting, release);
+    assert!(results.iter().all(Result::is_ok));
+    // One for whatever the thread had taken before it had to wait, one for all that came after.
+    assert!((1..=2).contains(&(commits(&store) - commits_before)));
+    for (token, _) in &tokens {
+        assert!(find(&store, token).await.is_some());
+    }
+}
+
+/// R7: the queue is bounded, and whoever does not fit in is told at once.
+#[tokio::test]
+async fn refuses_more_changes_than_it_holds_and_keeps_the_others() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory.path().join("tokens.redb"));
+    let in_the_way = store.database().begin_write().unwrap();
+    let now = Timestamp::from_unix_seconds(START);
+    let purging = unconstrained(join_all((0..6_000).map(|_| store.purge(now))));
+    let release = async {
+        tokio::task::yield_now().await;
+        in_the_way.abort().unwrap();
+    };
+    let (results, ()) = tokio::join!(purging, release);
+    let refused = results
+        .iter()
+        .filter(|result| **result == Err(StoreError::Overloaded))
+        .count();
+    let done = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(refused + done, 6_000);
+    assert!(refused > 0 && done >= 4_096, "{refused} refused, {done} done");
+    assert_eq!(store.purge(now).await, Ok(()));
+}
+
+fn commits(store: &EmbeddedTokenStore) -> u64 {
+    store.health().commits()
+}
+
+#[tokio::test]
+async fn purges_only_hours_in_which_every_token_has_expired() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory.path().join("tokens.redb"));
+    let (old, old_record) = token_issued_at(START);
+    let (late, late_record) = token_issued_at(START + HOUR - 1);
+    let (young, young_record) = token_issued_at(START + HOUR);
+    for record in [&late_record, &old_record, &young_record] {
+        store.insert(record.clone()).await.unwrap();
+    }
+    let late_expiry = late_record.expires_at;
+    store
+        .purge(late_expiry.minus(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    assert_eq!(tables(&store).len(), 2);
+    assert!(find(&store, &old).await.is_some());
+    store.purge(late_expiry).await.unwrap();
+    assert_eq!(tables(&store).len(), 1);
+    assert_eq!(
+        (find(&store, &old).await, find(&store, &late).await),
+        (None, None)
+    );
+    assert_eq!(find(&store, &young).await, Some(young_record));
+}
+
+#[tokio::test]
+async fn refuses_a_file_in_use_and_opens_it_once_released() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let store = open(&path);
+    let error = EmbeddedTokenStore::open(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("tokens.redb") && error.contains("another authorization-server"),
+        "{error}"
+    );
+    drop(store);
+    assert!(EmbeddedTokenStore::open(&path).is_ok());
+}
+
+#[test]
+fn refuses_a_file_that_is_no_store_and_says_what_to_do() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    std::fs::write(&path, "no store at all".repeat(1000)).unwrap();
+    let error = EmbeddedTokenStore::open(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("tokens.redb") && error.contains("move it away"),
+        "{error}"
+    );
+}
+
+#[test]
+fn refuses_a_path_that_cannot_be_made() {
+    let error = EmbeddedTokenStore::open(Path::new("/dev/null/tokens.redb"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("/dev/null/tokens.redb cannot be opened"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn lets_only_its_owner_read_the_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let _store = EmbeddedTokenStore::open(&path).unwrap();
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+/// A disk in memory that fails to flush when told to.
+#[derive(Debug)]
+struct FailingDisk {
+    disk: InMemoryBackend,
+    fails: Arc<AtomicBool>,
+}
+
+impl StorageBackend for FailingDisk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("disk on fire"));
+        }
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.disk.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn stops_for_good_when_a_commit_fails() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let disk = FailingDisk {
+        disk: InMemoryBackend::new(),
+        fails: Arc::clone(&fails),
+    };
+    let database = Database::builder().create_with_backend(disk).unwrap();
+    let store = EmbeddedTokenStore::over(database, Path::new("tokens.redb")).unwrap();
+    store.insert(token_issued_at(START).1).await.unwrap();
+    assert_eq!(store.health().verify(), Ok(()));
+
+    fails.store(true, Ordering::SeqCst);
+    assert_eq!(
+        store.insert(token_issued_at(START).1).await,
+        Err(StoreError::Failed)
+    );
+    store.health().stopped().await;
+    assert_eq!(store.health().verify(), Err(StoreError::Failed));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(
+        store.insert(token_issued_at(START).1).await,
+        Err(StoreError::Failed)
+    );
+    // Which ends the service, so that it is started again.
+    let ended = crate::keep_store(Arc::new(store), Shutdown::new()).await;
+    assert!(
+        ended
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be written any more")
+    );
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
+}
+
+async fn issue(store: &EmbeddedTokenStore, hour: u64, count: u64) {
+    let records = (0..count).map(|_| token_issued_at(START + hour * HOUR).1);
+    let inserted = join_all(records.map(|record| store.insert(record))).await;
+    assert!(inserted.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn stays_of_the_same_size_under_constant_issue() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let store = open(&path);
+    let mut sizes = Vec::new();
+    for hour in 0..24 {
+        issue(&store, hour, 1_000).await;
+        store.purge(at(START + hour * HOUR)).await.unwrap();
+        sizes.push(size(&path));
+    }
+    let (first, largest) = (sizes[3], sizes.iter().max().unwrap());
+    assert!(*largest <= 2 * first, "{sizes:?}");
+}
+
+#[tokio::test]
+async fn gives_back_what_a_rush_has_taken() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let store = open(&path);
+    for _ in 0..4 {
+        issue(&store, 0, 4_000).await;
+    }
+    let rush = size(&path);
+    issue(&store, 1, 1).await;
+    // A few commits, which take place all the time: free pages lie there for one, and are given back by the next.
+    for _ in 0..4 {
+        store.purge(at(START + HOUR)).await.unwrap();
+        issue(&store, 1, 1).await;
+    }
+    let rest = size(&path);
+    assert!(rest <= rush / 4, "{rush} {rest}");
+}
+
+/// Bytes of memory in use by this process.
+fn memory_in_use() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[tokio::test]
+#[ignore = "takes minutes, and measures the whole process: cargo test -p authorization-server -- --ignored million"]
+async fn keeps_a_million_records_in_bounded_memory() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let before = memory_in_use();
+    let store = open(&path);
+    for batch in 0..250 {
+        // As they come in: later tokens have later ids.
+        let records = (0..4_000).map(|index| token_issued_at(START + (batch * 4_000 + index) / 300).1);
+        let inserted = join_all(records.map(|record| store.insert(record))).await;
+        assert!(inserted.iter().all(Result::is_ok));
+    }
+    drop(store);
+    let store = open(&path);
+    let (token, record) = token_issued_at(START);
+    store.insert(record.clone()).await.unwrap();
+    assert_eq!(find(&store, &token).await, Some(record));
+    let taken = memory_in_use().saturating_sub(before);
+    assert!(taken < 256 * 1024 * 1024, "{taken}");
+    assert!(
+        size(&path) > taken,
+        "the file is larger than what was kept of it in memory"
+    );
+    store.purge(at(START + 2 * HOUR)).await.unwrap();
+    assert_eq!(find(&store, &token).await, None);
+}
