@@ -9,6 +9,27 @@ use reqwest::{
     header::{HeaderMap, HeaderName, WWW_AUTHENTICATE},
 };
 
+/// The demo's system, and one more client of the partner's.
+async fn system_with(client_id: &str, scope: &str, audience: &str, further: &str) -> TestSystem {
+    let clients = format!(
+        r#"
+        [[clients]]
+        client_id = "{client_id}"
+        token_endpoint_auth_method = "tls_client_auth"
+        tls_client_auth_subject_dn = "CN=demo-partner"
+        grant_types = ["client_credentials"]
+        scope = "{scope}"
+        audience = "{audience}"
+        {further}
+        "#
+    );
+    TestSystem::start_with(Settings {
+        clients,
+        ..Settings::default()
+    })
+    .await
+}
+
 async fn assert_refused(answer: &Answer, reason: &str) {
     assert_eq!(answer.status(), Some(StatusCode::UNAUTHORIZED), "{answer}");
     assert_eq!(answer.error().as_deref(), Some("invalid_token"));
@@ -127,20 +148,12 @@ async fn a_stolen_token_is_worth_nothing_without_certificate() {
 /// M38: a token that is not bound opens nothing where binding is required.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unbound_token_is_worth_nothing() {
-    let unbound = r#"
-        [[clients]]
-        client_id = "unbound-client"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_subject_dn = "CN=demo-partner"
-        grant_types = ["client_credentials"]
-        scope = "transactions"
-        audience = "api.example.com"
-        tls_client_certificate_bound_access_tokens = false
-    "#;
-    let system = TestSystem::start_with(Settings {
-        clients: unbound.to_owned(),
-        ..Settings::default()
-    })
+    let system = system_with(
+        "unbound-client",
+        "transactions",
+        "api.example.com",
+        "tls_client_certificate_bound_access_tokens = false",
+    )
     .await;
     let token = system
         .partner()
@@ -199,20 +212,7 @@ async fn a_revoked_token_outlives_its_revocation_only_within_the_revocation_wind
 /// B6: a good token without the scope that the route asks for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_without_the_scope_is_told_which_it_needs() {
-    let narrow = r#"
-        [[clients]]
-        client_id = "narrow-client"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_subject_dn = "CN=demo-partner"
-        grant_types = ["client_credentials"]
-        scope = "accounts"
-        audience = "api.example.com"
-    "#;
-    let system = TestSystem::start_with(Settings {
-        clients: narrow.to_owned(),
-        ..Settings::default()
-    })
-    .await;
+    let system = system_with("narrow-client", "accounts", "api.example.com", "").await;
     let token = system
         .partner()
         .request_token("narrow-client")
@@ -231,20 +231,7 @@ async fn a_token_without_the_scope_is_told_which_it_needs() {
 /// X2: a token for another API.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_another_audience_is_worth_nothing() {
-    let foreign = r#"
-        [[clients]]
-        client_id = "foreign-client"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_subject_dn = "CN=demo-partner"
-        grant_types = ["client_credentials"]
-        scope = "transactions"
-        audience = "other.example.com"
-    "#;
-    let system = TestSystem::start_with(Settings {
-        clients: foreign.to_owned(),
-        ..Settings::default()
-    })
-    .await;
+    let system = system_with("foreign-client", "transactions", "other.example.com", "").await;
     let token = system
         .partner()
         .request_token("foreign-client")
