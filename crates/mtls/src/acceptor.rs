@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Extension;
 use axum::middleware::AddExtension;
@@ -22,15 +23,16 @@ use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 use crate::alert::tls_error;
-use crate::bounds::{Bounded, Requests};
+use crate::bounds::{Idle, Requests};
 use crate::chain::PresentedChain;
-use crate::farewell::UntilUntrusted;
+use crate::farewell::Untrusted;
 use crate::linger::linger;
 use crate::patience::Patience;
 use crate::serve::Limits;
 use crate::server_tls::{Offer, ServerTls};
 use crate::standing::{NoLongerTrusted, Standing};
 use crate::start_deadline::StartDeadline;
+use crate::until::{Reason, Until};
 
 /// What is known of a connection after its handshake; every request of it carries `Extension<Arc<Connection>>`.
 ///
@@ -78,8 +80,37 @@ pub struct Acceptor {
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub type AcceptedStream =
-    StartDeadline<Bounded<Patience<UntilUntrusted<TlsStream<TcpStream>>>>, OwnedSemaphorePermit>;
+pub type AcceptedStream = Until<Patience<TlsStream<TcpStream>>, Ends>;
+
+/// Why an accepted connection ends before its peer ends it.
+#[derive(Debug)]
+pub struct Ends {
+    untrusted: Untrusted,
+    idle: Idle,
+    start: StartDeadline,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reason for Ends {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            untrusted,
+            idle,
+            start,
+            ..
+        } = self;
+        let reasons: [&mut dyn Reason; 3] = [untrusted, idle, start];
+        reasons
+            .into_iter()
+            .map(|reason| reason.poll_end(context))
+            .find(Poll::is_ready)
+            .unwrap_or(Poll::Pending)
+    }
+
+    fn observe(&mut self, read: &[u8]) {
+        self.start.observe(read);
+    }
+}
 
 impl Acceptor {
     /// Accepts under this TLS configuration, as it stands at each handshake, and within these limits.
@@ -102,16 +133,14 @@ impl Acceptor {
         let offer = self.tls.offer();
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
-        let stream = UntilUntrusted::new(stream, &connection.standing);
-        let stream = Bounded::new(
-            Patience::new(stream, self.limits.unread),
-            requests,
-            self.limits.idle,
-        );
-        Ok((
-            StartDeadline::new(stream, self.limits.first_bytes, place),
-            connection,
-        ))
+        let ends = Ends {
+            untrusted: Untrusted::new(&connection.standing),
+            idle: Idle::new(requests, self.limits.idle),
+            start: StartDeadline::new(self.limits.first_bytes),
+            _place: place,
+        };
+        let stream = Patience::new(stream, self.limits.unread);
+        Ok((Until::new(stream, ends), connection))
     }
 
     fn take_place(&self, peer: SocketAddr) -> io::Result<OwnedSemaphorePermit> {

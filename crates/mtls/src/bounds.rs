@@ -7,15 +7,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::until::Reason;
 
 /// The requests in hand on a connection, and when the last one ended.
 #[derive(Debug)]
@@ -73,80 +74,36 @@ pub(crate) async fn count(
     next.run(request).await
 }
 
-/// A stream that ends when its connection is idle for too long.
+/// The connection has been idle for too long.
 #[derive(Debug)]
-pub struct Bounded<S> {
-    stream: S,
+pub(crate) struct Idle {
     requests: Arc<Requests>,
-    idle: Duration,
-    idle_check: Pin<Box<Sleep>>,
+    limit: Duration,
+    check: Pin<Box<Sleep>>,
 }
 
-impl<S> Bounded<S> {
-    pub(crate) fn new(stream: S, requests: Arc<Requests>, idle: Duration) -> Self {
-        let idle_check = Box::pin(sleep(idle));
+impl Idle {
+    pub(crate) fn new(requests: Arc<Requests>, limit: Duration) -> Self {
+        let check = Box::pin(sleep(limit));
         Self {
-            stream,
             requests,
-            idle,
-            idle_check,
+            limit,
+            check,
         }
     }
+}
 
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.idle_check.as_mut().poll(context).is_ready() {
-            let left = self.requests.idle_time_left(self.idle);
+impl Reason for Idle {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.check.as_mut().poll(context));
+            let left = self.requests.idle_time_left(self.limit);
             if left.is_zero() {
                 let reason = "the connection was idle for too long";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)));
             }
-            self.idle_check.as_mut().reset(Instant::now() + left);
+            self.check.as_mut().reset(Instant::now() + left);
         }
-        Poll::Pending
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Asked first: a peer that never stops sending pings would otherwise never be asked.
-        if let Poll::Ready(ended) = self.poll_idle(context) {
-            return Poll::Ready(ended);
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 
@@ -155,13 +112,14 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::until::Until;
 
     const IDLE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
     async fn ends_a_connection_on_which_nothing_is_asked_whatever_is_sent() {
         let (ours, mut theirs) = tokio::io::duplex(1024);
-        let mut stream = Bounded::new(ours, Arc::new(Requests::none_yet()), IDLE);
+        let mut stream = Until::new(ours, Idle::new(Arc::new(Requests::none_yet()), IDLE));
         let pings = tokio::spawn(async move {
             while theirs.write_all(b"ping").await.is_ok() {
                 sleep(Duration::from_secs(1)).await;
@@ -182,7 +140,7 @@ mod tests {
     async fn waits_for_a_request_in_hand_and_for_the_idle_time_after_it() {
         let (ours, _theirs) = tokio::io::duplex(1024);
         let requests = Arc::new(Requests::none_yet());
-        let mut stream = Bounded::new(ours, Arc::clone(&requests), IDLE);
+        let mut stream = Until::new(ours, Idle::new(Arc::clone(&requests), IDLE));
         let started = Instant::now();
         let in_hand = InHand::begin(requests);
         tokio::spawn(async move {

@@ -14,7 +14,7 @@ pub mod connect_to;
 pub mod credentials;
 mod crl_signature;
 pub mod expiry;
-pub mod farewell;
+mod farewell;
 mod file;
 mod linger;
 mod patience;
@@ -28,6 +28,7 @@ pub mod server_tls;
 pub mod standing;
 mod start_deadline;
 pub mod trust;
+mod until;
 mod verifier;
 
 pub use acceptor::Connection;

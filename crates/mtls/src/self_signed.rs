@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use oauth_core::certificate::ClientCertificate;
 use oauth_core::thumbprint::CertificateThumbprint;
 
 /// Certificates that no authority vouches for, each registered by its thumbprint; clones share the list.
@@ -27,8 +26,8 @@ impl SelfSignedCertificates {
         self.0.store(Arc::new(thumbprints.collect()));
     }
 
-    pub(crate) fn contains(&self, certificate: &ClientCertificate) -> bool {
-        self.0.load().contains(certificate.thumbprint().as_bytes())
+    pub(crate) fn contains(&self, thumbprint: &CertificateThumbprint) -> bool {
+        self.0.load().contains(thumbprint.as_bytes())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -8,18 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use crate::until::Reason;
 
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose reader must have shown its HTTP version before a deadline; carries `G` for as long as it lives.
+/// The peer has not shown its HTTP version in time.
 #[derive(Debug)]
-pub struct StartDeadline<S, G> {
-    stream: S,
-    start: Option<Start>,
-    _guard: G,
-}
+pub(crate) struct StartDeadline(Option<Start>);
 
 #[derive(Debug)]
 struct Start {
@@ -27,32 +24,18 @@ struct Start {
     preface_seen: usize,
 }
 
-impl<S, G> StartDeadline<S, G> {
-    pub(crate) fn new(stream: S, within: Duration, guard: G) -> Self {
-        let start = Start {
+impl StartDeadline {
+    pub(crate) fn new(within: Duration) -> Self {
+        Self(Some(Start {
             deadline: Box::pin(sleep(within)),
             preface_seen: 0,
-        };
-        Self {
-            stream,
-            start: Some(start),
-            _guard: guard,
-        }
+        }))
     }
+}
 
-    fn observe(&mut self, read: &[u8]) {
-        let Some(start) = &mut self.start else { return };
-        let expected = &HTTP2_PREFACE[start.preface_seen..];
-        let compared = read.len().min(expected.len());
-        start.preface_seen += compared;
-        let is_other_than_preface = read[..compared] != expected[..compared];
-        if is_other_than_preface || start.preface_seen == HTTP2_PREFACE.len() {
-            self.start = None;
-        }
-    }
-
-    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.start {
+impl Reason for StartDeadline {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
             Some(start) => start
                 .deadline
                 .as_mut()
@@ -61,52 +44,16 @@ impl<S, G> StartDeadline<S, G> {
             None => Poll::Pending,
         }
     }
-}
 
-impl<S: AsyncRead + Unpin, G: Unpin> AsyncRead for StartDeadline<S, G> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
-            Poll::Pending => self.poll_deadline(context),
-            ready @ Poll::Ready(_) => {
-                self.observe(&buffer.filled()[before..]);
-                ready
-            }
+    fn observe(&mut self, read: &[u8]) {
+        let Some(start) = &mut self.0 else { return };
+        let expected = &HTTP2_PREFACE[start.preface_seen..];
+        let compared = read.len().min(expected.len());
+        start.preface_seen += compared;
+        let is_other_than_preface = read[..compared] != expected[..compared];
+        if is_other_than_preface || start.preface_seen == HTTP2_PREFACE.len() {
+            self.0 = None;
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin, G: Unpin> AsyncWrite for StartDeadline<S, G> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 
@@ -115,13 +62,14 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::until::Until;
 
     const WITHIN: Duration = Duration::from_secs(10);
 
     async fn read_all_of(sent: &[u8]) -> io::Result<usize> {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         theirs.write_all(sent).await.unwrap();
-        let mut stream = StartDeadline::new(ours, WITHIN, ());
+        let mut stream = Until::new(ours, StartDeadline::new(WITHIN));
         let mut buffer = [0; 1024];
         stream.read_exact(&mut buffer[..sent.len()]).await?;
         tokio::spawn(async move {

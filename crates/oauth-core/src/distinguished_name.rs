@@ -30,6 +30,7 @@ pub struct DistinguishedName {
 #[derive(Clone, Debug)]
 struct RelativeName {
     attributes: Vec<Attribute>,
+    prepared: Vec<(ObjectIdentifier, Value)>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,9 +95,7 @@ impl From<&Name> for DistinguishedName {
     fn from(name: &Name) -> Self {
         let mut relative_names: Vec<RelativeName> = name
             .iter_rdn()
-            .map(|relative_name| RelativeName {
-                attributes: relative_name.iter().map(Attribute::from).collect(),
-            })
+            .map(|relative_name| RelativeName::new(relative_name.iter().map(Attribute::from).collect()))
             .collect();
         relative_names.reverse();
         Self { relative_names }
@@ -104,19 +103,17 @@ impl From<&Name> for DistinguishedName {
 }
 
 impl RelativeName {
-    fn matches(&self, other: &Self) -> bool {
-        self.prepared() == other.prepared()
-    }
-
-    /// Attributes as matching sees them, in an order that does not depend on how they were written.
-    fn prepared(&self) -> Vec<(ObjectIdentifier, Value)> {
-        let mut prepared: Vec<_> = self
-            .attributes
+    fn new(attributes: Vec<Attribute>) -> Self {
+        let mut prepared: Vec<_> = attributes
             .iter()
             .map(|attribute| (attribute.attribute_type, attribute.prepared_value()))
             .collect();
         prepared.sort();
-        prepared
+        Self { attributes, prepared }
+    }
+
+    fn matches(&self, other: &Self) -> bool {
+        self.prepared == other.prepared
     }
 }
 
@@ -200,8 +197,10 @@ impl fmt::Display for DistinguishedName {
 impl fmt::Display for Attribute {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (parse::short_name(&self.attribute_type), &self.value) {
-            (Some(name), Value::Text(text)) => write!(formatter, "{name}={}", escape(text)),
-            (None, Value::Text(text)) => {
+            (Some(name), Value::Text(text)) if !text.is_empty() => {
+                write!(formatter, "{name}={}", escape(text))
+            }
+            (_, Value::Text(text)) => {
                 let der = Utf8StringRef::new(text)
                     .and_then(|text| text.to_der())
                     .unwrap_or_default();

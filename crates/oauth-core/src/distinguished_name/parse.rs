@@ -93,20 +93,16 @@ pub(super) fn distinguished_name(text: &str) -> Result<DistinguishedName, Distin
         return Err(DistinguishedNameError::OpensslFormat);
     }
     let mut characters = text.chars().peekable();
-    let mut relative_names = vec![RelativeName {
-        attributes: Vec::new(),
-    }];
+    let mut relative_names = Vec::new();
+    let mut attributes = Vec::new();
     loop {
-        let attribute = attribute(&mut characters)?;
-        if let Some(current) = relative_names.last_mut() {
-            current.attributes.push(attribute);
+        attributes.push(attribute(&mut characters)?);
+        let separator = characters.next();
+        if separator != Some('+') {
+            relative_names.push(RelativeName::new(std::mem::take(&mut attributes)));
         }
-        match characters.next() {
-            None => return Ok(DistinguishedName { relative_names }),
-            Some('+') => {}
-            Some(_) => relative_names.push(RelativeName {
-                attributes: Vec::new(),
-            }),
+        if separator.is_none() {
+            return Ok(DistinguishedName { relative_names });
         }
     }
 }

@@ -56,6 +56,18 @@ fn matches_the_reverse_of_the_asn_1_order_and_no_other() {
     assert_eq!(acme().to_string(), "CN=demo,O=Acme,C=SE");
 }
 
+/// M60: whatever is found in a certificate, the text an operator is shown can be registered.
+#[test]
+fn writes_an_empty_value_so_that_it_can_be_read_back() {
+    let nameless = certificate_name(vec![vec![
+        attribute("2.5.4.3", printable("")),
+        attribute("2.5.4.10", utf8("Acme")),
+    ]]);
+    assert_eq!(nameless.to_string(), "2.5.4.3=#0c00+O=Acme");
+    assert!(read(&nameless.to_string()).matches(&nameless));
+    assert!(!read("O=Acme").matches(&nameless));
+}
+
 /// M60, M67.
 #[test]
 fn refuses_other_notations_with_a_hint() {

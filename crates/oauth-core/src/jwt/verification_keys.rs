@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
@@ -9,6 +10,9 @@ use jsonwebtoken::{
 use serde::Deserialize;
 
 use super::SignatureAlgorithm;
+
+/// Keys below this are within reach of factoring. RFC 9325 §4.5
+const SHORTEST_RSA_MODULUS_BYTES: usize = 2048 / 8;
 
 /// The keys of a JWKS that can verify a signature.
 ///
@@ -101,7 +105,7 @@ impl VerificationKey {
     }
 }
 
-/// What the key's type allows. RSA moduli below 2048 bits allow nothing: 342 base64url characters are 2048 bits.
+/// What the key's type allows. RSA moduli below 2048 bits allow nothing.
 pub(super) fn possible_algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> {
     match &jwk.algorithm {
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
@@ -110,11 +114,18 @@ pub(super) fn possible_algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> 
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
             Some(vec![SignatureAlgorithm::EdDSA])
         }
-        AlgorithmParameters::RSA(key) if key.n.len() >= 342 => {
+        AlgorithmParameters::RSA(key) if is_long_enough(&key.n) => {
             Some(vec![SignatureAlgorithm::PS256, SignatureAlgorithm::RS256])
         }
         _ => None,
     }
+}
+
+/// Zeros in front count for nothing, however many there are. RFC 7518 §6.3.1.1
+fn is_long_enough(modulus: &str) -> bool {
+    URL_SAFE_NO_PAD
+        .decode(modulus)
+        .is_ok_and(|bytes| bytes.iter().skip_while(|byte| **byte == 0).count() >= SHORTEST_RSA_MODULUS_BYTES)
 }
 
 pub(super) fn is(possible: SignatureAlgorithm, named: KeyAlgorithm) -> bool {

@@ -294,9 +294,11 @@ fn passes_over_keys_that_cannot_verify() {
     encryption["use"] = json!("enc");
     let symmetric = json!({"kty": "oct", "k": "c2VjcmV0", "kid": "s", "alg": "HS256"});
     let short = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "r", "alg": "RS256"});
+    let padded =
+        json!({"kty": "RSA", "n": "A".repeat(340) + "AQAB", "e": "AQAB", "kid": "r", "alg": "RS256"});
     let jwks =
         |members: &[&Value]| VerificationKeys::from_jwks(json!({ "keys": members }).to_string().as_bytes());
-    assert!(jwks(&[&encryption, &symmetric, &short]).is_err());
+    assert!(jwks(&[&encryption, &symmetric, &short, &padded]).is_err());
     assert!(
         jwks(&[&symmetric, &key.public_jwk().unwrap()])
             .unwrap()
