@@ -42,7 +42,7 @@ impl<B> AuthorizedRequest<B> {
     }
 
     /// The connection it came over.
-    pub(crate) fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 

@@ -1,8 +1,8 @@
 //! Requests' bodies on their way to the API: streamed, never collected, and never waited for without end.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,43 +14,40 @@ use crate::activity::Activity;
 use crate::headers;
 
 /// A request's body on its way to the API. What becomes of it can be watched from the [`UploadProgress`].
-///
-/// Dropped before anything was read of it, it goes back there, so that another server can be tried.
 #[derive(Debug)]
 pub(crate) struct Upload<B> {
-    body: Option<B>,
-    is_untouched: bool,
-    progress: Arc<UploadProgress<B>>,
+    body: B,
+    progress: Arc<UploadProgress>,
 }
 
 /// How far a request's body has come.
 #[derive(Debug)]
-pub(crate) struct UploadProgress<B> {
+pub(crate) struct UploadProgress {
     activity: Activity,
     waits_for_caller: AtomicBool,
-    returned: Mutex<Option<B>>,
 }
 
 impl<B> Upload<B> {
     /// A body, and the progress it is going to make.
-    pub(crate) fn new(body: B) -> (Self, Arc<UploadProgress<B>>) {
+    pub(crate) fn new(body: B) -> (Self, Arc<UploadProgress>) {
         let progress = Arc::new(UploadProgress {
             activity: Activity::new(),
             waits_for_caller: AtomicBool::new(false),
-            returned: Mutex::new(None),
         });
-        (
-            Self {
-                body: Some(body),
-                is_untouched: true,
-                progress: Arc::clone(&progress),
-            },
-            progress,
-        )
+        let upload = Self {
+            body,
+            progress: Arc::clone(&progress),
+        };
+        (upload, progress)
     }
 }
 
-impl<B> UploadProgress<B> {
+impl UploadProgress {
+    /// The request is about to be sent.
+    pub(crate) fn touch(&self) {
+        self.activity.touch();
+    }
+
     /// Resolves once nothing of the body has passed for as long as `limit`.
     pub(crate) async fn stalled_for(&self, limit: Duration) {
         self.activity.quiet_for(limit).await;
@@ -59,14 +56,6 @@ impl<B> UploadProgress<B> {
     /// Whether it is the caller who is waited for, not the API.
     pub(crate) fn waits_for_caller(&self) -> bool {
         self.waits_for_caller.load(Ordering::Relaxed)
-    }
-
-    /// The body, if nothing was read of it.
-    pub(crate) fn take_back(&self) -> Option<B> {
-        self.returned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
     }
 }
 
@@ -78,11 +67,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.is_untouched = false;
-        let Some(body) = self.body.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(body).poll_frame(context);
+        let polled = Pin::new(&mut self.body).poll_frame(context);
         self.progress
             .waits_for_caller
             .store(polled.is_pending(), Ordering::Relaxed);
@@ -93,25 +78,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-impl<B> Drop for Upload<B> {
-    fn drop(&mut self) {
-        if self.is_untouched {
-            *self
-                .progress
-                .returned
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = self.body.take();
-        }
+        self.body.size_hint()
     }
 }
 
@@ -131,30 +102,9 @@ mod tests {
     use std::io;
 
     use futures_util::stream;
-    use http_body_util::{BodyExt, Full, StreamBody};
+    use http_body_util::{BodyExt, StreamBody};
 
     use super::*;
-
-    fn body() -> Full<Bytes> {
-        Full::new(Bytes::from_static(b"body"))
-    }
-
-    #[test]
-    fn an_untouched_body_comes_back() {
-        let (upload, progress) = Upload::new(body());
-        assert_eq!(upload.size_hint().exact(), Some(4));
-        assert!(progress.take_back().is_none());
-        drop(upload);
-        assert!(progress.take_back().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_body_of_which_something_was_read_does_not_come_back() {
-        let (mut upload, progress) = Upload::new(body());
-        assert!(upload.frame().await.is_some());
-        drop(upload);
-        assert!(progress.take_back().is_none());
-    }
 
     /// H3: servers merge trailers into the fields.
     #[tokio::test]

@@ -153,6 +153,9 @@ impl ConfigurationFile {
                 scope: "transactions".to_owned(),
                 binding: oauth_core::confirmation::BindingPolicy::Required,
                 client_cert_header: true,
+                upstream_http2: true,
+                connect_timeout: Duration::from_secs(5),
+                answer_timeout: Duration::from_secs(30),
             }],
             outbound_tls: OutboundTlsSection {
                 trust: vec![certs("root.pem")],

@@ -87,7 +87,6 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     join_cookies(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
 }
 

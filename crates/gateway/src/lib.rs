@@ -29,6 +29,7 @@ mod route;
 mod serve;
 mod start;
 mod token_cache;
+mod upstream;
 mod well_formed;
 
 pub use configuration::{Configuration, ConfigurationFile};

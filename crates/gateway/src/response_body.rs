@@ -20,13 +20,13 @@ use tokio::time::{Instant, sleep};
 use crate::activity::UnderWay;
 use crate::body::clean_trailers;
 use crate::headers;
-use crate::route::UpstreamPlace;
+use crate::upstream::Exchange;
 
 /// What an answer consists of.
 #[derive(Debug)]
 pub(crate) enum Content {
     Own(Full<Bytes>),
-    Upstream { body: Incoming, _place: UpstreamPlace },
+    Upstream { body: Incoming, _exchange: Exchange },
 }
 
 impl Content {
@@ -35,9 +35,12 @@ impl Content {
         Self::Own(Full::new(words))
     }
 
-    /// The API's, with the place that it takes until it is dropped.
-    pub(crate) const fn upstream(body: Incoming, place: UpstreamPlace) -> Self {
-        Self::Upstream { body, _place: place }
+    /// The API's, with the connection and the place that it takes until it is dropped.
+    pub(crate) const fn upstream(body: Incoming, exchange: Exchange) -> Self {
+        Self::Upstream {
+            body,
+            _exchange: exchange,
+        }
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

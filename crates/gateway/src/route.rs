@@ -7,16 +7,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Uri};
+use http::Method;
 use oauth_core::confirmation::BindingPolicy;
 use oauth_core::scope::Scope;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::host::{HostName, host_of_authority};
+use crate::host::HostName;
 use crate::path::folded;
+use crate::upstream::Upstreams;
 
 /// One API behind the gateway, and what is demanded of whoever calls it.
 #[derive(Debug)]
@@ -29,6 +28,7 @@ pub(crate) struct Route {
     pub(crate) scope: Scope,
     pub(crate) binding: BindingPolicy,
     pub(crate) client_cert_header: ClientCertHeader,
+    pub(crate) forwarding: Forwarding,
 }
 
 /// Whether the API is told the client certificate. Off by default, RFC 9440 §4.
@@ -118,98 +118,21 @@ impl AllowedMethods {
     }
 }
 
-/// Requests that one server of a route has in hand at once, each over a connection of its own. Bounds what a crowd of
-/// callers, or a server that hangs, takes of the gateway's descriptors and of the server.
-const MOST_REQUESTS_PER_SERVER: usize = 1_000;
-
-/// One server of an API.
-#[derive(Clone, Debug)]
-pub(crate) struct Upstream {
-    scheme: Scheme,
-    authority: Authority,
-    host: HeaderValue,
-    places: Arc<Semaphore>,
+/// How requests of a route go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forwarding {
+    /// For a connection to one server: name, TCP and TLS.
+    pub(crate) connect_timeout: Duration,
+    /// From the last piece of the request to the answer's head.
+    pub(crate) answer_timeout: Duration,
 }
 
-/// A request's place at a server, until the answer has gone out.
-#[derive(Debug)]
-pub(crate) struct UpstreamPlace {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Upstream {
-    /// Reads `http://host:port` or `https://host:port`.
-    pub(crate) fn parse(text: &str) -> Result<Self, MalformedUpstream> {
-        let parts = text.parse::<Uri>().map_err(|_| MalformedUpstream)?.into_parts();
-        let path = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
-        let (Some(scheme), Some(authority), "/") = (parts.scheme, parts.authority, path) else {
-            return Err(MalformedUpstream);
-        };
-        let is_web = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
-        if !is_web || host_of_authority(authority.as_str().as_bytes()).is_none() {
-            return Err(MalformedUpstream);
-        }
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| MalformedUpstream)?;
-        Ok(Self {
-            scheme,
-            authority,
-            host,
-            places: Arc::new(Semaphore::new(MOST_REQUESTS_PER_SERVER)),
-        })
-    }
-
-    /// A place for one more request; `None` where this server has its fill.
-    pub(crate) fn place(&self) -> Option<UpstreamPlace> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(UpstreamPlace { _permit: permit })
-    }
-
-    /// The URI of `path_and_query` on this server, which is passed on as it came.
-    pub(crate) fn uri(&self, path_and_query: PathAndQuery) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path_and_query)
-            .build()
-    }
-
-    /// The value of the `Host` field.
-    pub(crate) fn host(&self) -> HeaderValue {
-        self.host.clone()
-    }
-}
-
-impl fmt::Display for Upstream {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}", self.scheme, self.authority)
-    }
-}
-
-/// The text names no server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `http://host:port` or `https://host:port`, without path, query and user")]
-pub(crate) struct MalformedUpstream;
-
-/// The servers of one API; each request starts with the next of them.
-#[derive(Debug)]
-pub(crate) struct Upstreams {
-    servers: Vec<Upstream>,
-    next: AtomicUsize,
-}
-
-impl Upstreams {
-    pub(crate) const fn new(servers: Vec<Upstream>) -> Self {
+impl Default for Forwarding {
+    fn default() -> Self {
         Self {
-            servers,
-            next: AtomicUsize::new(0),
+            connect_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(30),
         }
-    }
-
-    /// Every server once, in the order in which this request is to try them.
-    pub(crate) fn in_turn(&self) -> impl Iterator<Item = &Upstream> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.servers.len().max(1);
-        let (before, from) = self.servers.split_at(first);
-        from.iter().chain(before)
     }
 }
 
@@ -297,11 +220,12 @@ mod tests {
             host: HostName::parse(host).unwrap(),
             prefix: PathPrefix::parse(path).unwrap(),
             methods: AllowedMethods::All,
-            upstreams: Upstreams::new(vec![Upstream::parse("https://localhost:3001").unwrap()]),
+            upstreams: Upstreams::new(Vec::new()),
             audience: host.to_owned(),
             scope: Scope::default(),
             binding: BindingPolicy::Required,
             client_cert_header: ClientCertHeader::NotSent,
+            forwarding: Forwarding::default(),
         }
     }
 
@@ -408,49 +332,6 @@ mod tests {
             assert_eq!(PathPrefix::parse(text), Err(error), "{text}");
         }
         assert_eq!(PathPrefix::parse("/").unwrap().to_string(), "/");
-    }
-
-    #[test]
-    fn accepts_http_and_https_upstreams_alone() {
-        for text in [
-            "https://localhost:3001",
-            "http://127.0.0.1:8080",
-            "https://api-internal.example.com/",
-        ] {
-            assert!(Upstream::parse(text).is_ok(), "{text}");
-        }
-        for text in [
-            "localhost:3001",
-            "ftp://a",
-            "https://a/x",
-            "https://a?x",
-            "https://u@a",
-            "/x",
-            "",
-            "https://a:b",
-        ] {
-            assert!(Upstream::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn each_request_starts_with_the_next_server_and_could_try_all() {
-        let servers = ["http://a", "http://b"].map(|text| Upstream::parse(text).unwrap());
-        let upstreams = Upstreams::new(servers.to_vec());
-        let order = || upstreams.in_turn().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(order(), ["http://a", "http://b"]);
-        assert_eq!(order(), ["http://b", "http://a"]);
-        assert_eq!(order(), ["http://a", "http://b"]);
-    }
-
-    #[test]
-    fn a_server_takes_so_many_requests_and_another_once_one_is_over() {
-        let server = Upstream::parse("http://a").unwrap();
-        let mut places: Vec<_> = std::iter::from_fn(|| server.clone().place()).collect();
-        assert_eq!(places.len(), MOST_REQUESTS_PER_SERVER);
-        assert!(Upstream::parse("http://b").unwrap().place().is_some());
-        drop(places.pop());
-        assert!(server.place().is_some());
     }
 
     #[test]

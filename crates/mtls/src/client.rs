@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 
 use crate::client_identity::ClientIdentity;
 use crate::connect_to::ConnectTo;
@@ -46,6 +47,15 @@ impl ClientTls {
     pub fn with_identity(mut self, identity: ClientIdentity) -> Self {
         self.shown = Some(Shown::Following(identity));
         self
+    }
+
+    /// How often the certificate that is shown has changed: a connection opened under an earlier number shows an
+    /// earlier certificate.
+    pub fn generation(&self) -> u64 {
+        match &self.shown {
+            Some(Shown::Following(identity)) => identity.generation(),
+            Some(Shown::Fixed(_)) | None => 0,
+        }
     }
 
     /// An HTTPS client: HTTP/2 or HTTP/1.1, `https` URLs alone, no proxy, no redirect.
@@ -102,6 +112,10 @@ impl ClientTls {
             Some(Shown::Following(identity)) => builder.with_client_cert_resolver(identity.resolver()),
             None => builder.with_no_client_auth(),
         };
+        if let Some(Shown::Following(_)) = &self.shown {
+            // A resumed session would show the certificate of the session before it.
+            config.resumption = Resumption::disabled();
+        }
         config.alpn_protocols = alpn.protocols();
         Ok(config)
     }

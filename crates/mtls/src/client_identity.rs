@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
@@ -21,6 +22,7 @@ pub struct ClientIdentity(Arc<Identity>);
 
 struct Identity {
     current: ArcSwap<CertifiedKey>,
+    generation: AtomicU64,
     files: TlsSection,
 }
 
@@ -32,7 +34,11 @@ impl ClientIdentity {
     /// As [`Credentials::from_pem_files`](crate::Credentials::from_pem_files).
     pub fn load(files: TlsSection) -> Result<Self, CredentialsError> {
         let current = ArcSwap::new(files.credentials()?.certified_key());
-        Ok(Self(Arc::new(Identity { current, files })))
+        Ok(Self(Arc::new(Identity {
+            current,
+            generation: AtomicU64::new(0),
+            files,
+        })))
     }
 
     /// Reads the files again.
@@ -42,7 +48,13 @@ impl ClientIdentity {
     /// As [`Self::load`]; then the certificate stays the one it was.
     pub fn reload(&self) -> Result<(), CredentialsError> {
         self.0.current.store(self.0.files.credentials()?.certified_key());
+        self.0.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// How often the files were read again: a connection opened under an earlier number shows an earlier certificate.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     /// Both files, to be watched.

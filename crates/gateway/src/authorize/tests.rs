@@ -12,7 +12,8 @@ use super::*;
 use crate::configuration::{CacheSection, Introspection};
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
-use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Upstream, Upstreams};
+use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
+use crate::upstream::Upstreams;
 
 const TOKEN: &str = "opaque";
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -78,11 +79,12 @@ fn route(path: &str, binding: BindingPolicy) -> Route {
         host: HostName::parse("api.example.com").unwrap(),
         prefix: PathPrefix::parse(path).unwrap(),
         methods: AllowedMethods::These(vec![Method::GET]),
-        upstreams: Upstreams::new(vec![Upstream::parse("https://localhost:3001").unwrap()]),
+        upstreams: Upstreams::new(Vec::new()),
         audience: "api.example.com".to_owned(),
         scope: "transactions".parse().unwrap(),
         binding,
         client_cert_header: ClientCertHeader::NotSent,
+        forwarding: Forwarding::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the file's values to values that cannot be wrong, noting everything that stands in the way.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -14,10 +15,15 @@ use super::file::{
 };
 use super::{Configuration, Introspection, Issuer};
 use crate::host::HostName;
-use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
+use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes};
+use crate::upstream::{Protocols, Upstream, Upstreams};
 
 /// Bounds for how long a stuck authorization server can hold a request.
 const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
+/// Bounds for how long a server that is not there can hold a request.
+const LONGEST_CONNECT: Duration = Duration::from_secs(60);
+/// Bounds for how long a stuck API can hold a request; the longest for which a connection is served.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60 * 60);
 
 pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, ConfigurationError> {
     let mut problems = Problems::new();
@@ -137,7 +143,8 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
     let prefix = problems.take(key("path"), PathPrefix::parse(&section.path));
     let scope = problems.take(key("scope"), section.scope.parse::<Scope>());
     let methods = methods(&key("methods"), section.methods.as_deref(), problems);
-    let upstreams = upstreams(&key("upstream"), &section.upstream, problems);
+    let upstreams = upstreams(&key("upstream"), section, problems);
+    let forwarding = forwarding(&key, section, problems);
     Some(Route {
         host: host?,
         prefix: prefix?,
@@ -150,6 +157,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
             true => ClientCertHeader::Sent,
             false => ClientCertHeader::NotSent,
         },
+        forwarding,
     })
 }
 
@@ -176,16 +184,40 @@ fn methods(key: &str, names: Option<&[String]>, problems: &mut Problems) -> Opti
     (methods.len() == names.len()).then_some(AllowedMethods::These(methods))
 }
 
-fn upstreams(key: &str, texts: &[String], problems: &mut Problems) -> Option<Upstreams> {
+fn upstreams(key: &str, section: &RouteSection, problems: &mut Problems) -> Option<Upstreams> {
+    let texts = &section.upstream;
+    let offers = match section.upstream_http2 {
+        true => Protocols::Http2OrHttp1,
+        false => Protocols::Http1,
+    };
     if texts.is_empty() {
         problems.add(key, "names no server");
         return None;
     }
     let mut servers = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        servers.extend(problems.take(format!("{key}[{index}]"), Upstream::parse(text)));
+        let server = problems.take(format!("{key}[{index}]"), Upstream::parse(text, offers));
+        servers.extend(server.map(Arc::new));
     }
     (servers.len() == texts.len()).then(|| Upstreams::new(servers))
+}
+
+fn forwarding(key: &impl Fn(&str) -> String, section: &RouteSection, problems: &mut Problems) -> Forwarding {
+    let RouteSection {
+        connect_timeout,
+        answer_timeout,
+        ..
+    } = *section;
+    if connect_timeout.is_zero() || connect_timeout > LONGEST_CONNECT {
+        problems.add(key("connect_timeout"), "must be more than 0s and at most 60s");
+    }
+    if answer_timeout.is_zero() || answer_timeout > LONGEST_ANSWER {
+        problems.add(key("answer_timeout"), "must be more than 0s and at most 1h");
+    }
+    Forwarding {
+        connect_timeout,
+        answer_timeout,
+    }
 }
 
 fn introspection(section: IntrospectionSection, problems: &mut Problems) -> Option<Introspection> {

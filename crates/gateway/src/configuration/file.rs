@@ -184,6 +184,16 @@ pub struct RouteSection {
     /// Whether the API is told the client certificate in `Client-Cert`. RFC 9440 §2.2
     #[serde(default)]
     pub client_cert_header: bool,
+    /// Whether its https servers are offered HTTP/2, over one connection for many requests; those in the clear are
+    /// spoken to in HTTP/1.1.
+    #[serde(default = "yes")]
+    pub upstream_http2: bool,
+    /// For a connection to one of its servers.
+    #[serde(default = "five_seconds", with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// From the last piece of the request to the head of the API's answer.
+    #[serde(default = "thirty_seconds", with = "humantime_serde")]
+    pub answer_timeout: Duration,
 }
 
 /// `[outbound_tls]`.
@@ -208,6 +218,10 @@ fn gateway() -> String {
 
 const fn five_seconds() -> Duration {
     Duration::from_secs(5)
+}
+
+const fn thirty_seconds() -> Duration {
+    Duration::from_secs(30)
 }
 
 const fn thirty_two_kibibytes() -> usize {

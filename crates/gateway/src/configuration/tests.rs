@@ -160,6 +160,21 @@ fn refuses_limits_that_let_nobody_in() {
 }
 
 #[test]
+fn refuses_waits_for_an_api_that_are_none_or_without_end() {
+    for (key, longest, too_long) in [
+        ("connect_timeout", "60s", "61s"),
+        ("answer_timeout", "1h", "3601s"),
+    ] {
+        let with =
+            |wait: &str| MINIMAL.replace("[outbound_tls]", &format!("{key} = '{wait}'\n[outbound_tls]"));
+        for wait in ["0s", too_long] {
+            assert_eq!(problems_of(&with(wait)), [format!("routes[0].{key}")], "{wait}");
+        }
+        assert!(Configuration::from_toml(&with(longest)).is_ok(), "{key}");
+    }
+}
+
+#[test]
 fn refuses_no_issuer_and_two() {
     let (before, rest) = MINIMAL.split_once("[[issuers]]").unwrap();
     let (issuer, after) = rest.split_once("[[routes]]").unwrap();

@@ -2,7 +2,8 @@ use http::Method;
 use oauth_core::confirmation::BindingPolicy;
 
 use super::*;
-use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Upstreams};
+use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
+use crate::upstream::Upstreams;
 
 fn route() -> Arc<Route> {
     Arc::new(Route {
@@ -14,6 +15,7 @@ fn route() -> Arc<Route> {
         scope: "transactions".parse().unwrap(),
         binding: BindingPolicy::Required,
         client_cert_header: ClientCertHeader::NotSent,
+        forwarding: Forwarding::default(),
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::host::HostName;
 use crate::response_body::Content;
-use crate::route::Upstream;
+use crate::upstream::{Exchange, Protocols, Upstream};
 
 const PIPE: usize = 64 * 1024;
 /// The time in which everything here is over; far less than the age at which a connection ends anyway.
@@ -49,14 +49,15 @@ async fn serve_one(
     let (gateway, client) = duplex(PIPE);
     let connection = connection();
     let facts = Arc::clone(&connection);
-    let server = Upstream::parse("http://localhost").unwrap();
+    let server = Upstream::parse("http://localhost", Protocols::Http1).unwrap();
     let answer = std::sync::Mutex::new(Some(answer));
     let service = service_fn(move |_request: Request<Incoming>| {
         let under_way = facts.activity.begin();
         let answer = answer.lock().unwrap().take().unwrap();
         let bodies = Arc::clone(&facts.response_bodies);
         let place = server.place().unwrap();
-        let answer = answer.map(|body| bodies.begin(Content::upstream(body, place), under_way));
+        let answer =
+            answer.map(|body| bodies.begin(Content::upstream(body, Exchange::of_test(place)), under_way));
         async move { Ok::<_, Infallible>(answer) }
     });
     let serving = tokio::spawn(async move {

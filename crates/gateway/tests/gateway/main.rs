@@ -7,3 +7,4 @@ mod connections;
 mod introspection;
 mod requests;
 mod support;
+mod upstreams;

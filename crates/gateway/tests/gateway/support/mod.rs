@@ -57,6 +57,8 @@ pub(crate) struct Variation {
     pub(crate) connections_per_address: usize,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
+    /// Further keys of the route of `/api`.
+    pub(crate) route: &'static str,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +67,7 @@ pub(crate) enum AuthorizationServer {
     Down,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Api {
     Up,
     /// The first of its two servers cannot be reached.
@@ -73,16 +75,19 @@ pub(crate) enum Api {
     Down,
     /// It takes requests and closes.
     Broken,
+    /// A server of the test's own.
+    At(SocketAddr),
 }
 
 impl Api {
-    async fn upstreams(self, stubs: &Arc<Stubs>, shutdown: &Shutdown) -> Vec<String> {
+    async fn upstreams(&self, stubs: &Arc<Stubs>, shutdown: &Shutdown) -> Vec<String> {
         let https = |address: SocketAddr| format!("https://localhost:{}", address.port());
         match self {
             Self::Up => vec![https(stubs.serve_api(shutdown))],
             Self::HalfUp => vec![https(closed_port()), https(stubs.serve_api(shutdown))],
             Self::Down => vec![https(closed_port()), https(closed_port())],
             Self::Broken => vec![format!("http://{}", serve_broken_api().await)],
+            Self::At(address) => vec![format!("http://{address}")],
         }
     }
 }
@@ -96,6 +101,7 @@ impl Default for Variation {
             connections_per_address: 1_000,
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
+            route: "",
         }
     }
 }
@@ -136,6 +142,12 @@ impl Harness {
             stubs_shutdown,
             _directory: directory,
         }
+    }
+
+    /// Reads every file of the gateway again.
+    pub(crate) fn reload(&self) {
+        let reloads = self.running.as_ref().expect("runs").reloads();
+        reloads.attempt(service::Occasion::Demand);
     }
 
     /// Waits for the gateway to end.
@@ -190,6 +202,7 @@ fn configuration(
         timeout,
         max_age,
         connections_per_address,
+        route,
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
@@ -233,6 +246,7 @@ fn configuration(
         audience = "api.example.com"
         scope = "transactions"
         client_cert_header = true
+        {route}
 
         [[routes]]
         host = "api.example.com"

@@ -142,6 +142,7 @@ async fn jwks(State(stubs): State<Arc<Stubs>>) -> Response {
 async fn echo(State(stubs): State<Arc<Stubs>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let peer = parts.extensions.get::<Arc<mtls::Connection>>();
     let headers: Vec<_> = parts
         .headers
         .iter()
@@ -149,7 +150,10 @@ async fn echo(State(stubs): State<Arc<Stubs>>, request: Request) -> Response {
         .collect();
     let asked = json!({
         "method": parts.method.as_str(),
-        "target": parts.uri.to_string(),
+        "peer": peer.map(|connection| connection.peer_address.to_string()),
+        "version": format!("{:?}", parts.version),
+        "host": parts.uri.authority().map(ToString::to_string),
+        "target": parts.uri.path_and_query().map(ToString::to_string),
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     });

@@ -1,0 +1,175 @@
+//! New connections to the APIs: TCP, TLS where the server has it, and the protocol the two agreed on.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::{Read, Write};
+use hyper::service::Service;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use mtls::{Alpn, ClientTls};
+use tokio::time::timeout;
+
+use super::lease::{Lease, Outbound};
+use super::pool::{MOST_STREAMS, Sender};
+use super::{Protocols, Upstream};
+
+/// For one of several addresses a name has; the whole is bounded by the route.
+const ADDRESSES: Duration = Duration::from_secs(5);
+/// Bounds the memory an API's header fields can take.
+const LARGEST_HEADERS: u32 = 64 * 1024;
+/// Of each stream. Bounds, with [`MOST_STREAMS`], the memory of an HTTP/2 connection whose callers do not read.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Between two HTTP/2 pings; a server that leaves one unanswered for half of it is gone.
+const PING: Duration = Duration::from_secs(20);
+
+/// Opens connections, as the client certificate and the trust of the moment say.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    tls: ClientTls,
+    either: Tls,
+    http1: Tls,
+}
+
+type Tls = TowerToHyperService<HttpsConnector<HttpConnector>>;
+
+impl Connector {
+    /// Connects as `tls` says.
+    ///
+    /// # Errors
+    ///
+    /// When the TLS configuration cannot be made.
+    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::client::ClientError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(ADDRESSES));
+        let builder = || -> Result<_, mtls::client::ClientError> {
+            let config = tls.rustls_client_config(Alpn::Unset)?;
+            Ok(HttpsConnectorBuilder::new()
+                .with_tls_config(config)
+                .https_or_http()
+                .enable_http1())
+        };
+        Ok(Self {
+            either: Tls::new(builder()?.enable_http2().wrap_connector(tcp.clone())),
+            http1: Tls::new(builder()?.wrap_connector(tcp)),
+            tls: tls.clone(),
+        })
+    }
+
+    /// Which certificate connections show; those of an earlier generation are not used any more.
+    pub(crate) fn generation(&self) -> u64 {
+        self.tls.generation()
+    }
+
+    /// A new connection to this server for one request, made in time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]; then nothing of any request was sent.
+    pub(crate) async fn connect(
+        &self,
+        server: &Arc<Upstream>,
+        worker: usize,
+        limit: Duration,
+    ) -> Result<Lease, ConnectError> {
+        self.connect_speaking(server, server.offers, worker, limit).await
+    }
+
+    /// The same, offering these protocols.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub(crate) async fn connect_speaking(
+        &self,
+        server: &Arc<Upstream>,
+        offers: Protocols,
+        worker: usize,
+        limit: Duration,
+    ) -> Result<Lease, ConnectError> {
+        // Asked before the handshake: a certificate that changes during it makes one connection too many, not an old one.
+        let generation = self.generation();
+        let opening = self.open(server, offers, worker, generation);
+        let sender = timeout(limit, opening)
+            .await
+            .map_err(|_| ConnectError::TooSlow)??;
+        Ok(Lease::new(sender, server, worker, generation))
+    }
+
+    async fn open(
+        &self,
+        server: &Arc<Upstream>,
+        offers: Protocols,
+        worker: usize,
+        generation: u64,
+    ) -> Result<Sender, ConnectError> {
+        let connector = match offers {
+            Protocols::Http2OrHttp1 => &self.either,
+            Protocols::Http1 => &self.http1,
+        };
+        let target = server
+            .uri(PathAndQuery::from_static("/"))
+            .map_err(ConnectError::of)?;
+        let stream = connector.call(target).await.map_err(ConnectError::Failed)?;
+        if !stream.connected().is_negotiated_h2() {
+            return http1_connection(stream).await.map(Sender::Http1);
+        }
+        let sender = http2_connection(stream).await?;
+        let pool = server.pool(worker);
+        Ok(Sender::Http2(pool.share(sender, generation, server)))
+    }
+}
+
+async fn http1_connection<S>(stream: S) -> Result<http1::SendRequest<Outbound>, ConnectError>
+where
+    S: Read + Write + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(LARGEST_HEADERS as usize)
+        .handshake(stream)
+        .await
+        .map_err(ConnectError::of)?;
+    // What goes wrong on it is told to the request it happens to.
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+async fn http2_connection<S>(stream: S) -> Result<http2::SendRequest<Outbound>, ConnectError>
+where
+    S: Read + Write + Send + Unpin + 'static,
+{
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING / 2)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * MOST_STREAMS)
+        .max_header_list_size(LARGEST_HEADERS)
+        .handshake(stream)
+        .await
+        .map_err(ConnectError::of)?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("no connection in time")]
+    TooSlow,
+    #[error("no connection")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl ConnectError {
+    fn of(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(error.into())
+    }
+}

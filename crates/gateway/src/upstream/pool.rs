@@ -1,0 +1,202 @@
+//! The open connections to one server that wait for a request.
+//!
+//! The one used last is used next, so that those a quiet hour does not need end.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use super::Upstream;
+use super::lease::Outbound;
+
+/// For a connection without a request. Below the time after which our servers close one, so that no request meets a
+/// closed connection.
+const IDLE: Duration = Duration::from_secs(20);
+/// Bounds the descriptors idle connections take; above the connections one server usually needs.
+const MOST_IDLE: usize = 256;
+/// Streams of one HTTP/2 connection; further requests open another. No more than its flow-control window has room
+/// for, so that one whose caller does not read holds up no other; and as many as servers should at least allow.
+/// RFC 9113 §6.5.2
+pub(super) const MOST_STREAMS: u32 = 100;
+
+/// The connections of one worker to one server that have room for a request.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    generation: u64,
+    idle: VecDeque<(http1::SendRequest<Outbound>, Instant)>,
+    shared: Vec<Shared>,
+    is_swept: bool,
+}
+
+/// A connection that carries several requests at once.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    sender: http2::SendRequest<Outbound>,
+    streams: Arc<AtomicU32>,
+    idle_since: Arc<Mutex<Instant>>,
+}
+
+/// A connection, or a stream of one, for one request.
+#[derive(Debug)]
+pub(super) enum Sender {
+    Http1(http1::SendRequest<Outbound>),
+    Http2(Stream),
+}
+
+/// One request's stream.
+#[derive(Debug)]
+pub(super) struct Stream(Shared);
+
+impl Pool {
+    /// A connection made since `generation`; older ones are let go.
+    pub(super) fn take(&self, generation: u64) -> Option<Sender> {
+        let mut open = self.lock();
+        open.renew(generation);
+        if let Some(stream) = open.stream() {
+            return Some(Sender::Http2(stream));
+        }
+        while let Some((sender, _)) = open.idle.pop_back() {
+            if sender.is_ready() {
+                return Some(Sender::Http1(sender));
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection on which nothing is under way.
+    pub(super) fn keep(&self, sender: http1::SendRequest<Outbound>, generation: u64, server: &Arc<Upstream>) {
+        let mut open = self.lock();
+        open.renew(generation);
+        if generation == open.generation && open.idle.len() < MOST_IDLE {
+            open.idle.push_back((sender, Instant::now()));
+            self.sweep_from_now_on(&mut open, server);
+        }
+    }
+
+    /// Takes up a new connection for this request and those that come; where another came first, that one.
+    pub(super) fn share(
+        &self,
+        sender: http2::SendRequest<Outbound>,
+        generation: u64,
+        server: &Arc<Upstream>,
+    ) -> Stream {
+        let mut open = self.lock();
+        open.renew(generation);
+        if let Some(stream) = open.stream() {
+            return stream;
+        }
+        let shared = Shared {
+            sender,
+            streams: Arc::default(),
+            idle_since: Arc::new(Mutex::new(Instant::now())),
+        };
+        if generation == open.generation {
+            open.shared.push(shared.clone());
+            self.sweep_from_now_on(&mut open, server);
+        }
+        Stream::of(&shared)
+    }
+
+    /// Starts to look after idle connections, unless somebody does.
+    fn sweep_from_now_on(&self, open: &mut Open, server: &Arc<Upstream>) {
+        let (false, Ok(runtime)) = (open.is_swept, Handle::try_current()) else {
+            return;
+        };
+        open.is_swept = true;
+        let number = server.pools.iter().position(|pool| std::ptr::eq(pool, self));
+        runtime.spawn(sweep(Arc::downgrade(server), number.unwrap_or_default()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends what has been idle for too long, until nothing is left or the server is gone.
+async fn sweep(server: Weak<Upstream>, number: usize) {
+    loop {
+        sleep(IDLE / 4).await;
+        let Some(server) = server.upgrade() else {
+            return;
+        };
+        let mut open = server.pools[number].lock();
+        open.end_idle();
+        if open.idle.is_empty() && open.shared.is_empty() {
+            open.is_swept = false;
+            return;
+        }
+    }
+}
+
+impl Open {
+    /// Lets go of what was opened before `generation`.
+    fn renew(&mut self, generation: u64) {
+        if generation > self.generation {
+            self.generation = generation;
+            self.idle.clear();
+            self.shared.clear();
+        }
+    }
+
+    fn stream(&mut self) -> Option<Stream> {
+        self.shared.retain(|shared| !shared.sender.is_closed());
+        self.shared
+            .iter()
+            .find(|shared| shared.has_room())
+            .map(Stream::of)
+    }
+
+    fn end_idle(&mut self) {
+        while self
+            .idle
+            .front()
+            .is_some_and(|(_, since)| since.elapsed() >= IDLE)
+        {
+            self.idle.pop_front();
+        }
+        self.idle.retain(|(sender, _)| !sender.is_closed());
+        self.shared
+            .retain(|shared| !shared.sender.is_closed() && !shared.is_idle());
+    }
+}
+
+impl Shared {
+    fn has_room(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) < MOST_STREAMS
+    }
+
+    fn is_idle(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) == 0 && lock(&self.idle_since).elapsed() >= IDLE
+    }
+}
+
+impl Stream {
+    fn of(shared: &Shared) -> Self {
+        shared.streams.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+
+    pub(super) const fn sender(&mut self) -> &mut http2::SendRequest<Outbound> {
+        &mut self.0.sender
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *lock(&self.0.idle_since) = Instant::now();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,164 @@
+//! The connections to the APIs: kept, shared, renewed, and never the cause of a request sent twice.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pki::Member;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Api, Harness, Variation};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+
+/// An API in the clear that handles each connection as told, and counts them.
+async fn serve<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+    let counter = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(handle(stream));
+        }
+    });
+    (address, connections)
+}
+
+/// Reads a request without body; `false` at the end of the connection.
+async fn read_request(stream: &mut TcpStream) -> bool {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => request.push(byte),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+async fn harness(api: Api, route: &'static str) -> Harness {
+    let variation = Variation {
+        api,
+        route,
+        ..Variation::default()
+    };
+    let harness = Harness::start_with(variation).await;
+    harness.stubs.issue("opaque", Member::Example);
+    harness
+}
+
+#[tokio::test]
+async fn keeps_a_connection_for_the_requests_to_come() {
+    let (address, connections) = serve(|mut stream| async move {
+        while read_request(&mut stream).await {
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    for _ in 0..3 {
+        assert_eq!(harness.call(Member::Example, "opaque").await.status, 200);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_its_server_closed_is_replaced_and_no_caller_notices() {
+    let (address, connections) = serve(|mut stream| async move {
+        if read_request(&mut stream).await {
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    for _ in 0..20 {
+        assert_eq!(harness.call(Member::Example, "opaque").await.status, 200);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 20);
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_is_not_sent_again() {
+    let requests = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&requests);
+    let (address, _) = serve(move |mut stream| {
+        let counter = Arc::clone(&counter);
+        async move {
+            while read_request(&mut stream).await {
+                if counter.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return;
+                }
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    assert_eq!(harness.call(Member::Example, "opaque").await.status, 200);
+    assert_eq!(harness.call(Member::Example, "opaque").await.status, 502);
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn speaks_http_2_to_servers_that_offer_it_unless_the_route_says_otherwise() {
+    for (route, version) in [("", "HTTP/2.0"), ("upstream_http2 = false", "HTTP/1.1")] {
+        let harness = harness(Api::Up, route).await;
+        for _ in 0..2 {
+            let answered = harness.call(Member::Example, "opaque").await;
+            assert_eq!(answered.status, 200, "{answered:?}");
+            assert_eq!(answered.json()["version"], version);
+            let has_host = !answered.forwarded("host").is_empty();
+            assert_eq!(has_host, version == "HTTP/1.1", "{answered:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connects_anew_once_the_certificate_it_shows_was_read_again() {
+    for route in ["", "upstream_http2 = false"] {
+        let harness = harness(Api::Up, route).await;
+        let peer = async || {
+            let answered = harness.call(Member::Example, "opaque").await;
+            answered.json()["peer"].as_str().unwrap().to_owned()
+        };
+        let first = peer().await;
+        assert_eq!(peer().await, first);
+        harness.reload();
+        assert_ne!(peer().await, first);
+    }
+}
+
+#[tokio::test]
+async fn waits_for_an_answer_as_long_as_the_route_says() {
+    let (address, _) = serve(|mut stream| async move { while read_request(&mut stream).await {} }).await;
+    let harness = harness(Api::At(address), "answer_timeout = \"100ms\"").await;
+    let answered = harness.call(Member::Example, "opaque").await;
+    assert_eq!(answered.status, 504);
+    assert_eq!(answered.json()["error"], "gateway_timeout");
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_502_and_nobody_elses_fault() {
+    for garbage in [
+        "no HTTP\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        let (address, _) = serve(move |mut stream| async move {
+            read_request(&mut stream).await;
+            stream.write_all(garbage.as_bytes()).await.unwrap();
+        })
+        .await;
+        let harness = harness(Api::At(address), "").await;
+        let answered = harness.call(Member::Example, "opaque").await;
+        assert_eq!(answered.status, 502, "{garbage:?}");
+        let foreign = harness.call(Member::Example, "unknown").await;
+        assert_eq!(foreign.status, 401);
+    }
+}
