@@ -5,5 +5,6 @@
 
 mod connections;
 mod introspection;
+mod metadata;
 mod requests;
 mod support;
