@@ -168,6 +168,7 @@ pub fn sample_api(parts: &Parts, authorization_server: SocketAddr) -> String {
         issuer = "{ISSUER}"
         jwks_uri = "https://localhost:{port}/oauth/v2/oauth-anonymous/jwks"
         audience = "api.example.com"
+        resource = "https://api.example.com"
         [listen]
         tls = "{tls}"
         admin = "{admin}"

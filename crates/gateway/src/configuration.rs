@@ -4,6 +4,7 @@
 
 mod check;
 mod file;
+mod resources;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub use file::{
 };
 
 use crate::host::HostName;
+use crate::resource::NamedResources;
 use crate::route::Routes;
 
 /// A checked configuration.
@@ -33,6 +35,7 @@ pub struct Configuration {
     pub(crate) issuer: Issuer,
     pub(crate) cache: CacheSection,
     pub(crate) routes: Routes,
+    pub(crate) resources: NamedResources,
     pub(crate) outbound_tls: OutboundTlsSection,
 }
 
@@ -150,6 +153,7 @@ impl ConfigurationFile {
                 methods: None,
                 upstream: vec!["https://localhost:3001".to_owned()],
                 audience: "api.example.com".to_owned(),
+                resource: None,
                 scope: "transactions".to_owned(),
                 binding: oauth_core::confirmation::BindingPolicy::Required,
                 client_cert_header: true,
@@ -167,4 +171,4 @@ impl ConfigurationFile {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,7 +23,7 @@
 //! | `audience_mismatch` | 401 | the token is for another API |
 //! | `scope_insufficient` | 403 | the token lacks scope |
 //! | `route_unknown` | 404 | no route has this path |
-//! | `method_refused` | 405 | the route does not let this method through |
+//! | `method_refused` | 405 | the route does not let this method through, or a resource's metadata is not to be read |
 //! | `request_body_timeout` | 408 | the caller stopped sending its body |
 //! | `host_mismatch` | 421 | another host than the one in the handshake |
 //! | `introspection_failed` | 502 | the authorization server's answer cannot be used |
@@ -72,6 +72,7 @@ pub(crate) enum Rejection {
     ScopeInsufficient(Arc<Route>),
     RouteUnknown,
     MethodNotAllowed(Arc<Route>),
+    MetadataNotRead,
     RequestBodyTimeout,
     HostMismatch,
     IntrospectionFailed,
@@ -105,7 +106,7 @@ impl Rejection {
             Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeInsufficient(_) => "scope_insufficient",
             Self::RouteUnknown => "route_unknown",
-            Self::MethodNotAllowed(_) => "method_refused",
+            Self::MethodNotAllowed(_) | Self::MetadataNotRead => "method_refused",
             Self::RequestBodyTimeout => "request_body_timeout",
             Self::HostMismatch => "host_mismatch",
             Self::IntrospectionFailed => "introspection_failed",
@@ -119,13 +120,20 @@ impl Rejection {
         }
     }
 
-    /// The answer. `realm` is the host that was asked.
-    pub(crate) fn respond(&self, realm: &HostName, request_id: &RequestId) -> Response<Bytes> {
-        let realm = realm.as_str();
+    /// The answer. `realm` is the host that was asked, `metadata_url` where the resource is described that was asked
+    /// for. RFC 9728 §5.1
+    pub(crate) fn respond(
+        &self,
+        realm: &HostName,
+        metadata_url: Option<&str>,
+        request_id: &RequestId,
+    ) -> Response<Bytes> {
+        let asked = Challenge::new(realm.as_str());
+        let asked = metadata_url.map_or(asked.clone(), |url| asked.with_resource_metadata(url));
         match self {
-            Self::TokenMissing => unauthorized_without_token(realm),
+            Self::TokenMissing => unauthorized_without_token(&asked),
             Self::TokenMalformed | Self::TokenInQuery => {
-                challenge(StatusCode::BAD_REQUEST, INVALID_REQUEST, Challenge::new(realm))
+                challenge(StatusCode::BAD_REQUEST, INVALID_REQUEST, asked)
             }
             Self::CertificateMissing
             | Self::CertificateExpired
@@ -136,11 +144,10 @@ impl Rejection {
             | Self::TokenNotBound
             | Self::CertificateMismatch
             | Self::AudienceMismatch => {
-                challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, Challenge::new(realm))
+                challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, asked)
             }
             Self::ScopeInsufficient(route) => {
-                let with_scope = Challenge::new(realm).with_scope(&route.scope);
-                challenge(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPE, with_scope)
+                challenge(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPE, asked.with_scope(&route.scope))
             }
             Self::HostMalformed => bad_request("send one Host"),
             Self::FramingAmbiguous => bad_request("send a body of one length, or in chunks"),
@@ -155,6 +162,11 @@ impl Rejection {
                 let description = "the method is not allowed for this path; see Allow";
                 Answer::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", description)
                     .with_text(ALLOW, &route.methods.list())
+            }
+            Self::MetadataNotRead => {
+                let description = "the metadata of a resource is to be read and nothing else";
+                Answer::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", description)
+                    .with(ALLOW, HeaderValue::from_static("GET, HEAD"))
             }
             Self::RequestBodyTimeout => Answer::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -183,10 +195,10 @@ impl Rejection {
     }
 }
 
-fn unauthorized_without_token(realm: &str) -> Answer {
+fn unauthorized_without_token(asked: &Challenge<'_>) -> Answer {
     let description = "send an access token in an Authorization header of scheme Bearer";
     Answer::new(StatusCode::UNAUTHORIZED, "unauthorized", description)
-        .with_text(WWW_AUTHENTICATE, &Challenge::new(realm).to_string())
+        .with_text(WWW_AUTHENTICATE, &asked.to_string())
 }
 
 fn challenge(status: StatusCode, error: OAuthError, challenge: Challenge<'_>) -> Answer {

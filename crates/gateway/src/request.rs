@@ -14,6 +14,7 @@ use crate::forward::Forwarder;
 use crate::metrics;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::resource::Resources;
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
 
@@ -24,6 +25,7 @@ const LONGEST_LOGGED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct RequestHandler {
     pub(crate) authorizer: Authorizer,
+    pub(crate) resources: Arc<Resources>,
     pub(crate) forwarder: Forwarder,
 }
 
@@ -36,10 +38,15 @@ impl RequestHandler {
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
         let (id, asked) = (RequestId::new(), Asked::of(&request));
+        let uri = request.uri().clone();
         let mut response = match self.pass(request, connection, &id).await {
             Ok(response) => response,
             Err(rejection) => {
-                let response = rejection.respond(&connection.server_name, &id);
+                let host = &connection.server_name;
+                let metadata_url = self
+                    .resources
+                    .metadata_url(host, uri.path(), &self.authorizer.routes);
+                let response = rejection.respond(host, metadata_url, &id);
                 asked.log(&rejection, response.status(), connection, &id);
                 metrics::rejection(&rejection);
                 response.map(Content::own)
@@ -60,6 +67,12 @@ impl RequestHandler {
         let request = WellFormedRequest::verify(request, &connection.server_name)?;
         if request.is_cors_preflight() {
             return Ok(no_cross_origin_access());
+        }
+        if let Some(resource) = self
+            .resources
+            .described_at(&connection.server_name, request.path())
+        {
+            return Ok(resource.answer(request.method())?.map(Content::own));
         }
         let authorized = self.authorizer.authorize(request, connection, now).await?;
         self.forwarder.forward(authorized, id).await

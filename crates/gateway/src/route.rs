@@ -164,6 +164,11 @@ impl Routes {
         self.0.keys()
     }
 
+    /// Every route, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.values().flatten()
+    }
+
     /// Every audience that some route expects, once.
     pub(crate) fn audiences(&self) -> Vec<String> {
         let mut audiences: Vec<_> = self

@@ -18,6 +18,7 @@ use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 use tokio::net::TcpListener;
 
 use crate::accept::{Destination, Frontier, accept};
+use crate::admin_pages::admin_pages;
 use crate::authorize::Authorizer;
 use crate::configuration::{
     ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
@@ -28,6 +29,7 @@ use crate::forward::Forwarder;
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
+use crate::resource::Resources;
 use crate::route::Routes;
 use crate::token_cache::TokenCache;
 
@@ -46,6 +48,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         issuer,
         cache,
         routes,
+        resources,
         ..
     } = configuration;
     let mut running = Running::new(shutdown.clone());
@@ -57,11 +60,13 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
     let destinations = destinations(passthrough, &routes);
+    let resources = Arc::new(Resources::describe(&routes, &resources, &[issuer.issuer]));
     let handler = RequestHandler {
         authorizer: Authorizer {
             tokens: TokenCache::new(introspection, &cache),
             routes,
         },
+        resources: Arc::clone(&resources),
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
     };
 
@@ -69,7 +74,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let public = bind(listen.public, "listen.public")?;
     let admin = bind(listen.admin, "listen.admin")?;
     running.add_address("public", public.local_addr().context("listen.public")?);
-    running.serve_admin(admin, readiness)?;
+    running.serve_admin_showing(admin, readiness, admin_pages(resources))?;
     let public = TcpListener::from_std(public).context("listen.public")?;
     let frontier = Frontier {
         destinations,

@@ -64,6 +64,7 @@ pub struct Challenge<'a> {
     realm: &'a str,
     error: Option<OAuthError>,
     scope: Option<&'a Scope>,
+    resource_metadata: Option<&'a str>,
 }
 
 impl<'a> Challenge<'a> {
@@ -75,6 +76,7 @@ impl<'a> Challenge<'a> {
             realm,
             error: None,
             scope: None,
+            resource_metadata: None,
         }
     }
 
@@ -95,6 +97,17 @@ impl<'a> Challenge<'a> {
             ..self
         }
     }
+
+    /// Names the URL of the resource's metadata, from which a client learns where tokens for it are issued.
+    ///
+    /// [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)
+    #[must_use]
+    pub const fn with_resource_metadata(self, url: &'a str) -> Self {
+        Self {
+            resource_metadata: Some(url),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for Challenge<'_> {
@@ -108,8 +121,11 @@ impl fmt::Display for Challenge<'_> {
                 code.as_str()
             )?;
         }
-        match self.scope {
-            Some(scope) => write!(formatter, ", scope=\"{scope}\""),
+        if let Some(scope) = self.scope {
+            write!(formatter, ", scope=\"{scope}\"")?;
+        }
+        match self.resource_metadata {
+            Some(url) => write!(formatter, ", resource_metadata=\"{}\"", quotable(url)),
             None => Ok(()),
         }
     }
@@ -209,5 +225,18 @@ mod tests {
             "Bearer realm=\"ab\", error=\"insufficient_scope\", error_description=\"the access token lacks the \
              scope that the request needs\", scope=\"transactions\""
         );
+    }
+
+    /// S4.
+    #[test]
+    fn names_the_metadata_of_the_resource_once_and_quoted() {
+        let url = "https://api.example.com/.well-known/oauth-protected-resource";
+        let challenge = Challenge::new("api.example.com").with_resource_metadata(url);
+        let expected = format!("Bearer realm=\"api.example.com\", resource_metadata=\"{url}\"");
+        assert_eq!(challenge.to_string(), expected);
+        let with_error = challenge.with_error(INVALID_TOKEN).to_string();
+        assert_eq!(with_error.matches("resource_metadata=").count(), 1);
+        let unquotable = Challenge::new("a").with_resource_metadata("https://a/\", error=\"x");
+        assert!(!unquotable.to_string().contains("error=\"x"), "{unquotable}");
     }
 }

@@ -1,6 +1,13 @@
-//! Authorization server metadata: written by the server, read by clients that look for its endpoints.
+//! Metadata: of authorization servers, for clients that look for their endpoints, and of protected resources, for clients
+//! that look for those who issue their tokens.
 
 use serde::{Deserialize, Serialize};
+
+mod protected_resource;
+
+pub use protected_resource::{
+    MalformedResource, OtherResource, ProtectedResourceMetadata, ResourceIdentifier,
+};
 
 /// The metadata document. Members that a reader does not know are ignored; arrays without elements are left out.
 ///

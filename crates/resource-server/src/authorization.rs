@@ -4,41 +4,46 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Uri, header};
-use jwks::RemoteJwks;
-use mtls::Connection;
 use oauth_core::bearer::parse_authorization;
-use oauth_core::certificate::ClientCertificate;
 use oauth_core::confirmation::{BindingPolicy, verify_binding};
 use oauth_core::jwt::AccessTokenVerifier;
+use oauth_core::metadata::ResourceIdentifier;
 use oauth_core::scope::Scope;
 use oauth_core::time::Timestamp;
 
 use crate::caller::Caller;
 use crate::certificate_source::{CertificateSource, peer_of};
+use crate::claims::VerifiedPayload;
+use crate::keys::Keys;
 use crate::layer::Protect;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, Resource};
 
 /// What a resource server demands of every token; makes the layers that demand it.
 ///
 /// By default tokens must be bound to a certificate, and the certificate is the connection's own.
 #[derive(Clone, Debug)]
 pub struct ResourceServer {
-    keys: RemoteJwks,
+    keys: Keys,
     verifier: Arc<AccessTokenVerifier>,
     certificates: CertificateSource,
     binding: BindingPolicy,
+    resource: Arc<Resource>,
 }
 
 impl ResourceServer {
     /// Accepts tokens that satisfy `verifier` and are signed with one of `keys`. The first audience is the realm that
     /// challenges name.
-    pub fn new(keys: RemoteJwks, verifier: AccessTokenVerifier) -> Self {
-        let (certificates, binding) = (CertificateSource::default(), BindingPolicy::default());
+    pub fn new(keys: impl Into<Keys>, verifier: AccessTokenVerifier) -> Self {
+        let resource = Resource {
+            realm: verifier.audiences.first().cloned().unwrap_or_default(),
+            metadata_url: None,
+        };
         Self {
-            keys,
+            keys: keys.into(),
             verifier: Arc::new(verifier),
-            certificates,
-            binding,
+            certificates: CertificateSource::default(),
+            binding: BindingPolicy::default(),
+            resource: Arc::new(resource),
         }
     }
 
@@ -48,19 +53,41 @@ impl ResourceServer {
         Self { certificates, ..self }
     }
 
-    /// Demands this of the tokens' binding.
+    /// Demands this of the tokens' binding: that there is one, that it holds where there is one, or nothing.
     #[must_use]
     pub fn binding(self, binding: BindingPolicy) -> Self {
         Self { binding, ..self }
     }
 
-    /// The layer for routes that need every token of `scope`; an empty scope asks for a valid token alone.
+    /// Names, in every challenge, where the metadata of this resource is. Serving it there is the work of the
+    /// resource's host: of the gateway, where there is one; else of the API, for everybody and without token.
+    ///
+    /// [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)
+    #[must_use]
+    pub fn resource(self, identifier: &ResourceIdentifier) -> Self {
+        let resource = Resource {
+            realm: self.resource.realm.clone(),
+            metadata_url: Some(identifier.metadata_url()),
+        };
+        Self {
+            resource: Arc::new(resource),
+            ..self
+        }
+    }
+
+    /// The layer for what needs a valid token and no scope; [`RequireScope`](crate::RequireScope) asks for more where
+    /// more is needed.
+    pub fn protect(&self) -> Protect {
+        self.require_scope(Scope::default())
+    }
+
+    /// The layer for routes that need every token of `scope`.
     pub fn require_scope(&self, scope: Scope) -> Protect {
         Protect::new(self.clone(), scope)
     }
 
-    pub(crate) fn realm(&self) -> &str {
-        self.verifier.audiences.first().map_or("", String::as_str)
+    pub(crate) const fn described(&self) -> &Arc<Resource> {
+        &self.resource
     }
 
     /// Decides who calls, and whether they may.
@@ -69,22 +96,17 @@ impl ResourceServer {
         request: &Parts,
         required: &Scope,
         now: Timestamp,
-    ) -> Result<Caller, Rejection> {
+    ) -> Result<(Caller, VerifiedPayload), Rejection> {
         refuse_token_in_query(&request.uri)?;
         let token = bearer_token(&request.headers)?;
-        let connection = request.extensions.get::<Arc<Connection>>().map(AsRef::as_ref);
-        let peer = peer_of(connection);
-        verify_peer_time(peer, now)?;
-        verify_peer_trust(connection, now)?;
+        let peer = peer_of(&request.extensions, now)?;
         let thumbprint = self.certificates.thumbprint(peer, &request.headers)?;
-        let token = self.keys.verify(&self.verifier, token, now).await?;
-        let caller = Caller::from(&token);
-        verify_binding(token.claims().cnf.as_ref(), thumbprint.as_ref(), self.binding)
+        let verified = self.keys.verify(&self.verifier, token, now).await?;
+        let caller = Caller::from(&verified);
+        verify_binding(verified.claims().cnf.as_ref(), thumbprint.as_ref(), self.binding)
             .map_err(|reason| Rejection::binding(&caller, reason))?;
-        if !caller.scope.contains_all(required) {
-            return Err(Rejection::insufficient_scope(caller));
-        }
-        Ok(caller)
+        caller.verify_scope(required)?;
+        Ok((caller, VerifiedPayload::of(token)))
     }
 }
 
@@ -100,20 +122,4 @@ fn refuse_token_in_query(uri: &Uri) -> Result<(), Rejection> {
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     let values = headers.get_all(header::AUTHORIZATION).iter();
     Ok(parse_authorization(values.map(AsRef::as_ref))?)
-}
-
-/// A connection can outlive the certificate it was opened with. RFC 5280 §4.1.2.5
-fn verify_peer_time(peer: Option<&ClientCertificate>, now: Timestamp) -> Result<(), Rejection> {
-    match peer {
-        Some(peer) if !peer.is_valid_at(now) => Err(Rejection::PeerCertificateExpired),
-        _ => Ok(()),
-    }
-}
-
-/// A connection can outlive the trust in its peer's certificate, too. RFC 5280 §6.3
-fn verify_peer_trust(connection: Option<&Connection>, now: Timestamp) -> Result<(), Rejection> {
-    match connection {
-        Some(connection) => Ok(connection.standing.verify(now)?),
-        None => Ok(()),
-    }
 }

@@ -10,11 +10,12 @@ use http::{HeaderValue, Request, Response, header};
 use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use oauth_core::scope::Scope;
 use oauth_core::time::Timestamp;
-use tower::{Layer, Service};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::authorization::ResourceServer;
 
-/// The layer made by [`ResourceServer::require_scope`].
+/// The layer made by [`ResourceServer::require_scope`] and [`ResourceServer::protect`].
 #[derive(Clone, Debug)]
 pub struct Protect(Arc<Requirements>);
 
@@ -86,13 +87,14 @@ impl Requirements {
     {
         let now = Timestamp::from(SystemTime::now());
         let (mut head, body) = request.into_parts();
-        let caller = match self.resource_server.authorize(&head, &self.scope, now).await {
-            Ok(caller) => caller,
-            Err(rejection) => {
-                return Ok(rejection.into_answer(&head.headers, &self.scope, self.resource_server.realm()));
-            }
+        let resource = self.resource_server.described();
+        let (caller, payload) = match self.resource_server.authorize(&head, &self.scope, now).await {
+            Ok(authorized) => authorized,
+            Err(rejection) => return Ok(rejection.into_answer(&head.headers, &self.scope, resource)),
         };
         head.extensions.insert(caller);
+        head.extensions.insert(payload);
+        head.extensions.insert(Arc::clone(resource));
         head.headers.remove(CLIENT_CERT);
         head.headers.remove(CLIENT_CERT_CHAIN);
         let mut answer = inner.call(Request::from_parts(head, body)).await?;

@@ -3,8 +3,8 @@
 //! The log gets the precise reason; the caller learns what RFC 6750 lets him learn, and the request's id to ask with.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+#[cfg(feature = "jwks")]
 use jwks::JwksVerificationError;
-use mtls::NoLongerTrusted;
 use oauth_core::bearer::{BearerError, Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN};
 use oauth_core::confirmation::BindingError;
 use oauth_core::error::{ErrorCode, OAuthError};
@@ -47,8 +47,12 @@ pub(crate) enum Rejection {
     MalformedClientCert,
     #[error("the connection has outlived its peer's certificate")]
     PeerCertificateExpired,
-    #[error(transparent)]
-    PeerCertificateUntrusted(#[from] NoLongerTrusted),
+    #[error("{0}")]
+    #[cfg_attr(
+        not(feature = "mtls"),
+        expect(dead_code, reason = "nothing else knows of trust")
+    )]
+    PeerCertificateUntrusted(String),
     #[error("{0}")]
     Token(VerificationError),
     #[error("{reason} (client {client_id}, token {jti})")]
@@ -59,8 +63,25 @@ pub(crate) enum Rejection {
     },
     #[error("the token's scope is \"{}\" (client {}, token {})", .0.scope, .0.client_id, .0.jti)]
     InsufficientScope(Box<Caller>),
+    #[error("the token's claims are not those that the API needs: {0}")]
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(dead_code, reason = "nothing else answers for it")
+    )]
+    Claims(String),
     #[error("{0}")]
-    KeysUnavailable(JwksVerificationError),
+    #[cfg_attr(
+        not(feature = "jwks"),
+        expect(dead_code, reason = "keys at hand are available")
+    )]
+    KeysUnavailable(String),
+}
+
+/// What every challenge of a resource server says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) realm: String,
+    pub(crate) metadata_url: Option<String>,
 }
 
 impl Rejection {
@@ -70,10 +91,6 @@ impl Rejection {
             jti: caller.jti.clone(),
             reason,
         }
-    }
-
-    pub(crate) fn insufficient_scope(caller: Caller) -> Self {
-        Self::InsufficientScope(Box::new(caller))
     }
 
     /// The stable word for logs and alarms, the gateway's own for the same fault.
@@ -93,6 +110,7 @@ impl Rejection {
                 BindingError::CertificateMissing => "certificate_missing",
                 _ => "certificate_mismatch",
             },
+            Self::Claims(_) => "claims_unreadable",
             Self::InsufficientScope(_) => "scope_insufficient",
             Self::KeysUnavailable(_) => "keys_unavailable",
         }
@@ -107,6 +125,7 @@ impl Rejection {
             Self::PeerCertificateExpired
             | Self::PeerCertificateUntrusted(_)
             | Self::Token(_)
+            | Self::Claims(_)
             | Self::Binding { .. } => (StatusCode::UNAUTHORIZED, Some(INVALID_TOKEN)),
             Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, Some(INSUFFICIENT_SCOPE)),
             Self::KeysUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(TEMPORARILY_UNAVAILABLE)),
@@ -120,7 +139,7 @@ impl Rejection {
         self,
         request: &HeaderMap,
         required: &Scope,
-        realm: &str,
+        resource: &Resource,
     ) -> Response<B> {
         let (status, error) = self.status_and_error();
         let reason = self.reason();
@@ -148,18 +167,19 @@ impl Rejection {
         }
         if matches!(self, Self::KeysUnavailable(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-        } else if let Ok(challenge) = HeaderValue::try_from(challenge(error, required, realm)) {
+        } else if let Ok(challenge) = HeaderValue::try_from(challenge(error, required, resource)) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         answer
     }
 }
 
+#[cfg(feature = "jwks")]
 impl From<JwksVerificationError> for Rejection {
     fn from(error: JwksVerificationError) -> Self {
         match error {
             JwksVerificationError::Verification(reason) => Self::Token(reason),
-            unavailable => Self::KeysUnavailable(unavailable),
+            unavailable => Self::KeysUnavailable(unavailable.to_string()),
         }
     }
 }
@@ -171,8 +191,11 @@ struct Body<'a> {
     request_id: &'a str,
 }
 
-fn challenge(error: Option<OAuthError>, required: &Scope, realm: &str) -> String {
-    let challenge = Challenge::new(realm);
+fn challenge(error: Option<OAuthError>, required: &Scope, resource: &Resource) -> String {
+    let mut challenge = Challenge::new(&resource.realm);
+    if let Some(url) = &resource.metadata_url {
+        challenge = challenge.with_resource_metadata(url);
+    }
     match error {
         None => challenge.to_string(),
         Some(error) if error.code == ErrorCode::InsufficientScope => {

@@ -8,9 +8,8 @@ use std::path::Path;
 
 use axum::http::Uri;
 use mtls::{Presence, RevocationLists, ServerFiles, TrustAnchors};
-use oauth_core::jwt::AccessTokenVerifier;
 use oauth_core::metadata::split_issuer;
-use resource_server::CertificateSource;
+use resource_server::{AccessTokenVerifier, CertificateSource, ResourceIdentifier};
 use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 
 pub use file::{Admit, ClientCertificatesSection, ConfigurationFile, ListenSection, OutboundTlsSection};
@@ -32,6 +31,8 @@ pub struct Configuration {
     pub jwks_uri: String,
     /// What an access token must be.
     pub access_tokens: AccessTokenVerifier,
+    /// What the API is to those who look for its authorization server; its metadata is the gateway's to serve.
+    pub resource: Option<ResourceIdentifier>,
 }
 
 impl Configuration {
@@ -100,6 +101,8 @@ impl TryFrom<ConfigurationFile> for Configuration {
             TrustAnchors::from_pem_files(&file.outbound_tls.trust),
         );
         verify_values(&file, &mut problems);
+        let resource = file.resource.as_deref().map(str::parse);
+        let resource = resource.and_then(|parsed| problems.take("resource", parsed));
         let configuration = server_files.zip(outbound_trust);
         let configuration = configuration.map(|(server_files, outbound_trust)| Self {
             listen: file.listen,
@@ -112,6 +115,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
                 audiences: vec![file.audience],
                 algorithms: file.algorithms,
             },
+            resource,
         });
         problems.conclude(configuration)
     }

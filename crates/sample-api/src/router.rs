@@ -3,8 +3,7 @@
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Extension, Json, Router, middleware};
-use oauth_core::scope::MalformedScope;
-use resource_server::{Caller, ResourceServer};
+use resource_server::{Caller, Protect};
 use serde::Serialize;
 use service::request_id::name_request;
 use uuid::Uuid;
@@ -14,16 +13,12 @@ use crate::request_body::{LARGEST_BODY, OptionalJsonObject};
 use crate::requests::{measure, pass_on_request_id};
 use crate::transactions::{Transaction, Transactions};
 
-/// The API: transactions for callers with the scope of that name, JSON for everybody.
-///
-/// # Errors
-///
-/// None: the scope is a part of the program.
-pub fn router(resource_server: &ResourceServer) -> Result<Router, MalformedScope> {
+/// The API: transactions for callers whom `protect` lets through, JSON for everybody.
+pub fn router(protect: Protect) -> Router {
     let transactions = post(create_transaction)
         .get(list_transactions)
-        .route_layer(resource_server.require_scope("transactions".parse()?));
-    Ok(Router::new()
+        .route_layer(protect);
+    Router::new()
         .route("/api/transactions", transactions)
         .fallback(async |Extension(request_id)| Problem::NotFound.of(request_id))
         .method_not_allowed_fallback(async |Extension(request_id)| Problem::MethodNotAllowed.of(request_id))
@@ -31,7 +26,7 @@ pub fn router(resource_server: &ResourceServer) -> Result<Router, MalformedScope
         .layer(middleware::map_request(pass_on_request_id))
         .layer(middleware::from_fn(measure))
         .layer(middleware::from_fn(name_request))
-        .with_state(Transactions::default()))
+        .with_state(Transactions::default())
 }
 
 #[derive(Serialize)]

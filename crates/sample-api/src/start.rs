@@ -3,10 +3,9 @@
 use std::time::SystemTime;
 
 use anyhow::Context;
-use jwks::RemoteJwks;
 use mtls::{Alpn, ClientTls, ServerFiles, ServerTls, Timeouts, serve_tls};
 use oauth_core::time::Timestamp;
-use resource_server::ResourceServer;
+use resource_server::{RemoteJwks, ResourceServer};
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 use crate::configuration::Configuration;
@@ -21,7 +20,8 @@ use crate::router::router;
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let mut running = Running::new(shutdown.clone());
     let tls = server_tls(&mut running, configuration.server_files.clone())?;
-    let router = router(&resource_server(&configuration)?)?;
+    let transactions = "transactions".parse()?;
+    let router = router(resource_server(&configuration)?.require_scope(transactions));
     let listener = mtls::bind(configuration.listen.tls, "listen.tls")?;
     let admin = mtls::bind(configuration.listen.admin, "listen.admin")?;
 
@@ -51,8 +51,12 @@ fn resource_server(configuration: &Configuration) -> anyhow::Result<ResourceServ
         .http_client(Timeouts::default(), &[])
         .context("outbound_tls")?;
     let keys = RemoteJwks::new(http_client, configuration.jwks_uri.clone());
-    let resource_server = ResourceServer::new(keys, configuration.access_tokens.clone());
-    Ok(resource_server.certificates(configuration.certificate_source.clone()))
+    let resource_server = ResourceServer::new(keys, configuration.access_tokens.clone())
+        .certificates(configuration.certificate_source.clone());
+    Ok(match &configuration.resource {
+        Some(resource) => resource_server.resource(resource),
+        None => resource_server,
+    })
 }
 
 /// An expired revocation list lets nobody in any more; whoever operates the API is to learn of it before the partners

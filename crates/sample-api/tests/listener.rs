@@ -96,7 +96,7 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// H6.
+/// H6, S4.
 #[tokio::test]
 async fn lets_the_gateway_in() {
     let api = Api::start(Admit::Gateways).await;
@@ -104,7 +104,8 @@ async fn lets_the_gateway_in() {
     assert_eq!(response.status(), 401);
     assert_eq!(
         response.headers()["www-authenticate"],
-        "Bearer realm=\"api.example.com\""
+        "Bearer realm=\"api.example.com\", \
+         resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\""
     );
 }
 

@@ -49,12 +49,33 @@ pub async fn serve_admin_with(
     operations: Router,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    serve(listener, router(readiness).merge(guarded(operations)), until).await
+}
+
+/// The same, and `pages` beside it, which show something of the service to whoever reaches the listener.
+///
+/// # Errors
+///
+/// When the listener cannot be used.
+pub(crate) async fn serve_admin_showing(
+    listener: TcpListener,
+    readiness: Readiness,
+    pages: Router,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    serve(listener, router(readiness).merge(pages), until).await
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     listener
         .set_nonblocking(true)
         .context("the admin listener cannot be used")?;
     let listener =
         tokio::net::TcpListener::from_std(listener).context("the admin listener cannot be used")?;
-    let router = router(readiness).merge(guarded(operations));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(until);
     tokio::select! {

@@ -8,7 +8,7 @@ use axum::Router;
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::admin::{install_metrics, serve_admin_with};
+use crate::admin::{install_metrics, serve_admin_showing, serve_admin_with};
 use crate::readiness::Readiness;
 use crate::reload::{Occasion, Reload, Reloads};
 use crate::shutdown::Shutdown;
@@ -100,6 +100,28 @@ impl Running {
             operations,
             std::future::pending(),
         ));
+        Ok(())
+    }
+
+    /// As [`Self::serve_admin`], and beside it `pages`, which show something of the service to whoever reaches the
+    /// listener: they change nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the listener cannot be used.
+    pub fn serve_admin_showing(
+        &mut self,
+        listener: TcpListener,
+        readiness: Readiness,
+        pages: Router,
+    ) -> anyhow::Result<()> {
+        let address = listener
+            .local_addr()
+            .context("the admin listener has no address")?;
+        self.add_address("admin", address);
+        let never = std::future::pending();
+        self.companions
+            .spawn(serve_admin_showing(listener, readiness, pages, never));
         Ok(())
     }
 

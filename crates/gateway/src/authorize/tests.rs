@@ -386,7 +386,7 @@ fn only_an_inactive_token_is_the_callers_fault() {
     let host = HostName::parse("api.example.com").unwrap();
     let status = |error: &IntrospectionError| {
         rejection_of(error)
-            .respond(&host, &crate::request_id::RequestId::new())
+            .respond(&host, None, &crate::request_id::RequestId::new())
             .status()
             .as_u16()
     };

@@ -13,6 +13,7 @@ use super::file::{
     CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
     RouteSection,
 };
+use super::resources::named_resources;
 use super::{Configuration, Introspection, Issuer};
 use crate::host::HostName;
 use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes};
@@ -31,6 +32,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
     check_cache(&file.cache, &mut problems);
     let passthrough = passthrough(&file.passthrough, &mut problems);
     let routes = routes(&file.routes, &passthrough, &mut problems);
+    let resources = named_resources(&file.routes, &mut problems);
     let introspection = introspection(file.introspection, &mut problems);
     let issuer = issuer(file.issuers, &mut problems);
     let configuration = introspection
@@ -44,6 +46,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
             issuer,
             cache: file.cache,
             routes,
+            resources,
             outbound_tls: file.outbound_tls,
         });
     problems.conclude(configuration)

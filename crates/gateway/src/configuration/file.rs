@@ -176,6 +176,9 @@ pub struct RouteSection {
     pub upstream: Vec<String>,
     /// What a token's `aud` must hold.
     pub audience: String,
+    /// The identifier of the resource the route belongs to, an https URL of its host; absent: `https://HOST`. All
+    /// routes of a resource are described together, at the place that RFC 9728 §3.1 derives from the identifier.
+    pub resource: Option<String>,
     /// What a token's `scope` must hold; `""` where none is needed.
     pub scope: String,
     /// What is demanded of a token's binding.

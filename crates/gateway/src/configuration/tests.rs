@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::Resources;
 
 const MINIMAL: &str = r#"
     [[passthrough]]
@@ -32,6 +33,17 @@ const MINIMAL: &str = r#"
     certificate = "certs/gateway.client.pem"
     key = "certs/gateway.client.key"
 "#;
+
+/// What comes of these routes in an otherwise minimal file.
+pub(crate) fn configured(routes: &str) -> (Resources, Routes) {
+    let (before, rest) = MINIMAL.split_once("[[routes]]").unwrap();
+    let (_, after) = rest.split_once("[outbound_tls]").unwrap();
+    let text = format!("{before}{routes}[outbound_tls]{after}");
+    let configuration = Configuration::from_toml(&text).unwrap();
+    let issuers = [configuration.issuer.issuer];
+    let resources = Resources::describe(&configuration.routes, &configuration.resources, &issuers);
+    (resources, configuration.routes)
+}
 
 fn problems_of(text: &str) -> Vec<String> {
     let error = Configuration::from_toml(text).unwrap_err();
@@ -148,6 +160,41 @@ fn refuses_two_routes_of_the_same_host_and_path() {
     }
     let other = route.replace("/api/transactions", "/api");
     assert!(Configuration::from_toml(&format!("{MINIMAL}\n[[routes]]\n{other}")).is_ok());
+}
+
+/// S1.
+#[test]
+fn accepts_resources_of_the_routes_host_alone_and_each_at_a_place_of_its_own() {
+    let with = |resource: &str| {
+        MINIMAL.replace(
+            "audience = \"api.example.com\"",
+            &format!("audience = \"api.example.com\"\nresource = {resource:?}"),
+        )
+    };
+    for resource in [
+        "https://api.example.com",
+        "https://API.example.com:8443/v1",
+        "https://api.example.com/api/transactions",
+    ] {
+        assert!(Configuration::from_toml(&with(resource)).is_ok(), "{resource}");
+    }
+    for resource in [
+        "http://api.example.com",
+        "api.example.com",
+        "https://other.example.com",
+        "https://api.example.com.other.example.com/",
+        "https://api.example.com?v=1",
+        "https://api.example.com/a/../b",
+        "",
+    ] {
+        assert_eq!(problems_of(&with(resource)), ["routes[0].resource"], "{resource}");
+    }
+    let second = "\n[[routes]]\nhost = 'api.example.com'\npath = '/other'\nupstream = ['https://localhost:1']\n\
+                  audience = 'a'\nscope = ''\n";
+    let text = format!("{}{second}", with("https://api.example.com/"));
+    assert_eq!(problems_of(&text), ["routes[1].resource"]);
+    let text = format!("{}{second}", with("https://api.example.com/v1"));
+    assert!(Configuration::from_toml(&text).is_ok());
 }
 
 #[test]

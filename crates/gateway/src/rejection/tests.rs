@@ -43,6 +43,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::ScopeInsufficient(route()),
         Rejection::RouteUnknown,
         Rejection::MethodNotAllowed(route()),
+        Rejection::MetadataNotRead,
         Rejection::RequestBodyTimeout,
         Rejection::HostMismatch,
         Rejection::IntrospectionFailed,
@@ -57,7 +58,7 @@ fn every_rejection() -> Vec<Rejection> {
 }
 
 fn respond(rejection: &Rejection) -> Response<Bytes> {
-    rejection.respond(&host(), &RequestId::new())
+    rejection.respond(&host(), None, &RequestId::new())
 }
 
 fn challenge_of(rejection: &Rejection) -> String {
@@ -86,7 +87,7 @@ fn every_reason_and_status_stands_in_the_table() {
 fn every_answer_is_json_with_the_request_id_and_without_the_reason() {
     for rejection in every_rejection() {
         let request_id = RequestId::new();
-        let response = rejection.respond(&host(), &request_id);
+        let response = rejection.respond(&host(), None, &request_id);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
         let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
@@ -104,6 +105,23 @@ fn a_missing_token_is_answered_with_a_challenge_without_error() {
         challenge_of(&Rejection::TokenMissing),
         r#"Bearer realm="api.example.com""#
     );
+}
+
+/// S4: beside what is wrong, and also where nothing is but that there is no token.
+#[test]
+fn every_challenge_says_where_the_resource_is_described() {
+    let url = "https://api.example.com/.well-known/oauth-protected-resource";
+    let parameter = format!("resource_metadata=\"{url}\"");
+    for rejection in every_rejection() {
+        let response = rejection.respond(&host(), Some(url), &RequestId::new());
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let times = challenge.map(|value| value.to_str().unwrap().matches(&parameter).count());
+        match response.status().as_u16() {
+            401 | 403 => assert_eq!(times, Some(1), "{rejection:?}"),
+            _ => assert!(matches!(times, None | Some(1)), "{rejection:?}"),
+        }
+        assert!(!format!("{:?}", respond(&rejection).headers()).contains("resource_metadata"));
+    }
 }
 
 /// B5: whatever was wrong with a token, the answer is the same.
@@ -170,4 +188,5 @@ fn a_405_names_the_methods_allowed() {
         respond(&Rejection::MethodNotAllowed(route())).headers()[ALLOW],
         "GET, POST"
     );
+    assert_eq!(respond(&Rejection::MetadataNotRead).headers()[ALLOW], "GET, HEAD");
 }

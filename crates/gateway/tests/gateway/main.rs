@@ -5,6 +5,7 @@
 
 mod connections;
 mod introspection;
+mod metadata;
 mod requests;
 mod support;
 mod upstreams;

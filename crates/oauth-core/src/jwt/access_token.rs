@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys};
 use crate::{
@@ -81,6 +82,26 @@ impl AccessTokenClaims {
     /// [`SigningError`], as from every signature.
     pub fn sign(&self, key: &SigningKey) -> Result<String, SigningError> {
         key.sign(TYP, self)
+    }
+
+    /// As [`Self::sign`], with claims of the issuer's own beside these. One that has the name of these makes a token
+    /// that nobody accepts: a repeated claim has no meaning.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    ///
+    /// RFC 9068 §2.2.3, RFC 7519 §4
+    pub fn sign_with(&self, further: &Map<String, Value>, key: &SigningKey) -> Result<String, SigningError> {
+        #[derive(Serialize)]
+        struct WithFurther<'a> {
+            #[serde(flatten)]
+            claims: &'a AccessTokenClaims,
+            #[serde(flatten)]
+            further: &'a Map<String, Value>,
+        }
+        let claims = self;
+        key.sign(TYP, &WithFurther { claims, further })
     }
 }
 

@@ -4,4 +4,6 @@
 mod api;
 mod binding;
 mod challenge;
+mod handlers;
+mod plain;
 mod token;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use mtls::{CrlPolicy, TlsSection};
-use oauth_core::jwt::SignatureAlgorithm;
+use resource_server::SignatureAlgorithm;
 use serde::Deserialize;
 
 /// `sample-api.toml`.
@@ -26,6 +26,9 @@ pub struct ConfigurationFile {
     pub jwks_uri: String,
     /// The API's name in the audience of its tokens.
     pub audience: String,
+    /// The API's resource identifier, an https URL; where it is named, challenges point to the resource's metadata,
+    /// which the gateway serves. RFC 9728 §1.2
+    pub resource: Option<String>,
     /// The signature algorithms accepted; all that this project knows, unless named.
     #[serde(default = "all_algorithms")]
     pub algorithms: Vec<SignatureAlgorithm>,

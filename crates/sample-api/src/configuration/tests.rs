@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use oauth_core::jwt::SignatureAlgorithm;
+use resource_server::SignatureAlgorithm;
 
 use super::*;
 
@@ -61,6 +61,7 @@ fn names_every_key_at_fault_at_once() {
     file.jwks_uri = "http://login.example.com/jwks".into();
     file.audience.clear();
     file.algorithms.clear();
+    file.resource = Some("http://api.example.com".into());
     assert_eq!(
         keys_at_fault(file),
         [
@@ -73,8 +74,20 @@ fn names_every_key_at_fault_at_once() {
             "audience",
             "algorithms",
             "client_certificates.gateways",
+            "resource",
         ]
     );
+}
+
+/// S4.
+#[test]
+fn knows_what_resource_it_is_only_where_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = file_in(directory.path());
+    let named = Configuration::try_from(file.clone()).unwrap().resource.unwrap();
+    assert_eq!(named.as_str(), "https://api.example.com");
+    file.resource = None;
+    assert_eq!(Configuration::try_from(file).unwrap().resource, None);
 }
 
 #[test]

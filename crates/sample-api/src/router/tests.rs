@@ -1,92 +1,48 @@
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
-use jwks::RemoteJwks;
-use mtls::Connection;
-use oauth_core::certificate::ClientCertificate;
-use oauth_core::confirmation::Confirmation;
-use oauth_core::jwt::{AccessTokenClaims, AccessTokenVerifier, SignatureAlgorithm, SigningKey};
-use oauth_core::time::Timestamp;
+use resource_server::PeerCertificate;
+use resource_server::testing::TestIssuer;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
 
-/// The API, its issuer's key, and a partner that calls it over a connection of its own.
+/// The API, its issuer, and a partner that calls it over a connection of its own.
 struct Api {
     router: Router,
-    key: SigningKey,
-    partner: ClientCertificate,
+    issuer: TestIssuer,
+    partner: Vec<u8>,
 }
 
 impl Api {
-    async fn start() -> Self {
-        mtls::install_crypto_provider();
-        let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        let key = SigningKey::from_pkcs8_pem(pem.as_bytes(), SignatureAlgorithm::ES256).unwrap();
-        let document = json!({ "keys": [key.public_jwk().unwrap()] });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}/jwks", listener.local_addr().unwrap());
-        let issuer = Router::new().route("/jwks", axum::routing::get(|| async { Json(document) }));
-        tokio::spawn(async move { axum::serve(listener, issuer).await });
-
-        let http_client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .build()
-            .unwrap();
-        let verifier = AccessTokenVerifier {
-            issuer: "https://login.example.com".into(),
-            audiences: vec!["api.example.com".into()],
-            algorithms: SignatureAlgorithm::ALL.into(),
-        };
-        let resource_server = ResourceServer::new(RemoteJwks::new(http_client, uri), verifier);
-        let certificate = rcgen::generate_simple_self_signed(["partner.example.com".to_owned()]).unwrap();
-        let partner = ClientCertificate::from_der(certificate.cert.der()).unwrap();
+    fn start() -> Self {
+        let issuer = TestIssuer::new("https://login.example.com");
+        let resource_server = issuer.resource_server("api.example.com");
+        let partner = rcgen::generate_simple_self_signed(["partner.example.com".to_owned()]).unwrap();
         Self {
-            router: router(&resource_server).unwrap(),
-            key,
-            partner,
+            router: router(resource_server.require_scope("transactions".parse().unwrap())),
+            issuer,
+            partner: partner.cert.der().to_vec(),
         }
     }
 
     fn token(&self, client_id: &str, scope: &str) -> String {
-        let now = Timestamp::from(SystemTime::now());
-        let claims = AccessTokenClaims {
-            iss: "https://login.example.com".into(),
-            exp: now.plus(Duration::from_secs(60)),
-            aud: vec!["api.example.com".into()],
-            sub: client_id.into(),
-            client_id: client_id.into(),
-            iat: now,
-            nbf: None,
-            jti: "a-token".into(),
-            scope: scope.parse().unwrap(),
-            cnf: Some(Confirmation::of(&self.partner)),
-        };
-        claims.sign(&self.key).unwrap()
+        let token = self.issuer.token("api.example.com").client_id(client_id);
+        token.scope(scope).bound_to(&self.partner).sign().unwrap()
     }
 
-    async fn call(&self, mut request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
-        request.extensions_mut().insert(Arc::new(Connection {
-            client_certificate: Some(self.partner.clone()),
-            chain: mtls::PresentedChain::default(),
-            peer_address: (Ipv4Addr::LOCALHOST, 1).into(),
-            server_name: None,
-            standing: mtls::Standing::without_certificate(),
-        }));
+    async fn call(&self, mut request: Request) -> (StatusCode, HeaderMap, Value) {
+        let peer = PeerCertificate::from_der(&self.partner).unwrap();
+        request.extensions_mut().insert(peer);
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (head.status, head.headers, serde_json::from_slice(&body).unwrap())
     }
 
     /// Calls, and sees to it that a refusal says what every refusal says.
-    async fn refused(&self, request: Request) -> (StatusCode, axum::http::HeaderMap, Value) {
+    async fn refused(&self, request: Request) -> (StatusCode, HeaderMap, Value) {
         let (status, headers, answer) = self.call(request).await;
         assert!(answer["error"].is_string(), "{answer}");
         assert!(answer["error_description"].is_string(), "{answer}");
@@ -126,7 +82,7 @@ impl Api {
 
 #[tokio::test]
 async fn creates_a_transaction_without_a_body_and_with_a_json_object() {
-    let api = Api::start().await;
+    let api = Api::start();
     for (content_type, body) in [
         ("application/octet-stream", ""),
         ("application/json", r#"{"amount":1}"#),
@@ -147,7 +103,7 @@ async fn creates_a_transaction_without_a_body_and_with_a_json_object() {
 
 #[tokio::test]
 async fn lists_the_callers_own_transactions_alone() {
-    let api = Api::start().await;
+    let api = Api::start();
     let (_, created) = api.post("application/json", "").await;
     let listed = api.list("partner-client").await;
     assert_eq!(listed.as_array().unwrap().len(), 1);
@@ -157,7 +113,7 @@ async fn lists_the_callers_own_transactions_alone() {
 
 #[tokio::test]
 async fn refuses_a_body_that_is_no_json_object_and_creates_nothing() {
-    let api = Api::start().await;
+    let api = Api::start();
     for (content_type, body, refused) in [
         (
             "application/json",
@@ -189,7 +145,7 @@ async fn refuses_a_body_that_is_no_json_object_and_creates_nothing() {
 /// B1, B6, B13.
 #[tokio::test]
 async fn refuses_callers_without_token_and_without_scope_and_names_the_request() {
-    let api = Api::start().await;
+    let api = Api::start();
     let anonymous = Request::post("/api/transactions").body(Body::empty()).unwrap();
     let (status, _, answer) = api.refused(anonymous).await;
     assert_eq!(
@@ -215,7 +171,7 @@ async fn refuses_callers_without_token_and_without_scope_and_names_the_request()
 
 #[tokio::test]
 async fn answers_unknown_paths_and_methods_in_json() {
-    let api = Api::start().await;
+    let api = Api::start();
     let (status, _, answer) = api
         .refused(Request::get("/api/other").body(Body::empty()).unwrap())
         .await;

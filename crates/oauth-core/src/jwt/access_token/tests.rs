@@ -306,3 +306,13 @@ fn passes_over_keys_that_cannot_verify() {
     );
     assert!(VerificationKeys::from_jwks(b"[]").is_err());
 }
+
+#[test]
+fn accepts_claims_of_the_issuers_own_and_refuses_a_repeated_one() {
+    let key = es256();
+    let further = |name: &str| Map::from_iter([(name.to_owned(), json!("x"))]);
+    let token = claims().sign_with(&further("tenant"), &key).unwrap();
+    assert_eq!(verify(&token, &key).unwrap().claims(), &claims());
+    let token = claims().sign_with(&further("client_id"), &key).unwrap();
+    assert_eq!(verify(&token, &key), Err(VerificationError::Claims));
+}
