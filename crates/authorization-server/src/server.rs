@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 use mtls::SelfSignedCertificates;
 use oauth_core::client::ClientRegistry;
 
-use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
 use crate::issuer::Issuer;
@@ -31,13 +30,15 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts. Clients with trust anchors of their own pass
-    /// only after [`Self::register_anew`].
+    /// Puts an authorization server together from its checked parts. Clients pass only after [`Self::register_anew`]
+    /// that have trust anchors of their own or publish their keys.
     pub fn new(
         configuration: &Configuration,
         tokens: Arc<dyn TokenStore>,
         signing_keys: SigningKeys,
     ) -> Self {
+        let self_signed = SelfSignedCertificates::default();
+        admit(&self_signed, &configuration.clients);
         Self {
             issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
@@ -45,10 +46,10 @@ impl AuthorizationServer {
             signing_keys,
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
-            self_signed: SelfSignedCertificates::new(configuration.clients.self_signed_certificates()),
+            self_signed,
             registrations: ArcSwap::from_pointee(Registrations {
                 clients: Arc::new(configuration.clients.clone()),
-                client_anchors: ClientAnchors::default(),
+                ..Registrations::default()
             }),
             configuration: configuration.clone(),
         }
@@ -72,8 +73,17 @@ impl AuthorizationServer {
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
     /// disabled, is unknown, and their tokens are inactive.
     pub fn register_anew(&self, registrations: Registrations) {
-        let certificates = registrations.clients.self_signed_certificates();
-        self.registrations.store(Arc::new(registrations));
-        self.self_signed.replace(certificates);
+        let registrations = Arc::new(registrations);
+        self.registrations.store(Arc::clone(&registrations));
+        admit(&self.self_signed, &registrations.clients);
+    }
+}
+
+/// Lets those through the handshake that are registered; all, where a client publishes its own: then the endpoints
+/// say whose they are.
+fn admit(self_signed: &SelfSignedCertificates, clients: &ClientRegistry) {
+    match clients.self_signed_certificates() {
+        Some(listed) => self_signed.replace(listed),
+        None => self_signed.admit_any(),
     }
 }

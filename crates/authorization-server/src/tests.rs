@@ -29,6 +29,7 @@ mod changes;
 mod introspect;
 mod metadata;
 mod operations;
+mod published;
 mod revoke;
 mod several;
 mod start;
