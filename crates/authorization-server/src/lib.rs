@@ -72,7 +72,8 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     }
     let files = files
         .asking_for(configuration.client_certificates.clone(), Presence::Optional)
-        .admit_self_signed(server.self_signed_certificates());
+        .admit_self_signed(server.self_signed_certificates())
+        .tell_revocations(server.revocations());
     let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
 
     let readiness = Readiness::new(shutdown.clone());

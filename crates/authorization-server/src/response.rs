@@ -193,6 +193,7 @@ pub(crate) const fn inactive_reason(reason: InactiveToken) -> &'static str {
         InactiveToken::Revoked => "revoked",
         InactiveToken::OtherAudience => "other_audience",
         InactiveToken::ClientRemoved => "client_removed",
+        InactiveToken::CertificateRevoked => "certificate_revoked",
         _ => "inactive",
     }
 }

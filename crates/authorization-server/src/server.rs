@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mtls::SelfSignedCertificates;
+use mtls::{Revocations, SelfSignedCertificates};
 use oauth_core::client::ClientRegistry;
 
 use crate::configuration::Configuration;
@@ -27,6 +27,7 @@ pub struct AuthorizationServer {
     pub(crate) configuration: Configuration,
     registrations: ArcSwap<Registrations>,
     self_signed: SelfSignedCertificates,
+    revocations: Revocations,
 }
 
 impl AuthorizationServer {
@@ -47,6 +48,7 @@ impl AuthorizationServer {
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
             self_signed,
+            revocations: Revocations::default(),
             registrations: ArcSwap::from_pointee(Registrations {
                 clients: Arc::new(configuration.clients.clone()),
                 ..Registrations::default()
@@ -68,6 +70,11 @@ impl AuthorizationServer {
     /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.
     pub fn self_signed_certificates(&self) -> SelfSignedCertificates {
         self.self_signed.clone()
+    }
+
+    /// The revoked certificates, whose tokens are inactive: for the listener to keep up with its revocation lists.
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
     }
 
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
