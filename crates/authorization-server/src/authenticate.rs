@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use oauth_core::client::ClientRegistration;
-use oauth_core::client_authentication::{self, AuthenticationError, Outstanding};
+use oauth_core::client_authentication::{
+    self, Authentication, AuthenticationError, ClientCredentials, Outstanding,
+};
 use oauth_core::form::FormParameters;
 use oauth_core::jwt::{AssertionError, VerifiedAssertion};
 
@@ -24,7 +26,81 @@ pub(crate) async fn authenticate<'r>(
     form: &FormParameters<'_>,
     refused: fn(AuthenticationError) -> Cause,
 ) -> Result<&'r ClientRegistration, Cause> {
+    identify(server, registrations, request, form, refused)
+        .await?
+        .for_the_first_time(server)
+        .await
+}
+
+/// The client that sent the request, but for whether it sent its assertion before: the store has not been asked yet.
+pub(crate) async fn identify<'r>(
+    server: &AuthorizationServer,
+    registrations: &'r Registrations,
+    request: &EndpointRequest,
+    form: &FormParameters<'_>,
+    refused: fn(AuthenticationError) -> Cause,
+) -> Result<Identified<'r>, Cause> {
     let credentials = request.credentials(form).map_err(refused)?;
+    let Authentication { client, outstanding } =
+        authenticate_by_rules(server, registrations, request, &credentials, refused)?;
+    let outstanding = match outstanding {
+        Outstanding::PublishedKeys => registrations
+            .published_keys
+            .authenticate(&credentials, client, server.issuer.as_str(), request.now())
+            .await?
+            .map_err(refused)?,
+        other => other,
+    };
+    let assertion = match outstanding {
+        Outstanding::FirstUse(assertion) => Some(assertion),
+        Outstanding::ClientsAnchor => {
+            verify_anchor(registrations, client, request).map_err(refused)?;
+            None
+        }
+        Outstanding::Nothing => None,
+        // Fails closed: published keys leave nothing to other published keys.
+        Outstanding::PublishedKeys => return Err(refused(AuthenticationError::OtherMethod)),
+    };
+    Ok(Identified {
+        client,
+        assertion,
+        refused,
+    })
+}
+
+/// A client that is who it says, unless what it sent is a copy.
+pub(crate) struct Identified<'r> {
+    pub(crate) client: &'r ClientRegistration,
+    assertion: Option<VerifiedAssertion>,
+    refused: fn(AuthenticationError) -> Cause,
+}
+
+impl<'r> Identified<'r> {
+    /// The client, if its assertion has not been used before.
+    ///
+    /// RFC 7523 §3
+    pub(crate) async fn for_the_first_time(
+        self,
+        server: &AuthorizationServer,
+    ) -> Result<&'r ClientRegistration, Cause> {
+        if let Some(assertion) = &self.assertion {
+            match remember(server, self.client, assertion).await? {
+                AssertionUse::First => {}
+                AssertionUse::Replay => return Err((self.refused)(AssertionError::Replayed.into())),
+            }
+        }
+        Ok(self.client)
+    }
+}
+
+/// Guesses of secrets are counted, and their number is bounded.
+fn authenticate_by_rules<'r>(
+    server: &AuthorizationServer,
+    registrations: &'r Registrations,
+    request: &EndpointRequest,
+    credentials: &ClientCredentials<'_>,
+    refused: fn(AuthenticationError) -> Cause,
+) -> Result<Authentication<'r>, Cause> {
     let guess = credentials.try_a_secret().then(|| {
         server
             .guesses
@@ -38,27 +114,14 @@ pub(crate) async fn authenticate<'r>(
     }
     let (issuer, now) = (server.issuer.as_str(), request.now());
     let authentication =
-        client_authentication::authenticate(&credentials, &registrations.clients, issuer, now);
+        client_authentication::authenticate(credentials, &registrations.clients, issuer, now);
     if let Some(guess) = &guess {
         match &authentication {
             Ok(_) => server.guesses.note_right(guess),
             Err(_) => server.guesses.note_wrong(guess, Instant::now()),
         }
     }
-    let authentication = authentication.map_err(refused)?;
-    match authentication.outstanding {
-        Outstanding::Nothing => {}
-        Outstanding::ClientsAnchor => {
-            verify_anchor(registrations, authentication.client, request).map_err(refused)?;
-        }
-        Outstanding::FirstUse(assertion) => {
-            match remember(server, authentication.client, &assertion).await? {
-                AssertionUse::First => {}
-                AssertionUse::Replay => return Err(refused(AssertionError::Replayed.into())),
-            }
-        }
-    }
-    Ok(authentication.client)
+    authentication.map_err(refused)
 }
 
 /// RFC 8705 §7.4

@@ -14,6 +14,7 @@ use service::configuration::{ConfigurationError, ConfigurationSource, Problems, 
 
 use crate::client_anchors::{ClientAnchors, ClientTrust};
 use crate::issuer::Issuer;
+use crate::published_keys::ClientsPublishedKeys;
 
 mod store;
 
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub signing: SigningSection,
     /// How long tokens live.
     pub tokens: TokensSection,
+    /// Whom the server trusts when it calls others.
+    pub outbound_tls: OutboundTlsSection,
     /// The registered clients.
     pub clients: ClientRegistry,
     /// The trust anchors of the clients that have their own.
@@ -74,6 +77,9 @@ pub struct ConfigurationFile {
     /// How long tokens live.
     #[serde(default)]
     pub tokens: TokensSection,
+    /// Whom the server trusts when it calls others.
+    #[serde(default)]
+    pub outbound_tls: OutboundTlsSection,
     /// The registered clients, by the member names of RFC 7591 and RFC 8705.
     #[serde(default)]
     pub clients: Vec<ClientMetadata>,
@@ -142,6 +148,14 @@ impl Default for TokensSection {
     }
 }
 
+/// The section `[outbound_tls]`; it changes with the clients, while the server runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboundTlsSection {
+    /// PEM files of the certification authorities of the servers behind the clients' `jwks_uri`.
+    pub trust: Vec<PathBuf>,
+}
+
 impl Configuration {
     /// The configuration that `source` names, every file it names readable.
     ///
@@ -175,6 +189,7 @@ impl Configuration {
         problems.take("tls", self.tls.credentials());
         problems.take("client_certificates", self.client_certificates.verification());
         ClientAnchors::load(&self.client_trust, &mut problems);
+        ClientsPublishedKeys::load(&self.clients, &self.outbound_tls, &mut problems);
         self.store.verify_files(&mut problems);
         problems.into_result(())
     }
@@ -228,6 +243,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
             store,
             signing: file.signing,
             tokens: file.tokens,
+            outbound_tls: file.outbound_tls,
             clients,
             client_trust,
             file: None,

@@ -87,7 +87,8 @@ async fn active_record(
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
     };
-    match verify_for(&record, resource_server, &server.clients(), now) {
+    let verdict = verify_for(&record, resource_server, &server.clients(), now);
+    match verdict.and_then(|()| server.revocations().now().verify(&record)) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
             Ok(Some(record))

@@ -24,6 +24,7 @@ mod introspect;
 pub mod issuer;
 mod metadata;
 pub mod operations;
+pub mod published_keys;
 pub mod registrations;
 mod request;
 mod response;
@@ -71,7 +72,8 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     }
     let files = files
         .asking_for(configuration.client_certificates.clone(), Presence::Optional)
-        .admit_self_signed(server.self_signed_certificates());
+        .admit_self_signed(server.self_signed_certificates())
+        .tell_revocations(server.revocations());
     let mutual_tls = server_tls(&mut running, "the TLS files of listen.mutual_tls", files)?;
 
     let readiness = Readiness::new(shutdown.clone());
@@ -120,11 +122,13 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
     Ok(tls)
 }
 
-/// The registrations follow the configuration file and the trust anchors that they name; what else stands there is for
+/// The registrations follow the configuration file and the authorities that they name; what else stands there is for
 /// the next start.
 fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
     let anchors = server.configuration.client_trust.iter();
-    let files = std::iter::once(&file).chain(anchors.flat_map(|client| &client.files));
+    let files = std::iter::once(&file)
+        .chain(anchors.flat_map(|client| &client.files))
+        .chain(&server.configuration.outbound_tls.trust);
     let files: Vec<_> = files.cloned().collect();
     let read = Fingerprint::of(&files);
     // The reload keeps nothing alive: it outlives the server's work.

@@ -14,6 +14,7 @@ use oauth_core::introspection::NotAcceptable;
 use oauth_core::jwt::{AssertionError, SigningError};
 use uuid::Uuid;
 
+use crate::published_keys::ClientKeysUnavailable;
 use crate::request::Sender;
 use crate::token_store::StoreError;
 
@@ -41,6 +42,9 @@ pub(crate) enum Cause {
     /// With how long to wait.
     #[error("too many wrong client secrets; the next may be tried in {0:?}")]
     TooManyGuesses(Duration),
+    /// Whether the client is who it says cannot be told: not its fault, and no 401.
+    #[error("{0}")]
+    ClientKeys(ClientKeysUnavailable),
     #[error("{0}")]
     NotAcceptable(#[from] NotAcceptable),
     #[error("token {0} belongs to another client")]
@@ -91,7 +95,7 @@ impl Cause {
             Self::BodyUnreadable => OAuthError::invalid_request("the body could not be read"),
             Self::NotFound => OAuthError::invalid_request("there is no such endpoint here"),
             Self::MethodNotAllowed => OAuthError::invalid_request("this method is not allowed here"),
-            Self::TooManyGuesses(_) | Self::TooSlow | Self::Store(_) => {
+            Self::TooManyGuesses(_) | Self::ClientKeys(_) | Self::TooSlow | Self::Store(_) => {
                 OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later")
             }
             Self::Signing(_) | Self::NoRandomness | Self::Panicked => server_error(),
@@ -124,6 +128,7 @@ impl Cause {
                 authentication_reason(*error)
             }
             Self::TooManyGuesses(_) => "too_many_guesses",
+            Self::ClientKeys(_) => "client_keys_unavailable",
             Self::NotAcceptable(_) => "not_acceptable",
             Self::ForeignToken(_) => "foreign_token",
             Self::BodyTooLong => "body_too_long",
@@ -188,6 +193,7 @@ pub(crate) const fn inactive_reason(reason: InactiveToken) -> &'static str {
         InactiveToken::Revoked => "revoked",
         InactiveToken::OtherAudience => "other_audience",
         InactiveToken::ClientRemoved => "client_removed",
+        InactiveToken::CertificateRevoked => "certificate_revoked",
         _ => "inactive",
     }
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mtls::SelfSignedCertificates;
+use mtls::{Revocations, SelfSignedCertificates};
 use oauth_core::client::ClientRegistry;
 
-use crate::client_anchors::ClientAnchors;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
 use crate::issuer::Issuer;
@@ -28,16 +27,19 @@ pub struct AuthorizationServer {
     pub(crate) configuration: Configuration,
     registrations: ArcSwap<Registrations>,
     self_signed: SelfSignedCertificates,
+    revocations: Revocations,
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts. Clients with trust anchors of their own pass
-    /// only after [`Self::register_anew`].
+    /// Puts an authorization server together from its checked parts. Clients pass only after [`Self::register_anew`]
+    /// that have trust anchors of their own or publish their keys.
     pub fn new(
         configuration: &Configuration,
         tokens: Arc<dyn TokenStore>,
         signing_keys: SigningKeys,
     ) -> Self {
+        let self_signed = SelfSignedCertificates::default();
+        admit(&self_signed, &configuration.clients);
         Self {
             issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
@@ -45,10 +47,11 @@ impl AuthorizationServer {
             signing_keys,
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
-            self_signed: SelfSignedCertificates::new(configuration.clients.self_signed_certificates()),
+            self_signed,
+            revocations: Revocations::default(),
             registrations: ArcSwap::from_pointee(Registrations {
                 clients: Arc::new(configuration.clients.clone()),
-                client_anchors: ClientAnchors::default(),
+                ..Registrations::default()
             }),
             configuration: configuration.clone(),
         }
@@ -69,11 +72,25 @@ impl AuthorizationServer {
         self.self_signed.clone()
     }
 
+    /// The revoked certificates, whose tokens are inactive: for the listener to keep up with its revocation lists.
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
+    }
+
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
     /// disabled, is unknown, and their tokens are inactive.
     pub fn register_anew(&self, registrations: Registrations) {
-        let certificates = registrations.clients.self_signed_certificates();
-        self.registrations.store(Arc::new(registrations));
-        self.self_signed.replace(certificates);
+        let registrations = Arc::new(registrations);
+        self.registrations.store(Arc::clone(&registrations));
+        admit(&self.self_signed, &registrations.clients);
+    }
+}
+
+/// Lets those through the handshake that are registered; all, where a client publishes its own: then the endpoints
+/// say whose they are.
+fn admit(self_signed: &SelfSignedCertificates, clients: &ClientRegistry) {
+    match clients.self_signed_certificates() {
+        Some(listed) => self_signed.replace(listed),
+        None => self_signed.admit_any(),
     }
 }

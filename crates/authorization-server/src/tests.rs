@@ -29,7 +29,9 @@ mod changes;
 mod introspect;
 mod metadata;
 mod operations;
+mod published;
 mod revoke;
+mod revoked_certificates;
 mod several;
 mod start;
 mod token;
@@ -161,6 +163,7 @@ impl Harness {
             scope: "transactions".parse().unwrap(),
             audience: "api.example.com".to_owned(),
             confirmation: None,
+            certificate: None,
             issued_at,
             expires_at: issued_at.plus(Duration::from_secs(900)),
             revoked_at: None,

@@ -3,23 +3,25 @@
 use std::error::Error;
 use std::time::Duration;
 
-use oauth_core::jwt::{JwksError, VerificationKeys};
+use oauth_core::jwt::JwksError;
 use reqwest::StatusCode;
 
-/// Bounds the memory that whoever answers for the issuer can take. A key has about 400 bytes.
+use crate::from_jwks::FromJwks;
+
+/// Bounds the memory that whoever answers at the URI can take. A key has about 400 bytes.
 const LARGEST_JWKS: usize = 256 * 1024;
 
 /// Fetches and reads the JWKS at `uri`.
-pub(crate) async fn fetch(
+pub(crate) async fn fetch<K: FromJwks>(
     http_client: &reqwest::Client,
     uri: &str,
     timeout: Duration,
-) -> Result<VerificationKeys, FetchError> {
+) -> Result<K, FetchError> {
     let response = http_client.get(uri).timeout(timeout).send().await?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }
-    Ok(VerificationKeys::from_jwks(&bounded_body(response).await?)?)
+    Ok(K::from_jwks(&bounded_body(response).await?)?)
 }
 
 async fn bounded_body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
@@ -46,7 +48,7 @@ pub enum FetchError {
     /// An answer larger than any JWKS.
     #[error("the answer is larger than {LARGEST_JWKS} bytes")]
     TooLarge,
-    /// An answer that is no JWKS, or holds no usable key.
+    /// An answer that is no JWKS, or not one that can be used.
     #[error(transparent)]
     Jwks(#[from] JwksError),
     /// The task that fetches was ended with its runtime.

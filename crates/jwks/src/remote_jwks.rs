@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::fetch::{FetchError, fetch};
+use crate::from_jwks::FromJwks;
 use crate::refetch::{Attempt, RefetchLimits};
 
 /// The keys of one issuer, wherever they stand on their way here; clones share them.
@@ -18,22 +19,29 @@ use crate::refetch::{Attempt, RefetchLimits};
 /// are older than [`RefetchLimits::max_age`], while the last good set serves; and fetched at once, one request for
 /// all who wait, when a token names a key that is not among them.
 ///
+/// What a document is read as is `K`: the keys of an issuer, unless said otherwise.
+///
 /// RFC 9068 §4, RFC 7517 §5
-#[derive(Clone)]
-pub struct RemoteJwks(Arc<Remote>);
+pub struct RemoteJwks<K = VerificationKeys>(Arc<Remote<K>>);
 
-struct Remote {
+struct Remote<K> {
     http_client: reqwest::Client,
     uri: String,
     limits: RefetchLimits,
-    held: ArcSwapOption<KeySet>,
+    held: ArcSwapOption<KeySet<K>>,
     // Whoever holds the lock fetches. `None`: never tried.
     latest: Arc<Mutex<Option<Attempt>>>,
 }
 
-struct KeySet {
-    keys: VerificationKeys,
+struct KeySet<K> {
+    keys: K,
     fetched_at: Instant,
+}
+
+impl<K> Clone for RemoteJwks<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 impl RemoteJwks {
@@ -44,19 +52,7 @@ impl RemoteJwks {
 
     /// As [`Self::new`], within other limits than the default ones.
     pub fn with_limits(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
-        let (held, latest) = (ArcSwapOption::empty(), Arc::default());
-        Self(Arc::new(Remote {
-            http_client,
-            uri: uri.into(),
-            limits,
-            held,
-            latest,
-        }))
-    }
-
-    /// Where the keys come from.
-    pub fn uri(&self) -> &str {
-        &self.0.uri
+        Self::reading(http_client, uri, limits)
     }
 
     /// Verifies a JWT access token with the issuer's keys, as [`AccessTokenVerifier::verify`] does.
@@ -86,16 +82,52 @@ impl RemoteJwks {
         &self,
         verify: impl Fn(&VerificationKeys) -> Result<T, VerificationError>,
     ) -> Result<T, JwksVerificationError> {
-        let held = self.held().await?;
-        match verify(&held.keys) {
-            Err(VerificationError::UnknownKey) => {}
-            result => return Ok(result?),
-        }
-        let newer = self.other_than(Some(held)).await?;
-        Ok(verify(&newer.keys)?)
+        let verified = self
+            .ask(&verify, |error| *error == VerificationError::UnknownKey)
+            .await?;
+        Ok(verified?)
+    }
+}
+
+impl<K: FromJwks> RemoteJwks<K> {
+    /// The document at `uri`, to be read as `K` says. Nothing is fetched yet.
+    pub fn reading(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
+        let (held, latest) = (ArcSwapOption::empty(), Arc::default());
+        Self(Arc::new(Remote {
+            http_client,
+            uri: uri.into(),
+            limits,
+            held,
+            latest,
+        }))
     }
 
-    async fn held(&self) -> Result<Arc<KeySet>, JwksVerificationError> {
+    /// Where the keys come from.
+    pub fn uri(&self) -> &str {
+        &self.0.uri
+    }
+
+    /// What `question` makes of the keys; it is asked a second time, with newer keys, where the first answer is an
+    /// error that newer keys could mend, as `is_outdated` says.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysUnavailable`] where nobody can tell, for want of keys.
+    pub async fn ask<T, E>(
+        &self,
+        question: impl Fn(&K) -> Result<T, E>,
+        is_outdated: impl Fn(&E) -> bool,
+    ) -> Result<Result<T, E>, KeysUnavailable> {
+        let held = self.held().await?;
+        match question(&held.keys) {
+            Err(error) if is_outdated(&error) => {}
+            answer => return Ok(answer),
+        }
+        let newer = self.other_than(Some(held)).await?;
+        Ok(question(&newer.keys))
+    }
+
+    async fn held(&self) -> Result<Arc<KeySet<K>>, KeysUnavailable> {
         let Some(held) = self.0.held.load_full() else {
             return self.other_than(None).await;
         };
@@ -110,7 +142,7 @@ impl RemoteJwks {
     }
 
     /// The keys that follow those `seen`; the same where it is too soon to ask for others.
-    async fn other_than(&self, seen: Option<Arc<KeySet>>) -> Result<Arc<KeySet>, JwksVerificationError> {
+    async fn other_than(&self, seen: Option<Arc<KeySet<K>>>) -> Result<Arc<KeySet<K>>, KeysUnavailable> {
         let remote = Arc::clone(&self.0);
         // A task of its own: a caller that hangs up must not end the fetch that others wait for.
         let fetched = tokio::spawn(async move { remote.other_than(seen).await }).await;
@@ -130,16 +162,16 @@ impl RemoteJwks {
         tokio::spawn(async move { remote.renew(latest).await });
     }
 
-    fn unavailable(&self, reason: FetchError) -> JwksVerificationError {
-        JwksVerificationError::Unavailable {
+    fn unavailable(&self, reason: FetchError) -> KeysUnavailable {
+        KeysUnavailable {
             uri: self.0.uri.clone(),
             reason,
         }
     }
 }
 
-impl Remote {
-    async fn other_than(&self, seen: Option<Arc<KeySet>>) -> Result<Arc<KeySet>, FetchError> {
+impl<K: FromJwks> Remote<K> {
+    async fn other_than(&self, seen: Option<Arc<KeySet<K>>>) -> Result<Arc<KeySet<K>>, FetchError> {
         let latest = Arc::clone(&self.latest).lock_owned().await;
         let held = self.held.load_full();
         match held {
@@ -154,7 +186,10 @@ impl Remote {
         latest.is_some_and(|latest| latest.is_cooling_down(&self.limits, Instant::now()))
     }
 
-    async fn renew(&self, mut latest: OwnedMutexGuard<Option<Attempt>>) -> Result<Arc<KeySet>, FetchError> {
+    async fn renew(
+        &self,
+        mut latest: OwnedMutexGuard<Option<Attempt>>,
+    ) -> Result<Arc<KeySet<K>>, FetchError> {
         let fetched = fetch(&self.http_client, &self.uri, self.limits.timeout).await;
         let now = Instant::now();
         let uri = &self.uri;
@@ -178,10 +213,10 @@ impl Remote {
 }
 
 /// A `kid` unknown to keys just fetched is a made-up one; after a failed fetch nobody can tell.
-fn answer_while_cooling_down(
-    held: Option<Arc<KeySet>>,
+fn answer_while_cooling_down<K>(
+    held: Option<Arc<KeySet<K>>>,
     latest: Option<&Attempt>,
-) -> Result<Arc<KeySet>, FetchError> {
+) -> Result<Arc<KeySet<K>>, FetchError> {
     match (latest, held) {
         (
             Some(Attempt {
@@ -194,13 +229,23 @@ fn answer_while_cooling_down(
     }
 }
 
-impl fmt::Debug for RemoteJwks {
+impl<K> fmt::Debug for RemoteJwks<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RemoteJwks")
             .field("uri", &self.0.uri)
             .finish_non_exhaustive()
     }
+}
+
+/// The keys at hand have been out of reach for too long, or were never fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keys of {uri} cannot be fetched: {reason}")]
+pub struct KeysUnavailable {
+    /// Where the keys should be.
+    pub uri: String,
+    /// Why they could not be fetched.
+    pub reason: FetchError,
 }
 
 /// Why something signed was not verified.
@@ -218,4 +263,10 @@ pub enum JwksVerificationError {
         /// Why they could not be fetched.
         reason: FetchError,
     },
+}
+
+impl From<KeysUnavailable> for JwksVerificationError {
+    fn from(KeysUnavailable { uri, reason }: KeysUnavailable) -> Self {
+        Self::Unavailable { uri, reason }
+    }
 }

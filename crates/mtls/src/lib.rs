@@ -43,7 +43,7 @@ pub use file::UnreadableFile;
 pub use linger::linger;
 pub use patience::Patience;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
-pub use revocation::{CrlPolicy, RevocationLists};
+pub use revocation::{CrlPolicy, RevocationLists, Revocations};
 pub use self_signed::SelfSignedCertificates;
 pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
 pub use server::{

@@ -4,14 +4,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
+use oauth_core::revocation::{CertificateId, RevokedCertificates};
 use oauth_core::time::Timestamp;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use x509_cert::crl::CertificateList;
-use x509_cert::der::Decode;
+use x509_cert::der::{Decode, Encode};
 
 use crate::crl_signature;
 use crate::file::{self, UnreadableFile};
@@ -33,6 +36,7 @@ pub enum CrlPolicy {
 pub struct RevocationLists {
     lists: Vec<CertificateRevocationListDer<'static>>,
     next_update: Option<Timestamp>,
+    revoked: RevokedCertificates,
     policy: CrlPolicy,
 }
 
@@ -49,13 +53,15 @@ impl RevocationLists {
         }
         let mut lists = Vec::new();
         let mut next_update = None;
+        let mut revoked = RevokedCertificates::default();
         for path in files {
             let Some(bytes) = read_list(path, policy)? else {
                 continue;
             };
             for list in lists_in(&bytes).map_err(|error| error.in_file(path))? {
-                let expiry = parse_next_update(&list).map_err(|error| error.in_file(path))?;
-                next_update = earliest(next_update, expiry);
+                let parsed = parse(&list).map_err(|error| error.in_file(path))?;
+                next_update = earliest(next_update, expiry_of(&parsed));
+                add_revoked(&mut revoked, &parsed).map_err(|error| error.in_file(path))?;
                 lists.push(list);
             }
         }
@@ -65,15 +71,17 @@ impl RevocationLists {
         Ok(Self {
             lists,
             next_update,
+            revoked,
             policy,
         })
     }
 
     /// No lists, where revocation is verified elsewhere.
-    pub(crate) const fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             lists: Vec::new(),
             next_update: None,
+            revoked: RevokedCertificates::default(),
             policy: CrlPolicy::IfPresent,
         }
     }
@@ -81,6 +89,11 @@ impl RevocationLists {
     /// The earliest `nextUpdate` among the lists: from then on handshakes under that list are refused.
     pub fn next_update(&self) -> Option<Timestamp> {
         self.next_update
+    }
+
+    /// All certificates in the lists.
+    pub fn revoked(&self) -> &RevokedCertificates {
+        &self.revoked
     }
 
     /// Refuses a list that bears the name of a trusted authority and is not signed by it: put in force, it would
@@ -103,6 +116,22 @@ impl RevocationLists {
 
     pub(crate) fn policy(&self) -> CrlPolicy {
         self.policy
+    }
+}
+
+/// The certificates revoked by the lists that a listener has in force, for those who ask about something else than a
+/// handshake; clones share them, and follow the lists.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations(Arc<ArcSwap<RevokedCertificates>>);
+
+impl Revocations {
+    /// What the lists say now.
+    pub fn now(&self) -> Arc<RevokedCertificates> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn replace(&self, revoked: RevokedCertificates) {
+        self.0.store(Arc::new(revoked));
     }
 }
 
@@ -175,21 +204,34 @@ fn lists_in(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, 
     }
 }
 
-fn parse_next_update(list: &CertificateRevocationListDer<'_>) -> Result<Option<Timestamp>, RevocationError> {
-    let parsed = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(list)
+type ParsedList = CertificateList<x509_cert::certificate::Rfc5280>;
+
+fn parse(list: &CertificateRevocationListDer<'_>) -> Result<ParsedList, RevocationError> {
+    ParsedList::from_der(list).map_err(|error| RevocationError::Damaged(error.to_string()))
+}
+
+fn expiry_of(list: &ParsedList) -> Option<Timestamp> {
+    let next_update = list.tbs_cert_list.next_update?;
+    Some(Timestamp::from(next_update.to_system_time()))
+}
+
+/// RFC 5280 §5.3
+fn add_revoked(revoked: &mut RevokedCertificates, list: &ParsedList) -> Result<(), RevocationError> {
+    let list = &list.tbs_cert_list;
+    let issuer = list
+        .issuer
+        .to_der()
         .map_err(|error| RevocationError::Damaged(error.to_string()))?;
-    Ok(parsed
-        .tbs_cert_list
-        .next_update
-        .map(|time| Timestamp::from(time.to_system_time())))
+    let entries = list.revoked_certificates.iter().flatten();
+    let certificates = entries.map(|entry| CertificateId::new(&issuer, entry.serial_number.as_bytes()));
+    revoked.add(Timestamp::from(list.this_update.to_system_time()), certificates);
+    Ok(())
 }
 
 /// The ends of the lists among these bytes; what is broken has none.
 pub(crate) fn ends_in(bytes: &[u8]) -> Vec<SystemTime> {
     let lists = lists_in(bytes).unwrap_or_default();
-    let ends = lists
-        .iter()
-        .filter_map(|list| parse_next_update(list).ok().flatten());
+    let ends = lists.iter().filter_map(|list| expiry_of(&parse(list).ok()?));
     ends.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end.as_unix_seconds()))
         .collect()
 }

@@ -23,6 +23,26 @@ fn accepts_a_list_in_pem_and_in_der_and_knows_when_it_expires() {
     }
 }
 
+/// T13: by issuer and serial number, so that another authority's certificate of that number is another one.
+#[test]
+fn knows_which_certificates_are_revoked() {
+    let (authority, other) = (Authority::new("root"), Authority::new("other"));
+    let numbered = |authority: &Authority| {
+        let leaf = authority.client(|params| params.serial_number = Some(vec![0x81, 7].into()));
+        let der = rustls::pki_types::CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap();
+        oauth_core::certificate::ClientCertificate::from_der(&der).unwrap()
+    };
+    let (_directory, path) = file_with(authority.revocation_list(&[&[0x81, 7]], 2100).as_bytes());
+    let lists = RevocationLists::load(&[path], CrlPolicy::Require).unwrap();
+    let revoking = |certificate: oauth_core::certificate::ClientCertificate| {
+        let mut revoked = RevokedCertificates::default();
+        revoked.add(Timestamp::from_unix_seconds(1_609_459_200), [certificate.id()]);
+        revoked
+    };
+    assert_eq!(*lists.revoked(), revoking(numbered(&authority)));
+    assert_ne!(*lists.revoked(), revoking(numbered(&other)));
+}
+
 #[test]
 fn the_first_list_to_expire_counts() {
     let authority = Authority::new("root");

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use oauth_core::revocation::RevokedCertificates;
 use oauth_core::time::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
 use crate::credentials::CredentialsError;
 use crate::provider::Alpn;
+use crate::revocation::Revocations;
 use crate::self_signed::SelfSignedCertificates;
 use crate::server::{
     ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, VerificationError,
@@ -38,6 +40,7 @@ pub struct ServerFiles {
     client_certificates: Option<(ClientCertificatesSection, Presence)>,
     admitted_dns_names: Option<Vec<String>>,
     self_signed: SelfSignedCertificates,
+    revocations: Revocations,
 }
 
 impl ServerFiles {
@@ -48,6 +51,7 @@ impl ServerFiles {
             client_certificates: None,
             admitted_dns_names: None,
             self_signed: SelfSignedCertificates::default(),
+            revocations: Revocations::default(),
         }
     }
 
@@ -69,6 +73,13 @@ impl ServerFiles {
     #[must_use]
     pub fn admit_self_signed(mut self, certificates: SelfSignedCertificates) -> Self {
         self.self_signed = certificates;
+        self
+    }
+
+    /// Keeps `revocations` up with the lists in force.
+    #[must_use]
+    pub fn tell_revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = revocations;
         self
     }
 
@@ -124,7 +135,8 @@ impl ServerTls {
     ///
     /// Names the section, the key and the file at fault.
     pub fn load(files: ServerFiles, alpn: Alpn) -> Result<Self, ServerTlsError> {
-        let state = State::read(&files, alpn, 0)?;
+        let (state, revoked) = State::read(&files, alpn, 0)?;
+        files.revocations.replace(revoked);
         Ok(Self(Arc::new(Shared {
             current: ArcSwap::from_pointee(state),
             source: Some((files, alpn)),
@@ -141,11 +153,12 @@ impl ServerTls {
         let Some((files, alpn)) = &self.0.source else {
             return Ok(());
         };
-        let state = State::read(files, *alpn, self.0.current.load().epoch + 1)?;
+        let (state, revoked) = State::read(files, *alpn, self.0.current.load().epoch + 1)?;
         if state.revocation_next_update.is_some_and(|due| due <= now) {
             return Err(ServerTlsError::ExpiredList);
         }
         self.0.current.store(Arc::new(state));
+        files.revocations.replace(revoked);
         Ok(())
     }
 
@@ -221,22 +234,28 @@ impl fmt::Debug for Offer {
 }
 
 impl State {
-    fn read(files: &ServerFiles, alpn: Alpn, epoch: u64) -> Result<Self, ServerTlsError> {
+    fn read(
+        files: &ServerFiles,
+        alpn: Alpn,
+        epoch: u64,
+    ) -> Result<(Self, RevokedCertificates), ServerTlsError> {
         let credentials = files.tls.credentials()?;
         let client_certificates = files.client_certificates()?;
-        let revocation_next_update = match &client_certificates {
-            ClientCertificates::NotRequested => None,
-            ClientCertificates::Optional(verification) | ClientCertificates::Required(verification) => {
-                verification.revocation_next_update()
-            }
+        let (revocation_next_update, revoked) = match &client_certificates {
+            ClientCertificates::NotRequested => (None, RevokedCertificates::default()),
+            ClientCertificates::Optional(verification) | ClientCertificates::Required(verification) => (
+                verification.revocation_next_update(),
+                verification.revocation.revoked().clone(),
+            ),
         };
         let verifier = verifier(&client_certificates)?;
-        Ok(Self {
+        let state = Self {
             epoch,
             config: config_under(&credentials, verifier.clone(), alpn)?,
             verifier,
             revocation_next_update,
-        })
+        };
+        Ok((state, revoked))
     }
 }
 

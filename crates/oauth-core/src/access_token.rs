@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{confirmation::Confirmation, scope::Scope, secret::SecretDigest, time::Timestamp};
+use crate::{
+    confirmation::Confirmation, revocation::CertificateId, scope::Scope, secret::SecretDigest,
+    time::Timestamp,
+};
 
 /// Random bytes in a token: 256 bits, so that none is ever guessed. RFC 6749 §10.10
 pub const SECRET_LENGTH: usize = 32;
@@ -115,6 +118,10 @@ pub struct TokenRecord {
     /// The certificate it is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Confirmation>,
+    /// The certificate it was issued to, bound or not, as revocation lists name it; records of older versions do not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateId>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// From when on it is worth nothing.
@@ -162,6 +169,9 @@ pub enum InactiveToken {
     /// Its client was removed or disabled.
     #[error("token of a client that is no longer registered")]
     ClientRemoved,
+    /// A revocation list names the certificate it was issued to, or may do so.
+    #[error("token of a revoked certificate")]
+    CertificateRevoked,
 }
 
 #[cfg(test)]

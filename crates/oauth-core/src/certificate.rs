@@ -6,11 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use x509_cert::{
     Certificate,
-    der::Decode as _,
+    der::{Decode as _, Encode as _},
     ext::pkix::{ExtendedKeyUsage, SubjectAltName, name::GeneralName},
 };
 
-use crate::{distinguished_name::DistinguishedName, thumbprint::CertificateThumbprint, time::Timestamp};
+use crate::{
+    distinguished_name::DistinguishedName, revocation::CertificateId, thumbprint::CertificateThumbprint,
+    time::Timestamp,
+};
 
 /// id-kp-clientAuth. RFC 5280 §4.2.1.12
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
@@ -26,6 +29,7 @@ pub struct ClientCertificate {
     subject_alternative_names: SubjectAlternativeNames,
     extended_key_usage: Option<ExtendedKeyUsage>,
     serial: Vec<u8>,
+    id: CertificateId,
     self_issued: bool,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -56,6 +60,10 @@ impl ClientCertificate {
                 .unwrap_or_default(),
             extended_key_usage: usage.map(|(_, usage)| usage),
             serial: tbs.serial_number().as_bytes().to_vec(),
+            id: CertificateId::new(
+                &tbs.issuer().to_der().map_err(|_| CertificateError::Malformed)?,
+                tbs.serial_number().as_bytes(),
+            ),
             self_issued: tbs.issuer() == tbs.subject(),
             not_before: Timestamp::from(tbs.validity().not_before.to_system_time()),
             not_after: Timestamp::from(tbs.validity().not_after.to_system_time()),
@@ -87,6 +95,13 @@ impl ClientCertificate {
     /// The serial number's bytes, big-endian, as encoded.
     pub fn serial(&self) -> &[u8] {
         &self.serial
+    }
+
+    /// What revocation lists know the certificate by.
+    ///
+    /// RFC 5280 §5.3
+    pub const fn id(&self) -> CertificateId {
+        self.id
     }
 
     /// Whether the certificate names itself as its issuer, as every self-signed one does: no authority vouches for

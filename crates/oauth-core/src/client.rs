@@ -13,10 +13,12 @@ use crate::{
 };
 
 mod jwks;
+mod published;
 mod registered_certificates;
 mod registration;
 
 pub use jwks::{ClientJwks, ClientJwksError};
+pub use published::{JwksUri, MalformedJwksUri, PublishedKeys};
 pub use registered_certificates::{RegisteredCertificateError, RegisteredCertificates};
 pub use registration::RegistrationError;
 
@@ -45,6 +47,8 @@ pub struct ClientMetadata {
     /// The client's public keys: with their certificates for `self_signed_tls_client_auth`, and what verifies its
     /// assertions for `private_key_jwt`.
     pub jwks: Option<ClientJwks>,
+    /// Where the client publishes the same and changes it as it likes: an `https` URL, instead of `jwks`.
+    pub jwks_uri: Option<String>,
     /// `sha256:` and the unpadded base64url of the secret's SHA-256.
     pub client_secret_hash: Option<String>,
     /// What the client may ask for, and gets when it asks for nothing.
@@ -113,14 +117,25 @@ pub enum ClientAuthenticationMethod {
     /// By a certificate of a trusted CA that carries this name. RFC 8705 §2.1
     TlsClientAuth(CertificateSubject, CertificateAnchors),
     /// By one of these certificates. RFC 8705 §2.2
-    SelfSignedTlsClientAuth(RegisteredCertificates),
+    SelfSignedTlsClientAuth(ClientKeys<RegisteredCertificates>),
     /// By an assertion signed with one of these keys. RFC 7523 §2.2
-    PrivateKeyJwt(AssertionKeys),
+    PrivateKeyJwt(ClientKeys<AssertionKeys>),
     /// By a shared secret in HTTP Basic. RFC 6749 §2.3.1
     ClientSecretBasic(ClientSecretDigest),
 }
 
 impl ClientAuthenticationMethod {
+    /// Where the client publishes the keys it is known by, if it does.
+    ///
+    /// RFC 7591 §2
+    pub const fn jwks_uri(&self) -> Option<&JwksUri> {
+        match self {
+            Self::SelfSignedTlsClientAuth(ClientKeys::Published(uri))
+            | Self::PrivateKeyJwt(ClientKeys::Published(uri)) => Some(uri),
+            _ => None,
+        }
+    }
+
     /// The method's registered name.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -136,6 +151,17 @@ impl fmt::Debug for ClientAuthenticationMethod {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
+}
+
+/// Where the public keys of a client are.
+///
+/// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)
+#[derive(Clone, Debug)]
+pub enum ClientKeys<K> {
+    /// In its registration.
+    Registered(K),
+    /// Where the client publishes them.
+    Published(JwksUri),
 }
 
 /// Which authorities may have vouched for a client's certificate.
@@ -254,17 +280,24 @@ impl ClientRegistry {
     }
 
     /// The certificates that need no authority to vouch for them: those of enabled clients registered with them.
+    /// `None` where nobody can list them, because a client publishes its own elsewhere.
     ///
     /// RFC 8705 §2.2
-    pub fn self_signed_certificates(&self) -> Vec<CertificateThumbprint> {
-        self.iter()
+    pub fn self_signed_certificates(&self) -> Option<Vec<CertificateThumbprint>> {
+        let mut listed = Vec::new();
+        for client in self
+            .iter()
             .filter(|client| client.status == ClientStatus::Enabled)
-            .filter_map(|client| match &client.authentication {
-                ClientAuthenticationMethod::SelfSignedTlsClientAuth(certificates) => Some(certificates),
-                _ => None,
-            })
-            .flat_map(|certificates| certificates.thumbprints().iter().copied())
-            .collect()
+        {
+            match &client.authentication {
+                ClientAuthenticationMethod::SelfSignedTlsClientAuth(ClientKeys::Registered(certificates)) => {
+                    listed.extend(certificates.thumbprints());
+                }
+                ClientAuthenticationMethod::SelfSignedTlsClientAuth(ClientKeys::Published(_)) => return None,
+                _ => {}
+            }
+        }
+        Some(listed)
     }
 
     /// Every registration, enabled or not, in no order.

@@ -9,8 +9,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     certificate::ClientCertificate,
     client::{
-        CertificateAnchors, ClientAuthenticationMethod, ClientRegistration, ClientRegistry,
-        ClientSecretDigest,
+        CertificateAnchors, ClientAuthenticationMethod, ClientKeys, ClientRegistration, ClientRegistry,
+        ClientSecretDigest, PublishedKeys, RegisteredCertificates,
     },
     error::{ErrorCode, OAuthError},
     form::FormParameters,
@@ -181,6 +181,9 @@ pub enum Outstanding {
     ClientsAnchor,
     /// That the assertion has not been used before. RFC 7523 §3
     FirstUse(VerifiedAssertion),
+    /// All that the keys prove which the client publishes: [`authenticate_by_published`] says, once they are at hand.
+    /// RFC 7591 §2
+    PublishedKeys,
 }
 
 /// Finds the client that `credentials` prove to the authorization server `issuer`.
@@ -210,15 +213,24 @@ pub fn authenticate<'r>(
                 CertificateAnchors::Clients => Outstanding::ClientsAnchor,
             }
         }
-        (ClientAuthenticationMethod::SelfSignedTlsClientAuth(registered), PresentedProof::Nothing) => {
-            if !registered.contains(credentials.certificate()?) {
-                return Err(AuthenticationError::OtherCertificate);
+        (ClientAuthenticationMethod::SelfSignedTlsClientAuth(keys), PresentedProof::Nothing) => {
+            let certificate = credentials.certificate()?;
+            match keys {
+                ClientKeys::Registered(registered) => verify_among(registered, certificate)?,
+                // Nobody is asked about a certificate that can be none of the client's own.
+                ClientKeys::Published(_) if !certificate.is_self_issued() => {
+                    return Err(AuthenticationError::OtherCertificate);
+                }
+                ClientKeys::Published(_) => Outstanding::PublishedKeys,
             }
-            Outstanding::Nothing
         }
-        (ClientAuthenticationMethod::PrivateKeyJwt(keys), PresentedProof::Assertion(assertion)) => {
-            Outstanding::FirstUse(keys.verify(assertion, &client.client_id, issuer, now)?)
-        }
+        (ClientAuthenticationMethod::PrivateKeyJwt(keys), PresentedProof::Assertion(assertion)) => match keys
+        {
+            ClientKeys::Registered(keys) => {
+                Outstanding::FirstUse(keys.verify(assertion, &client.client_id, issuer, now)?)
+            }
+            ClientKeys::Published(_) => Outstanding::PublishedKeys,
+        },
         (ClientAuthenticationMethod::ClientSecretBasic(digest), PresentedProof::BasicSecret(secret)) => {
             if *digest != ClientSecretDigest::of(secret) {
                 return Err(AuthenticationError::WrongSecret);
@@ -228,6 +240,46 @@ pub fn authenticate<'r>(
         _ => return Err(AuthenticationError::OtherMethod),
     };
     Ok(Authentication { client, outstanding })
+}
+
+/// What is still to be proven of `client`, whose [`Outstanding::PublishedKeys`] are `keys`.
+///
+/// # Errors
+///
+/// As [`authenticate`]. Newer keys may know better where [`AuthenticationError::is_of_unknown_key`] says so.
+///
+/// RFC 7591 §2, RFC 8705 §2.2, RFC 7523 §3
+pub fn authenticate_by_published(
+    keys: &PublishedKeys,
+    credentials: &ClientCredentials<'_>,
+    client: &ClientRegistration,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Outstanding, AuthenticationError> {
+    match (&client.authentication, &credentials.proof) {
+        (ClientAuthenticationMethod::SelfSignedTlsClientAuth(_), PresentedProof::Nothing) => {
+            verify_among(&keys.certificates, credentials.certificate()?)
+        }
+        (ClientAuthenticationMethod::PrivateKeyJwt(_), PresentedProof::Assertion(assertion)) => {
+            let verified = keys
+                .assertion_keys
+                .verify(assertion, &client.client_id, issuer, now)?;
+            Ok(Outstanding::FirstUse(verified))
+        }
+        _ => Err(AuthenticationError::OtherMethod),
+    }
+}
+
+/// RFC 8705 §2.2
+fn verify_among(
+    certificates: &RegisteredCertificates,
+    certificate: &ClientCertificate,
+) -> Result<Outstanding, AuthenticationError> {
+    if certificates.contains(certificate) {
+        Ok(Outstanding::Nothing)
+    } else {
+        Err(AuthenticationError::OtherCertificate)
+    }
 }
 
 /// A self-signed certificate is let in for the one client it is registered for; the names that it gives itself are
@@ -294,6 +346,18 @@ pub enum AuthenticationError {
 }
 
 impl AuthenticationError {
+    /// Whether the client may have changed its keys since those at hand: they know none that fits. A key that is
+    /// replaced by one of the same `kid`, or of none, shows by its signature alone.
+    pub const fn is_of_unknown_key(self) -> bool {
+        matches!(
+            self,
+            Self::OtherCertificate
+                | Self::Assertion(
+                    AssertionError::UnknownKey | AssertionError::Algorithm | AssertionError::Signature
+                )
+        )
+    }
+
     /// The answer: one and the same for every credential that does not prove the client.
     ///
     /// RFC 6749 §5.2

@@ -152,6 +152,7 @@ mod tests {
             confirmation: Some(Confirmation {
                 x5t_s256: CertificateThumbprint::of_der(b"certificate"),
             }),
+            certificate: None,
             issued_at: NOW,
             expires_at: Timestamp::from_unix_seconds(1_900),
             revoked_at: None,

@@ -21,6 +21,7 @@ pub mod form;
 pub mod introspection;
 pub mod jwt;
 pub mod metadata;
+pub mod revocation;
 pub mod scope;
 mod secret;
 pub mod thumbprint;

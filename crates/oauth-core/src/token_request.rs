@@ -118,6 +118,7 @@ pub fn grant(
         scope,
         audience: granted.audience.clone(),
         confirmation,
+        certificate: certificate.map(ClientCertificate::id),
         issued_at: issuance.now,
         expires_at: certificate.map_or(expires_at, |certificate| expires_at.min(certificate.not_after())),
         revoked_at: None,

@@ -284,6 +284,22 @@ fn refuses_clients_whose_keys_cannot_be_used() {
     assert!(with_client(&both).unwrap_err().to_string().contains("jwks_uri"));
 }
 
+/// M20, F13: without an authority to believe nobody's keys are fetched.
+#[test]
+fn refuses_a_client_that_publishes_its_keys_where_no_authority_is_named_for_its_server() {
+    let client =
+        "token_endpoint_auth_method = \"private_key_jwt\"\njwks_uri = \"https://partner.example/jwks\"";
+    let problems = |configuration: &Configuration| {
+        let mut problems = Problems::new();
+        ClientsPublishedKeys::load(&configuration.clients, &configuration.outbound_tls, &mut problems);
+        keys(problems.into_result(configuration.clone()))
+    };
+    let mut configuration = with_client(client).unwrap();
+    assert_eq!(problems(&configuration), ["outbound_tls.trust"]);
+    configuration.outbound_tls.trust = vec!["absent.pem".into()];
+    assert_eq!(problems(&configuration), ["outbound_tls.trust"]);
+}
+
 /// M14.
 #[test]
 fn names_the_client_whose_trust_anchor_is_not_there() {

@@ -19,7 +19,7 @@ const JWT: &str = "application/jwt";
 /// Longer than the service may take to notice.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn server(configuration: &PostgresConfiguration) -> Harness {
+pub(super) async fn server(configuration: &PostgresConfiguration) -> Harness {
     let store = Arc::new(PostgresTokenStore::open(configuration).await.unwrap());
     let policy = crate::rotation(&Configuration::demo().unwrap());
     let keys = SigningKeys::shared(Arc::clone(&store), policy, crate::now())

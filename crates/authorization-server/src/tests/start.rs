@@ -14,6 +14,7 @@ use service::{Occasion, Running, Shutdown};
 use tempfile::TempDir;
 
 use super::authentication::{registration, self_signed};
+use super::published::Partner;
 use super::{DEMO, Harness};
 use crate::client_anchors::ClientTrust;
 use crate::router::TOKEN;
@@ -201,6 +202,31 @@ async fn lets_a_registered_self_signed_certificate_through_the_handshake_and_no_
         ask(&configuration, "self-signed", (&stranger, &stranger_key)).await,
         Err(mtls::Alert::UnknownCa)
     );
+}
+
+/// M16, M17, M20, T17: nobody can list beforehand what a client publishes, so the endpoint says whose it is.
+#[tokio::test]
+async fn knows_a_published_self_signed_certificate_behind_the_handshake_and_no_other() {
+    let directory = TempDir::new().unwrap();
+    let (key, certificate, jwks) = self_signed("demo-partner", |_| ());
+    let (stranger_key, stranger, _) = self_signed("demo-partner", |_| ());
+    let partner = Partner::publishing(jwks).await;
+    let registered = partner.configuration("self_signed_tls_client_auth");
+    let registered = Configuration::from_toml(&registered).unwrap();
+    let mut configuration = configuration(directory.path());
+    configuration.clients = registered.clients;
+    configuration.outbound_tls = registered.outbound_tls;
+    let (running, shutdown) = started(&configuration).await.unwrap();
+    for (client_id, pair, status) in [
+        ("publishing", (&certificate, &key), 200),
+        ("partner-client", (&certificate, &key), 401),
+        ("publishing", (&stranger, &stranger_key), 401),
+    ] {
+        let answer = token_over_tls(&configuration, &running, client_id, pair).await;
+        assert_eq!(answer, Ok(status), "{client_id}");
+    }
+    shutdown.trigger();
+    running.finished().await.unwrap();
 }
 
 /// M14.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use oauth_core::access_token::SECRET_LENGTH;
 use oauth_core::confirmation::Confirmation;
+use oauth_core::revocation::CertificateId;
 use oauth_core::thumbprint::CertificateThumbprint;
 use uuid::NoContext;
 
@@ -30,6 +31,7 @@ fn token_issued_at(seconds: u64) -> (AccessToken, TokenRecord) {
         scope: "transactions".parse().unwrap(),
         audience: "api.example.com".to_owned(),
         confirmation: None,
+        certificate: Some(CertificateId::new(b"issuer", b"1")),
         issued_at,
         expires_at: issued_at.plus(LIFETIME),
         revoked_at: None,

@@ -77,6 +77,20 @@ async fn refuses_every_self_signed_certificate_where_none_is_registered() {
     assert_eq!(registering(&[]).refusal(Some(&own)).await, Some(Alert::UnknownCa));
 }
 
+/// M16, M20: where nobody can list them beforehand; and a certificate of an authority is verified as ever.
+#[tokio::test]
+async fn accepts_any_self_signed_certificate_where_that_is_asked_for_and_no_other_stranger() {
+    let (own, foreign) = (Leaf::self_signed(|_| ()), Authority::new("others").client(|_| ()));
+    let admitted = SelfSignedCertificates::default();
+    admitted.admit_any();
+    let verification = verification(&Authority::new("clients")).admit_self_signed(admitted.clone());
+    let server = Server::start(&ClientCertificates::Optional(verification));
+    assert_eq!(server.ask(Some(&own)).await.unwrap(), thumbprint(&own));
+    assert_eq!(server.refusal(Some(&foreign)).await, Some(Alert::UnknownCa));
+    admitted.replace([]);
+    assert_eq!(server.refusal(Some(&own)).await, Some(Alert::UnknownCa));
+}
+
 /// M20: registrations change while the server runs.
 #[tokio::test]
 async fn follows_the_list_as_it_changes() {

@@ -13,7 +13,7 @@ use crate::jwt::{AssertionKeyError, AssertionKeys};
 use super::registered_certificates::{RegisteredCertificateError, RegisteredCertificates};
 
 /// Bounds what one request to authenticate can cost: a signature per key.
-const MOST_KEYS: usize = 16;
+pub(super) const MOST_KEYS: usize = 16;
 
 /// Members that only private and symmetric keys have. RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -66,13 +66,17 @@ impl ClientJwks {
             .enumerate()
             .map(|(index, key)| {
                 let key = key.as_object().ok_or(ClientJwksError::Malformed)?;
-                if SECRET_MEMBERS.iter().any(|member| key.contains_key(*member)) {
+                if is_secret(key) {
                     return Err(ClientJwksError::Secret { index });
                 }
                 Ok(key)
             })
             .collect()
     }
+}
+
+pub(super) fn is_secret(key: &Map<String, Value>) -> bool {
+    SECRET_MEMBERS.iter().any(|member| key.contains_key(*member))
 }
 
 impl<'de> Deserialize<'de> for ClientJwks {

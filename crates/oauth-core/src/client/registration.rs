@@ -4,7 +4,8 @@
 
 use super::{
     CertificateAnchors, CertificateSubject, ClientAuthenticationMethod, ClientCredentialsGrant, ClientJwks,
-    ClientJwksError, ClientMetadata, ClientRegistration, ClientSecretDigest, ClientStatus, TokenBinding,
+    ClientJwksError, ClientKeys, ClientMetadata, ClientRegistration, ClientSecretDigest, ClientStatus,
+    JwksUri, MalformedJwksUri, TokenBinding,
 };
 use crate::{
     distinguished_name::{DistinguishedName, DistinguishedNameError},
@@ -49,14 +50,11 @@ fn authentication(metadata: &ClientMetadata) -> Result<ClientAuthenticationMetho
             )),
             Err(_) => Err(RegistrationError::ExactlyOneSubject),
         },
-        Method::SelfSignedTlsClientAuth => jwks(metadata)?
-            .registered_certificates()
-            .map(ClientAuthenticationMethod::SelfSignedTlsClientAuth)
-            .map_err(RegistrationError::Jwks),
-        Method::PrivateKeyJwt => jwks(metadata)?
-            .assertion_keys()
-            .map(ClientAuthenticationMethod::PrivateKeyJwt)
-            .map_err(RegistrationError::Jwks),
+        Method::SelfSignedTlsClientAuth => keys(metadata, ClientJwks::registered_certificates)
+            .map(ClientAuthenticationMethod::SelfSignedTlsClientAuth),
+        Method::PrivateKeyJwt => {
+            keys(metadata, ClientJwks::assertion_keys).map(ClientAuthenticationMethod::PrivateKeyJwt)
+        }
         Method::ClientSecretBasic => metadata
             .client_secret_hash
             .as_deref()
@@ -98,7 +96,7 @@ fn verify_all_members_are_read(
         return Err(RegistrationError::TrustNotUsed);
     }
     let reads_jwks = matches!(method, Method::SelfSignedTlsClientAuth | Method::PrivateKeyJwt);
-    if !reads_jwks && metadata.jwks.is_some() {
+    if !reads_jwks && (metadata.jwks.is_some() || metadata.jwks_uri.is_some()) {
         return Err(RegistrationError::JwksNotUsed);
     }
     if method != Method::ClientSecretBasic && metadata.client_secret_hash.is_some() {
@@ -107,8 +105,19 @@ fn verify_all_members_are_read(
     Ok(())
 }
 
-fn jwks(metadata: &ClientMetadata) -> Result<&ClientJwks, RegistrationError> {
-    metadata.jwks.as_ref().ok_or(RegistrationError::NoJwks)
+/// RFC 7591 §2
+fn keys<K>(
+    metadata: &ClientMetadata,
+    read: impl FnOnce(&ClientJwks) -> Result<K, ClientJwksError>,
+) -> Result<ClientKeys<K>, RegistrationError> {
+    match (&metadata.jwks, &metadata.jwks_uri) {
+        (Some(jwks), None) => read(jwks)
+            .map(ClientKeys::Registered)
+            .map_err(RegistrationError::Jwks),
+        (None, Some(uri)) => Ok(ClientKeys::Published(JwksUri::parse(uri)?)),
+        (Some(_), Some(_)) => Err(RegistrationError::JwksAndJwksUri),
+        (None, None) => Err(RegistrationError::NoJwks),
+    }
 }
 
 const fn anchors(metadata: &ClientMetadata) -> CertificateAnchors {
@@ -201,12 +210,19 @@ pub enum RegistrationError {
     TrustNotUsed,
     /// Keys with a method that does not read them.
     #[error(
-        "jwks: only self_signed_tls_client_auth and private_key_jwt read it; remove it, or use one of them"
+        "jwks, jwks_uri: only self_signed_tls_client_auth and private_key_jwt read them; remove them, or use one of \
+         these"
     )]
     JwksNotUsed,
     /// No keys with a method that needs them.
-    #[error("jwks: give the client's public keys")]
+    #[error("jwks: give the client's public keys, or with jwks_uri the URL where it publishes them")]
     NoJwks,
+    /// Keys, and a place for other ones. RFC 7591 §2
+    #[error("jwks, jwks_uri: both are given; keep the one that is meant")]
+    JwksAndJwksUri,
+    /// The URL of the keys is none that keys are fetched from.
+    #[error("jwks_uri: {0}")]
+    JwksUri(#[from] MalformedJwksUri),
     /// Keys that cannot be used.
     #[error("jwks: {0}")]
     Jwks(ClientJwksError),

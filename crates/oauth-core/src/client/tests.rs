@@ -218,6 +218,13 @@ fn refuses_registrations_that_are_half_right() {
         ),
         (
             ClientMetadata {
+                jwks_uri: Some("https://partner.example/jwks".to_owned()),
+                ..right()
+            },
+            RegistrationError::JwksNotUsed,
+        ),
+        (
+            ClientMetadata {
                 trust: vec!["root.pem".into()],
                 ..secret(Some(&digest))
             },
@@ -311,13 +318,70 @@ fn lists_the_self_signed_certificates_of_enabled_clients_alone() {
     };
     let mut registry = ClientRegistry::default();
     registry.register(registration("disabled", true)).unwrap();
-    assert_eq!(registry.self_signed_certificates(), []);
+    assert_eq!(registry.self_signed_certificates(), Some(Vec::new()));
     registry.register(registration("enabled", false)).unwrap();
-    let [thumbprint] = registry.self_signed_certificates()[..] else {
-        panic!("one certificate")
-    };
+    let listed = registry.self_signed_certificates().unwrap();
     assert_eq!(
-        thumbprint.to_string(),
-        "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
+        listed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"]
     );
+}
+
+/// M20: where a client publishes its own, nobody can list them beforehand.
+#[test]
+fn lists_no_self_signed_certificates_where_an_enabled_client_publishes_its_own() {
+    let publishing = |disabled| {
+        let metadata = ClientMetadata {
+            client_id: format!("disabled {disabled}"),
+            token_endpoint_auth_method: "self_signed_tls_client_auth".to_owned(),
+            jwks_uri: Some("https://partner.example/jwks".to_owned()),
+            disabled,
+            ..ClientMetadata::default()
+        };
+        ClientRegistration::try_from(metadata).unwrap()
+    };
+    let mut registry = ClientRegistry::default();
+    registry.register(publishing(true)).unwrap();
+    assert_eq!(registry.self_signed_certificates(), Some(Vec::new()));
+    registry.register(publishing(false)).unwrap();
+    assert_eq!(registry.self_signed_certificates(), None);
+}
+
+/// M20, M21, F13.
+#[test]
+fn accepts_keys_or_the_url_of_keys_and_never_both() {
+    let document = registered_certificates::tests::rfc_8705_appendix_a();
+    for method in ["self_signed_tls_client_auth", "private_key_jwt"] {
+        let registered = |jwks: Option<ClientJwks>, jwks_uri: Option<&str>| {
+            let metadata = ClientMetadata {
+                client_id: "publishing".to_owned(),
+                token_endpoint_auth_method: method.to_owned(),
+                jwks,
+                jwks_uri: jwks_uri.map(str::to_owned),
+                ..ClientMetadata::default()
+            };
+            ClientRegistration::try_from(metadata)
+        };
+        let uri = "https://partner.example/jwks";
+        let publishing = registered(None, Some(uri)).unwrap();
+        assert_eq!(publishing.authentication.jwks_uri().unwrap().as_str(), uri);
+        assert!(registered(Some(document.clone().into()), None).is_ok());
+        for (jwks, uri, error) in [
+            (
+                Some(document.clone().into()),
+                Some(uri),
+                RegistrationError::JwksAndJwksUri,
+            ),
+            (
+                None,
+                Some("http://partner.example/jwks"),
+                RegistrationError::JwksUri(MalformedJwksUri),
+            ),
+            (None, None, RegistrationError::NoJwks),
+        ] {
+            assert_eq!(registered(jwks, uri).unwrap_err(), error);
+        }
+    }
+    let message = RegistrationError::JwksAndJwksUri.to_string();
+    assert!(message.starts_with("jwks, jwks_uri: "), "{message}");
 }

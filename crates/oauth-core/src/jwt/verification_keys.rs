@@ -142,4 +142,7 @@ pub enum JwksError {
     /// Not one key that can verify a signature.
     #[error("the JWKS holds no signature key with a `kid` for ES256, PS256, RS256 or EdDSA")]
     NoUsableKey,
+    /// More keys than a client can need; each costs a signature to try.
+    #[error("the JWKS holds more keys than one client may publish")]
+    TooManyKeys,
 }
