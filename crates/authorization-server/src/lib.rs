@@ -22,6 +22,7 @@ pub mod configuration;
 mod guesses;
 mod introspect;
 pub mod issuer;
+mod leaky_buckets;
 mod metadata;
 pub mod operations;
 pub mod published_keys;
