@@ -34,13 +34,14 @@ pub mod router;
 pub mod server;
 pub mod signing_keys;
 mod token;
+mod token_requests;
 pub mod token_store;
 
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
 use registrations::Registrations;
-use signing_keys::{RotationPolicy, SigningKeys};
+use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
 /// Expired tokens take room and nothing else; there is no hurry.
@@ -193,7 +194,12 @@ async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyh
 fn rotation(configuration: &Configuration) -> RotationPolicy {
     RotationPolicy {
         algorithm: configuration.signing.algorithm,
+        further: configuration.clients.introspection_algorithms(),
         rotate_every: configuration.signing.rotate_every,
+        ownership: match configuration.store {
+            StoreConfiguration::Embedded { .. } => Ownership::Sole,
+            StoreConfiguration::Postgres(_) => Ownership::Shared,
+        },
     }
 }
 
