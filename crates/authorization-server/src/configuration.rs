@@ -18,8 +18,10 @@ use crate::issuer::Issuer;
 use crate::published_keys::ClientsPublishedKeys;
 use crate::signing_keys::key_set::LONGEST_REIGN;
 
+mod profile;
 mod store;
 
+pub use profile::Profile;
 pub(crate) use store::{Encryption, EncryptionError};
 pub use store::{PostgresConfiguration, StoreConfiguration, StoreSection, UnreadablePassword};
 
@@ -37,6 +39,8 @@ const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
 pub struct Configuration {
     /// The issuer identifier.
     pub issuer: Issuer,
+    /// What the whole server is held to.
+    pub profile: Profile,
     /// The listeners' addresses.
     pub listen: ListenSection,
     /// The server's own certificate.
@@ -67,6 +71,9 @@ pub struct Configuration {
 pub struct ConfigurationFile {
     /// The issuer identifier: an `https` URL without query and fragment. RFC 8414 §2
     pub issuer: String,
+    /// `fapi2` refuses what FAPI 2.0 does not admit; without it the specifications alone count.
+    #[serde(default)]
+    pub profile: Profile,
     /// The listeners' addresses.
     #[serde(default)]
     pub listen: ListenSection,
@@ -263,9 +270,11 @@ impl TryFrom<ConfigurationFile> for Configuration {
                 "must be between 1h and 366d; a key is shown before it signs",
             );
         }
-        let clients = registry(file.clients, &mut problems);
+        file.profile.verify_signing(file.signing.algorithm, &mut problems);
+        let clients = registry(file.clients, file.profile, &mut problems);
         let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
+            profile: file.profile,
             listen: file.listen,
             tls: file.tls,
             client_certificates: file.client_certificates,
@@ -340,13 +349,15 @@ fn client_trust(clients: &[ClientMetadata]) -> Vec<ClientTrust> {
         .collect()
 }
 
-fn registry(clients: Vec<ClientMetadata>, problems: &mut Problems) -> ClientRegistry {
+fn registry(clients: Vec<ClientMetadata>, profile: Profile, problems: &mut Problems) -> ClientRegistry {
     let mut registry = ClientRegistry::default();
     for (index, metadata) in clients.into_iter().enumerate() {
         let key = key_of(index, &metadata);
-        let registered =
-            ClientRegistration::try_from(metadata).and_then(|registration| registry.register(registration));
-        problems.take(key, registered);
+        let Some(registration) = problems.take(&key, ClientRegistration::try_from(metadata)) else {
+            continue;
+        };
+        profile.verify_client(&registration, &key, problems);
+        problems.take(key, registry.register(registration));
     }
     registry
 }

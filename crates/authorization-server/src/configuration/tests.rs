@@ -257,6 +257,42 @@ fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
     assert!(with_client(&none).unwrap_err().to_string().contains("ES256"));
 }
 
+/// F5, F6, F12: each with its key; and without the profile all of it is accepted.
+#[test]
+fn refuses_under_the_profile_fapi2_what_that_does_not_admit() {
+    let (no_secrets, _) = DEMO
+        .split_once("[[clients]]\nclient_id = \"introspect-client\"")
+        .unwrap();
+    let fapi2 = |text: &str| Configuration::from_toml(&format!("profile = \"fapi2\"\n{text}"));
+    let admitted = fapi2(no_secrets).unwrap();
+    assert_eq!(admitted.profile, Profile::Fapi2);
+    assert_eq!(keys(fapi2(DEMO)), ["clients[3] (introspect-client)"]);
+    for (line, replacement, key) in [
+        (
+            "[signing]",
+            "[signing]\nalgorithm = \"RS256\"",
+            "signing.algorithm",
+        ),
+        (
+            "tls_client_certificate_bound_access_tokens = true",
+            "tls_client_certificate_bound_access_tokens = false",
+            "clients[0] (partner-client)",
+        ),
+        (
+            "resource_server =",
+            "introspection_signed_response_alg = \"RS256\"\nresource_server =",
+            "clients[2] (gateway)",
+        ),
+    ] {
+        assert!(no_secrets.contains(line), "{line}");
+        let changed = no_secrets.replacen(line, replacement, 1);
+        assert_eq!(keys(fapi2(&changed)), [key], "{replacement}");
+        assert!(Configuration::from_toml(&changed).is_ok(), "{replacement}");
+    }
+    let error = Configuration::from_toml(&format!("profile = \"fapi1\"\n{no_secrets}")).unwrap_err();
+    assert!(error.to_string().contains("fapi2"), "{error}");
+}
+
 /// M6.
 #[test]
 fn lists_every_problem_by_its_key() {
