@@ -52,6 +52,9 @@ pub(crate) async fn identify<'r>(
         other => other,
     };
     let assertion = match outstanding {
+        Outstanding::FirstUse(assertion) if !server.configuration.profile.admits(assertion.algorithm) => {
+            return Err(refused(AssertionError::Algorithm.into()));
+        }
         Outstanding::FirstUse(assertion) => Some(assertion),
         Outstanding::ClientsAnchor => {
             verify_anchor(registrations, client, request).map_err(refused)?;

@@ -9,24 +9,28 @@ use std::time::Duration;
 use mtls::{ClientCertificatesSection, TlsSection};
 use oauth_core::client::{ClientMetadata, ClientRegistration, ClientRegistry};
 use oauth_core::jwt::SignatureAlgorithm;
+use oauth_core::token_request::LIFETIMES;
 use serde::Deserialize;
 use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 
 use crate::client_anchors::{ClientAnchors, ClientTrust};
 use crate::issuer::Issuer;
 use crate::published_keys::ClientsPublishedKeys;
+use crate::signing_keys::key_set::LONGEST_REIGN;
 
+mod profile;
 mod store;
 
+pub use profile::Profile;
 pub(crate) use store::{Encryption, EncryptionError};
 pub use store::{PostgresConfiguration, StoreConfiguration, StoreSection, UnreadablePassword};
 
 const DEMO: &str = include_str!("demo.toml");
 
-/// Bounds for how long a token that leaked together with its key can be used.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Far above the announcement of a key, and bounds how many retired keys the JWKS shows.
 const SHORTEST_REIGN: Duration = Duration::from_secs(60 * 60);
+/// More than any machine answers in a second: as good as no limit.
+const MOST_REQUESTS: u32 = 1_000_000;
 /// Bounds for how long a resource server may go on believing in a token that has been revoked.
 const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
 
@@ -35,6 +39,8 @@ const LONGEST_REVOCATION_WINDOW: Duration = Duration::from_secs(60 * 60);
 pub struct Configuration {
     /// The issuer identifier.
     pub issuer: Issuer,
+    /// What the whole server is held to.
+    pub profile: Profile,
     /// The listeners' addresses.
     pub listen: ListenSection,
     /// The server's own certificate.
@@ -47,6 +53,8 @@ pub struct Configuration {
     pub signing: SigningSection,
     /// How long tokens live.
     pub tokens: TokensSection,
+    /// How much is answered.
+    pub limits: LimitsSection,
     /// Whom the server trusts when it calls others.
     pub outbound_tls: OutboundTlsSection,
     /// The registered clients.
@@ -63,6 +71,9 @@ pub struct Configuration {
 pub struct ConfigurationFile {
     /// The issuer identifier: an `https` URL without query and fragment. RFC 8414 §2
     pub issuer: String,
+    /// `fapi2` refuses what FAPI 2.0 does not admit; without it the specifications alone count.
+    #[serde(default)]
+    pub profile: Profile,
     /// The listeners' addresses.
     #[serde(default)]
     pub listen: ListenSection,
@@ -77,6 +88,9 @@ pub struct ConfigurationFile {
     /// How long tokens live.
     #[serde(default)]
     pub tokens: TokensSection,
+    /// How much is answered.
+    #[serde(default)]
+    pub limits: LimitsSection,
     /// Whom the server trusts when it calls others.
     #[serde(default)]
     pub outbound_tls: OutboundTlsSection,
@@ -144,6 +158,27 @@ impl Default for TokensSection {
         Self {
             lifetime: Duration::from_secs(15 * 60),
             revocation_window: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The section `[limits]`. What goes beyond is answered 429, with `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Token requests of one client in a second; ten times as many at once.
+    pub token_requests_per_client: u32,
+    /// Token requests from one address in a second, or from one network of IPv6; ten times as many at once. All that
+    /// comes through a gateway's passthrough comes from one address.
+    pub token_requests_per_address: u32,
+}
+
+impl Default for LimitsSection {
+    /// Far more than a partner needs that uses a token until it expires.
+    fn default() -> Self {
+        Self {
+            token_requests_per_client: 100,
+            token_requests_per_address: 1000,
         }
     }
 }
@@ -225,24 +260,28 @@ impl TryFrom<ConfigurationFile> for Configuration {
         let mut problems = Problems::new();
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
+        verify_limits(file.limits, &mut problems);
         verify_signing_keys(&file.signing, &file.store, &mut problems);
         let store = StoreConfiguration::check(&file.store, &mut problems);
         let client_trust = client_trust(&file.clients);
-        if file.signing.rotate_every < SHORTEST_REIGN {
+        if !(SHORTEST_REIGN..=LONGEST_REIGN).contains(&file.signing.rotate_every) {
             problems.add(
                 "signing.rotate_every",
-                "must be at least 1h; a key is shown before it signs",
+                "must be between 1h and 366d; a key is shown before it signs",
             );
         }
-        let clients = registry(file.clients, &mut problems);
+        file.profile.verify_signing(file.signing.algorithm, &mut problems);
+        let clients = registry(file.clients, file.profile, &mut problems);
         let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
+            profile: file.profile,
             listen: file.listen,
             tls: file.tls,
             client_certificates: file.client_certificates,
             store,
             signing: file.signing,
             tokens: file.tokens,
+            limits: file.limits,
             outbound_tls: file.outbound_tls,
             clients,
             client_trust,
@@ -267,11 +306,28 @@ fn verify_signing_keys(signing: &SigningSection, store: &StoreSection, problems:
 }
 
 fn verify_lifetimes(tokens: TokensSection, problems: &mut Problems) {
-    if !(Duration::from_secs(1)..=LONGEST_LIFETIME).contains(&tokens.lifetime) {
+    if !LIFETIMES.contains(&tokens.lifetime) {
         problems.add("tokens.lifetime", "must be between 1s and 24h");
     }
     if tokens.revocation_window > LONGEST_REVOCATION_WINDOW {
         problems.add("tokens.revocation_window", "must be at most 1h");
+    }
+}
+
+fn verify_limits(limits: LimitsSection, problems: &mut Problems) {
+    for (key, limit) in [
+        (
+            "limits.token_requests_per_client",
+            limits.token_requests_per_client,
+        ),
+        (
+            "limits.token_requests_per_address",
+            limits.token_requests_per_address,
+        ),
+    ] {
+        if !(1..=MOST_REQUESTS).contains(&limit) {
+            problems.add(key, format!("must be between 1 and {MOST_REQUESTS}, in a second"));
+        }
     }
 }
 
@@ -293,13 +349,15 @@ fn client_trust(clients: &[ClientMetadata]) -> Vec<ClientTrust> {
         .collect()
 }
 
-fn registry(clients: Vec<ClientMetadata>, problems: &mut Problems) -> ClientRegistry {
+fn registry(clients: Vec<ClientMetadata>, profile: Profile, problems: &mut Problems) -> ClientRegistry {
     let mut registry = ClientRegistry::default();
     for (index, metadata) in clients.into_iter().enumerate() {
         let key = key_of(index, &metadata);
-        let registered =
-            ClientRegistration::try_from(metadata).and_then(|registration| registry.register(registration));
-        problems.take(key, registered);
+        let Some(registration) = problems.take(&key, ClientRegistration::try_from(metadata)) else {
+            continue;
+        };
+        profile.verify_client(&registration, &key, problems);
+        problems.take(key, registry.register(registration));
     }
     registry
 }

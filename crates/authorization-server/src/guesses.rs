@@ -3,13 +3,15 @@
 //! Counted are failures alone, by the client whose secret is guessed and by the address they come from. The limiter
 //! libraries count when they are asked; here the question comes before the guess and the count after it.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasher as _, Hash};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::hash::BuildHasher as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::leaky_buckets::{Allowance, LeakyBuckets, MOST_COUNTED, whose};
 
 /// Wrong secrets from one address: so many at once, then one per interval.
 const FROM_AN_ADDRESS: Allowance = Allowance {
@@ -21,8 +23,6 @@ const FOR_A_CLIENT: Allowance = Allowance {
     at_once: 100,
     interval: Duration::from_secs(1),
 };
-/// Bounds the memory that strangers can take, to a few megabytes.
-const MOST_COUNTED: usize = 32 * 1024;
 
 /// Counts wrong secrets, and holds up those who have sent too many.
 ///
@@ -36,8 +36,8 @@ pub(crate) struct Guesses {
 
 #[derive(Default)]
 struct Counted {
-    by_client: Failures<u64>,
-    by_address: Failures<IpAddr>,
+    by_client: LeakyBuckets<u64>,
+    by_address: LeakyBuckets<IpAddr>,
     /// Where the right secret has come from: there a client is not held up for what others send elsewhere.
     proven: HashSet<(u64, IpAddr)>,
 }
@@ -110,62 +110,6 @@ impl Counted {
         guess
             .address
             .is_some_and(|address| self.proven.contains(&(guess.client, address)))
-    }
-}
-
-/// Whoever has an IPv6 address has 2^64 of them.
-fn whose(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !0 << 64;
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
-    }
-}
-
-/// So many failures at once, and then one per interval.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    at_once: u32,
-    interval: Duration,
-}
-
-/// When each is forgiven its last failure, if it makes no other: the whole state of a leaky bucket.
-struct Failures<K>(HashMap<K, Instant>);
-
-impl<K> Default for Failures<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Eq + Hash + Copy> Failures<K> {
-    fn wait(&self, key: &K, allowance: Allowance, now: Instant) -> Duration {
-        let tolerated = allowance.interval * allowance.at_once.saturating_sub(1);
-        self.0.get(key).map_or(Duration::ZERO, |forgiven_at| {
-            forgiven_at
-                .saturating_duration_since(now)
-                .saturating_sub(tolerated)
-        })
-    }
-
-    fn note(&mut self, key: K, allowance: Allowance, now: Instant) {
-        if self.0.len() >= MOST_COUNTED && !self.0.contains_key(&key) {
-            self.make_room(now);
-        }
-        let forgiven_at = self.0.entry(key).or_insert(now);
-        *forgiven_at = (*forgiven_at).max(now) + allowance.interval;
-    }
-
-    /// Forgets who is forgiven; if nobody is, whoever is next.
-    fn make_room(&mut self, now: Instant) {
-        self.0.retain(|_, forgiven_at| *forgiven_at > now);
-        if self.0.len() < MOST_COUNTED {
-            return;
-        }
-        let next = self.0.iter().min_by_key(|(_, forgiven_at)| **forgiven_at);
-        if let Some(key) = next.map(|(key, _)| *key) {
-            self.0.remove(&key);
-        }
     }
 }
 
@@ -242,43 +186,5 @@ mod tests {
         assert_eq!(guesses.verify_allowed(&client, now), Ok(()));
         wrong(&guesses, &client, FROM_AN_ADDRESS.at_once, now);
         assert!(guesses.verify_allowed(&client, now).is_err());
-    }
-
-    /// O19: addresses are cheap where there are many.
-    #[test]
-    fn counts_an_ipv6_network_as_one_and_a_mapped_address_as_what_it_is() {
-        assert_eq!(
-            whose("2001:db8::1".parse().unwrap()),
-            whose("2001:db8::ffff:1".parse().unwrap())
-        );
-        assert_ne!(
-            whose("2001:db8::1".parse().unwrap()),
-            whose("2001:db8:0:1::1".parse().unwrap())
-        );
-        assert_eq!(
-            whose("::ffff:192.0.2.1".parse().unwrap()),
-            whose("192.0.2.1".parse().unwrap())
-        );
-    }
-
-    #[test]
-    fn takes_bounded_memory_and_forgets_the_least_guilty_first() {
-        let mut failures = Failures::<usize>::default();
-        let now = Instant::now();
-        for _ in 0..2 {
-            failures.note(0, FROM_AN_ADDRESS, now);
-        }
-        for key in 1..=2 * MOST_COUNTED {
-            failures.note(key, FROM_AN_ADDRESS, now);
-            if failures.0.len() < MOST_COUNTED {
-                continue;
-            }
-            // Scanning for every one of them takes a while; a few are enough to see.
-            if key > MOST_COUNTED + 8 {
-                break;
-            }
-        }
-        assert_eq!(failures.0.len(), MOST_COUNTED);
-        assert!(failures.0.contains_key(&0));
     }
 }

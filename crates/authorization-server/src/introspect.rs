@@ -9,10 +9,12 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
-use oauth_core::client::ClientRegistration;
+use oauth_core::client::{ClientRegistration, ResourceServer};
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::OAuthError;
-use oauth_core::introspection::{IntrospectionResponse, Representation, resource_server_of, verify_for};
+use oauth_core::introspection::{
+    IntrospectionResponse, Representation, narrow_for, resource_server_of, verify_for,
+};
 use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims};
 use oauth_core::time::Timestamp;
 
@@ -58,6 +60,7 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
         Representation::AccessTokenJwt => access_token_jwt(record.as_ref(), server, request.now()),
         Representation::IntrospectionJwt => introspection_jwt(
             &response_for(record.as_ref(), server),
+            caller,
             resource_server,
             server,
             request.now(),
@@ -80,18 +83,18 @@ async fn active_record(
     server: &AuthorizationServer,
     token: &str,
     caller: &ClientRegistration,
-    resource_server: &str,
+    resource_server: &ResourceServer,
     now: Timestamp,
 ) -> Result<Option<TokenRecord>, StoreError> {
     let Some(record) = find(server, token).await? else {
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
     };
-    let verdict = verify_for(&record, resource_server, &server.clients(), now);
+    let verdict = verify_for(&record, &resource_server.identifier, &server.clients(), now);
     match verdict.and_then(|()| server.revocations().now().verify(&record)) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
-            Ok(Some(record))
+            Ok(Some(narrow_for(record, resource_server)))
         }
         Err(reason) => {
             audit::inactive(Some(record.id), reason, &caller.client_id);
@@ -148,19 +151,32 @@ fn max_age(record: &TokenRecord, revocation_window: Duration, now: Timestamp) ->
     now.until(record.expires_at).min(revocation_window)
 }
 
+/// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5), §6
 fn introspection_jwt(
     response: &IntrospectionResponse,
-    resource_server: &str,
+    caller: &ClientRegistration,
+    resource_server: &ResourceServer,
     server: &AuthorizationServer,
     now: Timestamp,
 ) -> Result<Response, Cause> {
+    let mut aud = vec![resource_server.identifier.as_str()];
+    if caller.client_id != resource_server.identifier {
+        aud.push(&caller.client_id);
+    }
+    let key = match resource_server.signed_response_algorithm {
+        Some(algorithm) => server
+            .signing_keys
+            .current_with(algorithm, now)
+            .ok_or(Cause::KeyNotYetShown)?,
+        None => server.signing_keys.current(now),
+    };
     let claims = IntrospectionClaims {
         iss: server.issuer.as_str(),
-        aud: resource_server,
+        aud,
         iat: now,
         token_introspection: response,
     };
-    let jwt = claims.sign(&server.signing_keys.current(now))?;
+    let jwt = claims.sign(&key)?;
     let content_type = [(
         header::CONTENT_TYPE,
         Representation::IntrospectionJwt.media_type(),

@@ -22,6 +22,7 @@ pub mod configuration;
 mod guesses;
 mod introspect;
 pub mod issuer;
+mod leaky_buckets;
 mod metadata;
 pub mod operations;
 pub mod published_keys;
@@ -33,13 +34,14 @@ pub mod router;
 pub mod server;
 pub mod signing_keys;
 mod token;
+mod token_requests;
 pub mod token_store;
 
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
 use registrations::Registrations;
-use signing_keys::{RotationPolicy, SigningKeys};
+use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
 /// Expired tokens take room and nothing else; there is no hurry.
@@ -192,7 +194,12 @@ async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyh
 fn rotation(configuration: &Configuration) -> RotationPolicy {
     RotationPolicy {
         algorithm: configuration.signing.algorithm,
+        further: configuration.clients.introspection_algorithms(),
         rotate_every: configuration.signing.rotate_every,
+        ownership: match configuration.store {
+            StoreConfiguration::Embedded { .. } => Ownership::Sole,
+            StoreConfiguration::Postgres(_) => Ownership::Shared,
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Profile};
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
 use crate::server::AuthorizationServer;
 
@@ -30,9 +30,11 @@ pub(crate) fn document(
 ) -> AuthorizationServerMetadata {
     let issuer = &configuration.issuer;
     let url = |path| issuer.url_of(path);
-    let at_token_endpoint = AuthenticationMethods::of(clients, |client| client.grant.is_some());
-    let introspecting = AuthenticationMethods::of(clients, |client| client.resource_server.is_some());
-    let any = AuthenticationMethods::of(clients, |_| true);
+    let profile = configuration.profile;
+    let at_token_endpoint = AuthenticationMethods::of(clients, profile, |client| client.grant.is_some());
+    let introspecting =
+        AuthenticationMethods::of(clients, profile, |client| client.resource_server.is_some());
+    let any = AuthenticationMethods::of(clients, profile, |_| true);
     AuthorizationServerMetadata {
         issuer: issuer.as_str().to_owned(),
         token_endpoint: url(TOKEN),
@@ -72,7 +74,11 @@ impl AuthenticationMethods {
     /// What is registered is offered, and nothing else; where nobody is registered, what the first client would use.
     ///
     /// RFC 8414 §2
-    fn of(clients: &ClientRegistry, at_endpoint: impl Fn(&ClientRegistration) -> bool) -> Self {
+    fn of(
+        clients: &ClientRegistry,
+        profile: Profile,
+        at_endpoint: impl Fn(&ClientRegistration) -> bool,
+    ) -> Self {
         const IN_ORDER: [&str; 4] = [
             "tls_client_auth",
             "self_signed_tls_client_auth",
@@ -85,7 +91,9 @@ impl AuthenticationMethods {
         let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
         let is_offered =
             |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
-        let algorithms = SignatureAlgorithm::ALL.map(|algorithm| algorithm.as_str().to_owned());
+        let algorithms = SignatureAlgorithm::ALL
+            .into_iter()
+            .filter(|algorithm| profile.admits(*algorithm));
         Self {
             names: IN_ORDER
                 .into_iter()
@@ -93,7 +101,9 @@ impl AuthenticationMethods {
                 .map(str::to_owned)
                 .collect(),
             signing_algorithms: if registered.contains("private_key_jwt") {
-                algorithms.to_vec()
+                algorithms
+                    .map(|algorithm| algorithm.as_str().to_owned())
+                    .collect()
             } else {
                 Vec::new()
             },

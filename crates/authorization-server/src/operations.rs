@@ -1,4 +1,5 @@
-//! What an operator does to the running server: rotate its keys, revoke all tokens of a client or of a certificate.
+//! What an operator does to the running server: rotate its keys, end one of them, revoke all tokens of a client or of
+//! a certificate.
 //!
 //! Served on the admin listener, to this machine alone; the subcommands of the same names send the requests.
 
@@ -29,6 +30,15 @@ pub const OPERATIONS: &[Operation] = &[
         options: &[],
     },
     Operation {
+        name: "retire-key",
+        about: "Remove a compromised signing key from the running server and its JWKS at once; the next one signs",
+        options: &[OperationOption {
+            name: "kid",
+            value: "KID",
+            about: "Which key, as the JWKS names it; whoever has cached the JWKS believes it for up to 5 minutes more",
+        }],
+    },
+    Operation {
         name: "revoke",
         about: "Revoke, at the running server, all tokens of a client or of a certificate",
         options: &[
@@ -50,6 +60,7 @@ pub const OPERATIONS: &[Operation] = &[
 pub fn router(server: &Arc<AuthorizationServer>) -> Router {
     Router::new()
         .route("/rotate-keys", post(rotate_keys))
+        .route("/retire-key", post(retire_key))
         .route("/revoke", post(revoke))
         .with_state(Arc::downgrade(server))
 }
@@ -69,6 +80,32 @@ async fn rotate_keys(State(server): State<Weak<AuthorizationServer>>) -> Respons
         }
         Ok(Err(error)) => failed(&error.to_string()),
         Err(_panicked) => failed("the rotation panicked"),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compromised {
+    kid: String,
+}
+
+async fn retire_key(
+    State(server): State<Weak<AuthorizationServer>>,
+    Json(Compromised { kid }): Json<Compromised>,
+) -> Response {
+    let Some(server) = server.upgrade() else {
+        return failed(STOPPING);
+    };
+    let runtime = Handle::current();
+    let retire = move || runtime.block_on(server.signing_keys.retire(&kid, now()));
+    match tokio::task::spawn_blocking(retire).await {
+        Ok(Ok(Some(rotation))) => Json(json!({ "signs_now": rotation.key_id })).into_response(),
+        Ok(Ok(None)) => {
+            let unknown = "kid: there is no such key; the JWKS lists them\n";
+            (StatusCode::NOT_FOUND, unknown).into_response()
+        }
+        Ok(Err(error)) => failed(&error.to_string()),
+        Err(_panicked) => failed("the removal panicked"),
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) enum Cause {
     /// With how long to wait.
     #[error("too many wrong client secrets; the next may be tried in {0:?}")]
     TooManyGuesses(Duration),
+    /// With how long to wait.
+    #[error("too many token requests; the next is answered in {0:?}")]
+    TooManyRequests(Duration),
     /// Whether the client is who it says cannot be told: not its fault, and no 401.
     #[error("{0}")]
     ClientKeys(ClientKeysUnavailable),
@@ -61,6 +64,9 @@ pub(crate) enum Cause {
     TooSlow,
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// Never with another algorithm than the one registered.
+    #[error("the key for this client's algorithm has not been shown for long enough to sign")]
+    KeyNotYetShown,
     #[error("{0}")]
     Signing(#[from] SigningError),
     #[error("the system gives no randomness")]
@@ -95,9 +101,12 @@ impl Cause {
             Self::BodyUnreadable => OAuthError::invalid_request("the body could not be read"),
             Self::NotFound => OAuthError::invalid_request("there is no such endpoint here"),
             Self::MethodNotAllowed => OAuthError::invalid_request("this method is not allowed here"),
-            Self::TooManyGuesses(_) | Self::ClientKeys(_) | Self::TooSlow | Self::Store(_) => {
-                OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later")
-            }
+            Self::TooManyGuesses(_)
+            | Self::TooManyRequests(_)
+            | Self::ClientKeys(_)
+            | Self::TooSlow
+            | Self::KeyNotYetShown
+            | Self::Store(_) => OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later"),
             Self::Signing(_) | Self::NoRandomness | Self::Panicked => server_error(),
         }
     }
@@ -105,7 +114,7 @@ impl Cause {
     /// RFC 6749 §5.2, RFC 9701 §5
     fn status(&self) -> StatusCode {
         match self {
-            Self::TooManyGuesses(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyGuesses(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -128,6 +137,7 @@ impl Cause {
                 authentication_reason(*error)
             }
             Self::TooManyGuesses(_) => "too_many_guesses",
+            Self::TooManyRequests(_) => "too_many_requests",
             Self::ClientKeys(_) => "client_keys_unavailable",
             Self::NotAcceptable(_) => "not_acceptable",
             Self::ForeignToken(_) => "foreign_token",
@@ -138,6 +148,7 @@ impl Cause {
             Self::TooSlow => "too_slow",
             Self::Store(StoreError::Overloaded) => "store_overloaded",
             Self::Store(_) => "store_failed",
+            Self::KeyNotYetShown => "key_not_yet_shown",
             Self::Signing(_) => "signing_failed",
             Self::NoRandomness => "no_randomness",
             Self::Panicked => "panicked",
@@ -237,7 +248,7 @@ impl IntoResponse for Refusal {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
-        if let Cause::TooManyGuesses(wait) = self.cause {
+        if let Cause::TooManyGuesses(wait) | Cause::TooManyRequests(wait) = self.cause {
             // Rounded up: who comes back on the second is not early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response

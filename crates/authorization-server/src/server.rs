@@ -12,6 +12,7 @@ use crate::guesses::Guesses;
 use crate::issuer::Issuer;
 use crate::registrations::Registrations;
 use crate::signing_keys::SigningKeys;
+use crate::token_requests::TokenRequests;
 use crate::token_store::TokenStore;
 
 /// An authorization server, apart from its listeners.
@@ -19,6 +20,7 @@ use crate::token_store::TokenStore;
 pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
     pub(crate) guesses: Guesses,
+    pub(crate) token_requests: TokenRequests,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     pub(crate) lifetime: Duration,
@@ -43,6 +45,7 @@ impl AuthorizationServer {
         Self {
             issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
+            token_requests: TokenRequests::new(configuration.limits),
             tokens,
             signing_keys,
             lifetime: configuration.tokens.lifetime,
@@ -81,6 +84,8 @@ impl AuthorizationServer {
     /// disabled, is unknown, and their tokens are inactive.
     pub fn register_anew(&self, registrations: Registrations) {
         let registrations = Arc::new(registrations);
+        self.signing_keys
+            .sign_also_with(registrations.clients.introspection_algorithms());
         self.registrations.store(Arc::clone(&registrations));
         admit(&self.self_signed, &registrations.clients);
     }

@@ -4,6 +4,7 @@
 //! the JWKS of any verifies what any has signed. Nothing signs with a key that the JWKS has not shown for as long as it
 //! may be cached, and a key is shown until everything it signed has expired.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ mod kept;
 pub mod key_set;
 
 pub use failure::SigningKeysError;
-pub use key_set::RotationPolicy;
+pub use key_set::{Ownership, RotationPolicy};
 
 use crate::token_store::PostgresTokenStore;
 use directory::KeyDirectory;
@@ -33,7 +34,7 @@ use key_set::{KeyRecord, Step};
 #[derive(Debug)]
 pub struct SigningKeys {
     keeper: Keeper,
-    policy: RotationPolicy,
+    policy: ArcSwap<RotationPolicy>,
     held: ArcSwap<Held>,
     // Whoever holds the lock changes the keys.
     changing: Mutex<()>,
@@ -48,11 +49,13 @@ enum Keeper {
 
 /// What the keys are changed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion {
+enum Occasion<'a> {
     /// It may be time for something.
     Schedule,
     /// An operator asks for a rotation.
     Demand,
+    /// An operator wants this key ended at once.
+    Compromise(&'a str),
 }
 
 /// One state of the keys, with their JWKS.
@@ -81,7 +84,7 @@ impl SigningKeys {
     pub fn open(directory: &Path, policy: RotationPolicy, now: Timestamp) -> Result<Self, SigningKeysError> {
         let directory = KeyDirectory::open(directory)?;
         let mut keys = directory.load()?;
-        directory.change(&mut keys, Occasion::Schedule, policy, now)?;
+        directory.change(&mut keys, Occasion::Schedule, &policy, now)?;
         Self::of(Keeper::Directory(directory), keys, policy)
     }
 
@@ -99,14 +102,14 @@ impl SigningKeys {
         policy: RotationPolicy,
         now: Timestamp,
     ) -> Result<Self, SigningKeysError> {
-        let keys = database::change(&store, Occasion::Schedule, policy, now).await?;
+        let keys = database::change(&store, Occasion::Schedule, &policy, now).await?;
         Self::of(Keeper::Database(store), keys, policy)
     }
 
     fn of(keeper: Keeper, keys: Vec<KeptKey>, policy: RotationPolicy) -> Result<Self, SigningKeysError> {
         Ok(Self {
             keeper,
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             held: ArcSwap::from_pointee(Held::new(keys)?),
             changing: Mutex::default(),
         })
@@ -132,27 +135,53 @@ impl SigningKeys {
         Ok(self.rotation())
     }
 
+    /// Removes a key at once, because somebody else may have it: from here on the JWKS shows it no more, and what it
+    /// has signed verifies nowhere that has fetched the JWKS since. `None` where there is no such key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::maintain`]; then the key may still be there, and the operator is to try again.
+    pub async fn retire(&self, key_id: &str, now: Timestamp) -> Result<Option<Rotation>, SigningKeysError> {
+        // Another server may have made it.
+        self.change(Occasion::Schedule, now).await?;
+        if !self.held.load().records.iter().any(|key| key.key_id == key_id) {
+            return Ok(None);
+        }
+        self.change(Occasion::Compromise(key_id), now).await?;
+        Ok(Some(self.rotation()))
+    }
+
+    /// From the next [`Self::maintain`] on there are keys for these algorithms as well.
+    pub fn sign_also_with(&self, further: BTreeSet<SignatureAlgorithm>) {
+        let policy = RotationPolicy::clone(&self.policy.load());
+        self.policy.store(Arc::new(RotationPolicy { further, ..policy }));
+    }
+
     /// The key that signs at `now`.
     pub fn current(&self, now: Timestamp) -> Arc<SigningKey> {
         let held = self.held.load();
-        let signing = key_set::signing(&held.records, now).map(|record| &record.key_id);
-        let kept = held.keys.iter().find(|kept| Some(&kept.record.key_id) == signing);
-        Arc::clone(
-            &kept
-                .expect("a key is there since the start, and the last one is never removed")
-                .key,
-        )
+        let record = key_set::signing(&held.records, self.policy.load().algorithm, now);
+        record
+            .and_then(|record| held.key_of(record))
+            .expect("a key is there since the start, and the last one is never removed")
     }
 
-    /// What the server signs with at `now` and will next: more than one while the algorithm changes.
+    /// The key that signs with `algorithm` at `now`; `None` while none has been shown for long enough.
+    pub fn current_with(&self, algorithm: SignatureAlgorithm, now: Timestamp) -> Option<Arc<SigningKey>> {
+        let held = self.held.load();
+        held.key_of(key_set::signing_with(&held.records, algorithm, now)?)
+    }
+
+    /// What the server signs with at `now` and will next: more than one while the algorithm changes, or where clients
+    /// ask for others.
     pub fn algorithms(&self, now: Timestamp) -> Vec<SignatureAlgorithm> {
-        let records = &self.held.load().records;
-        let signs = |algorithm: &SignatureAlgorithm| {
-            records.iter().any(|record| {
-                record.algorithm == *algorithm && key_set::is_yet_to_retire(record, records, now)
-            })
-        };
-        SignatureAlgorithm::ALL.into_iter().filter(signs).collect()
+        let (policy, held) = (self.policy.load(), self.held.load());
+        let current = key_set::signing(&held.records, policy.algorithm, now).map(|key| key.algorithm);
+        let signed_with: BTreeSet<_> = policy.algorithms().chain(current).collect();
+        let in_order = SignatureAlgorithm::ALL.into_iter();
+        in_order
+            .filter(|algorithm| signed_with.contains(algorithm))
+            .collect()
     }
 
     /// The JWKS document: public members alone.
@@ -162,18 +191,19 @@ impl SigningKeys {
         self.held.load().jwks.clone()
     }
 
-    async fn change(&self, occasion: Occasion, now: Timestamp) -> Result<(), SigningKeysError> {
+    async fn change(&self, occasion: Occasion<'_>, now: Timestamp) -> Result<(), SigningKeysError> {
         let _changing = self.changing.lock().await;
+        let policy = self.policy.load_full();
         match &self.keeper {
             Keeper::Directory(directory) => {
                 let mut keys = self.held.load().keys.clone();
-                let changed = directory.change(&mut keys, occasion, self.policy, now);
+                let changed = directory.change(&mut keys, occasion, &policy, now);
                 // What was done before a failure stands.
                 self.held.store(Arc::new(Held::new(keys)?));
                 changed
             }
             Keeper::Database(store) => {
-                let keys = database::change(store, occasion, self.policy, now).await?;
+                let keys = database::change(store, occasion, &policy, now).await?;
                 self.held.store(Arc::new(Held::new(keys)?));
                 Ok(())
             }
@@ -181,10 +211,11 @@ impl SigningKeys {
     }
 
     fn rotation(&self) -> Rotation {
-        let held = self.held.load();
+        let (held, algorithm) = (self.held.load(), self.policy.load().algorithm);
         let scheduled = held
             .records
             .iter()
+            .filter(|record| record.algorithm == algorithm)
             .filter_map(|record| Some((record.signs_from?, record)));
         let latest = scheduled.max_by_key(|(signs_from, _)| *signs_from);
         let (signs_from, record) = latest.expect("the first key is scheduled when it is made");
@@ -198,14 +229,17 @@ impl SigningKeys {
 /// Has `apply` carry out, one by one, the steps that are due; it changes `keys` accordingly.
 fn carry_out<E>(
     keys: &mut Vec<KeptKey>,
-    occasion: Occasion,
-    policy: RotationPolicy,
+    occasion: Occasion<'_>,
+    policy: &RotationPolicy,
     now: Timestamp,
     mut apply: impl FnMut(Step, &mut Vec<KeptKey>) -> Result<(), E>,
 ) -> Result<(), E> {
-    if occasion == Occasion::Demand
-        && let Some(step) = key_set::rotate(&records(keys), now)
-    {
+    let demanded = match occasion {
+        Occasion::Schedule => Vec::new(),
+        Occasion::Demand => key_set::rotate(&records(keys), policy, now),
+        Occasion::Compromise(key_id) => key_set::retire(&records(keys), key_id, now),
+    };
+    for step in demanded {
         apply(step, keys)?;
     }
     while let Some(step) = key_set::next_step(&records(keys), policy, now) {
@@ -229,6 +263,14 @@ impl Held {
             keys,
             jwks: jwks.to_string().into(),
         })
+    }
+
+    fn key_of(&self, record: &KeyRecord) -> Option<Arc<SigningKey>> {
+        let kept = self
+            .keys
+            .iter()
+            .find(|kept| kept.record.key_id == record.key_id)?;
+        Some(Arc::clone(&kept.key))
     }
 }
 

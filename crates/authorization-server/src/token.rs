@@ -3,7 +3,7 @@
 //! A token is handed out only after its record is on disk.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use uuid::{NoContext, Uuid};
 
 use crate::audit;
-use crate::authenticate::authenticate;
+use crate::authenticate::identify;
 use crate::request::EndpointRequest;
 use crate::response::{Cause, NO_STORE, Refusal};
 use crate::server::AuthorizationServer;
@@ -45,9 +45,17 @@ pub(crate) async fn handle(
 }
 
 async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
+    let limits = &server.token_requests;
+    limits
+        .count_address(request.peer_address(), Instant::now())
+        .map_err(Cause::TooManyRequests)?;
     let form = request.form()?;
     let registrations = server.registrations();
-    let client = authenticate(server, &registrations, request, &form, Cause::Authentication).await?;
+    let identified = identify(server, &registrations, request, &form, Cause::Authentication).await?;
+    limits
+        .count_client(&identified.client.client_id, Instant::now())
+        .map_err(Cause::TooManyRequests)?;
+    let client = identified.for_the_first_time(server).await?;
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),

@@ -97,6 +97,26 @@ mod tests {
         }
     }
 
+    /// F1: of those for TLS 1.2 the four that RFC 9325 §4.2 recommends, and no other.
+    #[test]
+    fn offers_with_tls_1_2_the_recommended_suites_alone() {
+        let suites = crypto_provider()
+            .cipher_suites
+            .iter()
+            .map(|suite| format!("{:?}", suite.suite()))
+            .filter(|name| !name.starts_with("TLS13_"))
+            .collect::<Vec<_>>();
+        assert_eq!(
+            suites,
+            [
+                "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            ]
+        );
+    }
+
     #[test]
     fn installing_the_provider_twice_changes_nothing() {
         install_crypto_provider();

@@ -112,7 +112,7 @@ fn refuses_an_rsa_key_of_1024_bits() {
     assert_refused(verify(&authority, &leaf, 0), Refusal::WeakKey);
 }
 
-/// T25.
+/// T25, F14.
 #[test]
 fn advertises_the_trusted_authorities_alone() {
     let verifier = verifier(&Authority::new("root"));

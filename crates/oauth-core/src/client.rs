@@ -3,13 +3,23 @@
 //! A registration is written with the member names of RFC 7591 and RFC 8705 and checked once, at start; a checked
 //! [`ClientRegistration`] cannot be half right.
 
-use std::{collections::HashMap, fmt, net::IpAddr, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
 use crate::{
-    certificate::ClientCertificate, distinguished_name::DistinguishedName, jwt::AssertionKeys, scope::Scope,
-    secret::SecretDigest, thumbprint::CertificateThumbprint,
+    certificate::ClientCertificate,
+    distinguished_name::DistinguishedName,
+    jwt::{AssertionKeys, SignatureAlgorithm},
+    scope::Scope,
+    secret::SecretDigest,
+    thumbprint::CertificateThumbprint,
 };
 
 mod jwks;
@@ -55,12 +65,23 @@ pub struct ClientMetadata {
     pub scope: String,
     /// `client_credentials`, or empty for a client that only introspects.
     pub grant_types: Vec<String>,
+    /// How long its tokens live, where not as long as everybody's: from one second to 24 hours.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Option<Duration>,
     /// Whether its tokens are bound to its certificate: `true` unless said otherwise.
     pub tls_client_certificate_bound_access_tokens: Option<bool>,
     /// The resource server its tokens are for.
     pub audience: Option<String>,
     /// The resource server that this client *is*, and may introspect for.
     pub resource_server: Option<String>,
+    /// The scope that this resource server is told of, whatever else a token has; all of it unless said otherwise.
+    pub resource_server_scope: Option<String>,
+    /// What its signed introspection answers are signed with, where not as all others. RFC 9701 §6
+    pub introspection_signed_response_alg: Option<SignatureAlgorithm>,
+    /// Not offered: answers are not encrypted beyond TLS. RFC 9701 §6
+    pub introspection_encrypted_response_alg: Option<String>,
+    /// Not offered either. RFC 9701 §6
+    pub introspection_encrypted_response_enc: Option<String>,
     /// `true` shuts the client out without forgetting it.
     pub disabled: bool,
 }
@@ -75,7 +96,7 @@ pub struct ClientRegistration {
     /// What it may be granted.
     pub grant: Option<ClientCredentialsGrant>,
     /// The resource server it introspects for.
-    pub resource_server: Option<String>,
+    pub resource_server: Option<ResourceServer>,
     /// Whether it is let in at all.
     pub status: ClientStatus,
 }
@@ -89,6 +110,21 @@ pub struct ClientCredentialsGrant {
     pub audience: String,
     /// Whether its tokens are bound to its certificate.
     pub binding: TokenBinding,
+    /// How long its tokens live, where it has its own lifetime.
+    pub lifetime: Option<Duration>,
+}
+
+/// The resource server that a client is, and what it is told.
+///
+/// RFC 9701 §6
+#[derive(Clone, Debug)]
+pub struct ResourceServer {
+    /// Its name: the audience of the tokens that are for it.
+    pub identifier: String,
+    /// The most it is told of a token's scope; `None` for all of it.
+    pub scope: Option<Scope>,
+    /// What its signed introspection answers are signed with, where not as all others.
+    pub signed_response_algorithm: Option<SignatureAlgorithm>,
 }
 
 /// Whether tokens are bound to the client's certificate.
@@ -298,6 +334,19 @@ impl ClientRegistry {
             }
         }
         Some(listed)
+    }
+
+    /// What the enabled clients want their introspection answers signed with, where they say so.
+    ///
+    /// RFC 9701 §6
+    pub fn introspection_algorithms(&self) -> BTreeSet<SignatureAlgorithm> {
+        let enabled = self
+            .iter()
+            .filter(|client| client.status == ClientStatus::Enabled);
+        let resource_servers = enabled.filter_map(|client| client.resource_server.as_ref());
+        resource_servers
+            .filter_map(|server| server.signed_response_algorithm)
+            .collect()
     }
 
     /// Every registration, enabled or not, in no order.

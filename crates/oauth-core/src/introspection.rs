@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access_token::{InactiveToken, TokenRecord},
-    client::{ClientRegistration, ClientRegistry},
+    client::{ClientRegistration, ClientRegistry, ResourceServer},
     confirmation::{Confirmation, present},
     error::{ErrorCode, OAuthError},
     scope::Scope,
@@ -98,8 +98,8 @@ impl IntrospectionResponse {
 /// `unauthorized_client` where the client is none.
 ///
 /// RFC 7662 §2.1
-pub fn resource_server_of(caller: &ClientRegistration) -> Result<&str, OAuthError> {
-    caller.resource_server.as_deref().ok_or(OAuthError::new(
+pub fn resource_server_of(caller: &ClientRegistration) -> Result<&ResourceServer, OAuthError> {
+    caller.resource_server.as_ref().ok_or(OAuthError::new(
         ErrorCode::UnauthorizedClient,
         "this client may not introspect tokens",
     ))
@@ -126,6 +126,20 @@ pub fn verify_for(
         Ok(())
     } else {
         Err(InactiveToken::OtherAudience)
+    }
+}
+
+/// What `resource_server` is told of a token: of its scope as much as it is registered for.
+///
+/// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5), RFC 7662 §2.2
+#[must_use]
+pub fn narrow_for(record: TokenRecord, resource_server: &ResourceServer) -> TokenRecord {
+    match &resource_server.scope {
+        Some(told) => TokenRecord {
+            scope: record.scope.intersection(told),
+            ..record
+        },
+        None => record,
     }
 }
 

@@ -25,7 +25,7 @@ pub use verification_keys::{JwksError, VerificationKeys};
 /// A signature algorithm that this project signs with or accepts: asymmetric ones alone.
 ///
 /// RFC 7518 §3.1, RFC 8725 §3.1
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SignatureAlgorithm {
     /// ECDSA on P-256.
     #[default]

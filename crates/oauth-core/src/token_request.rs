@@ -1,6 +1,6 @@
 //! The client credentials grant: from an authenticated client's request to the record of a token, or to an error.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use uuid::Uuid;
 
@@ -14,6 +14,9 @@ use crate::{
     scope::Scope,
     time::Timestamp,
 };
+
+/// How long tokens may live: bounds for how long one that leaked together with its key can be used.
+pub const LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 /// A request for a token.
 ///
@@ -55,7 +58,7 @@ impl TokenRequest {
 pub struct Issuance {
     /// Id of the new record: a version 7 UUID.
     pub id: Uuid,
-    /// How long tokens live.
+    /// How long tokens live, of clients that are registered with no lifetime of their own.
     pub lifetime: Duration,
     /// The moment of issue.
     pub now: Timestamp,
@@ -110,7 +113,8 @@ pub fn grant(
         (TokenBinding::Unbound, _) => None,
     };
     let token = AccessToken::new(issuance.id, secret);
-    let expires_at = issuance.now.plus(issuance.lifetime);
+    let lifetime = granted.lifetime.unwrap_or(issuance.lifetime);
+    let expires_at = issuance.now.plus(lifetime);
     let record = TokenRecord {
         id: issuance.id,
         digest: token.digest(),

@@ -198,6 +198,101 @@ fn refuses_lifetimes_out_of_bounds_and_accepts_the_bounds() {
     }
 }
 
+#[test]
+fn refuses_limits_that_let_nobody_in_and_accepts_the_bounds() {
+    let limits = |lines: &str| with("[store]", &format!("[limits]\n{lines}\n[store]"));
+    for key in ["token_requests_per_client", "token_requests_per_address"] {
+        for wrong in ["0", "1000001"] {
+            let refused = limits(&format!("{key} = {wrong}"));
+            assert_eq!(keys(refused), [format!("limits.{key}")]);
+        }
+        assert!(limits(&format!("{key} = 1")).is_ok() && limits(&format!("{key} = 1000000")).is_ok());
+    }
+    assert_eq!(Configuration::demo().unwrap().limits, LimitsSection::default());
+}
+
+/// M46, J8: each with the member at fault.
+#[test]
+fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
+    let secret = "token_endpoint_auth_method = \"client_secret_basic\"\n\
+        client_secret_hash = \"sha256:GVE_3J2k-3KkoF62aRdUjTyQ_5TVQZ4fI2PuqJ3-4d0\"";
+    let api = "resource_server = \"api.example.com\"";
+    let grant = "grant_types = [\"client_credentials\"]\naudience = \"api.example.com\"";
+    for (lines, member) in [
+        (format!("{grant}\nlifetime = \"25h\""), "lifetime"),
+        (format!("{grant}\nlifetime = \"0s\""), "lifetime"),
+        (format!("{api}\nlifetime = \"1h\""), "lifetime"),
+        (
+            format!("{api}\nresource_server_scope = \"a  b\""),
+            "resource_server_scope",
+        ),
+        (
+            format!("{grant}\nresource_server_scope = \"a\""),
+            "resource_server_scope",
+        ),
+        (
+            format!("{grant}\nintrospection_signed_response_alg = \"ES256\""),
+            "introspection_signed_response_alg",
+        ),
+        (
+            format!("{api}\nintrospection_encrypted_response_alg = \"ECDH-ES\""),
+            "introspection_encrypted_response_alg",
+        ),
+        (
+            format!("{api}\nintrospection_encrypted_response_enc = \"A256GCM\""),
+            "introspection_encrypted_response_enc",
+        ),
+    ] {
+        let error = with_client(&format!("{secret}\n{lines}")).unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.contains(&format!("{member}: ")), "{lines}: {shown}");
+    }
+    for lines in [
+        format!("{grant}\nlifetime = \"24h\""),
+        format!("{api}\nresource_server_scope = \"a b\"\nintrospection_signed_response_alg = \"EdDSA\""),
+    ] {
+        assert!(with_client(&format!("{secret}\n{lines}")).is_ok(), "{lines}");
+    }
+    let none = format!("{secret}\n{api}\nintrospection_signed_response_alg = \"none\"");
+    assert!(with_client(&none).unwrap_err().to_string().contains("ES256"));
+}
+
+/// F5, F6, F12: each with its key; and without the profile all of it is accepted.
+#[test]
+fn refuses_under_the_profile_fapi2_what_that_does_not_admit() {
+    let (no_secrets, _) = DEMO
+        .split_once("[[clients]]\nclient_id = \"introspect-client\"")
+        .unwrap();
+    let fapi2 = |text: &str| Configuration::from_toml(&format!("profile = \"fapi2\"\n{text}"));
+    let admitted = fapi2(no_secrets).unwrap();
+    assert_eq!(admitted.profile, Profile::Fapi2);
+    assert_eq!(keys(fapi2(DEMO)), ["clients[3] (introspect-client)"]);
+    for (line, replacement, key) in [
+        (
+            "[signing]",
+            "[signing]\nalgorithm = \"RS256\"",
+            "signing.algorithm",
+        ),
+        (
+            "tls_client_certificate_bound_access_tokens = true",
+            "tls_client_certificate_bound_access_tokens = false",
+            "clients[0] (partner-client)",
+        ),
+        (
+            "resource_server =",
+            "introspection_signed_response_alg = \"RS256\"\nresource_server =",
+            "clients[2] (gateway)",
+        ),
+    ] {
+        assert!(no_secrets.contains(line), "{line}");
+        let changed = no_secrets.replacen(line, replacement, 1);
+        assert_eq!(keys(fapi2(&changed)), [key], "{replacement}");
+        assert!(Configuration::from_toml(&changed).is_ok(), "{replacement}");
+    }
+    let error = Configuration::from_toml(&format!("profile = \"fapi1\"\n{no_secrets}")).unwrap_err();
+    assert!(error.to_string().contains("fapi2"), "{error}");
+}
+
 /// M6.
 #[test]
 fn lists_every_problem_by_its_key() {

@@ -14,8 +14,8 @@ use crate::token_store::{KeyChange, KeyRow, PostgresTokenStore};
 /// Does what is due at `now`, and answers with all keys there are then.
 pub(super) async fn change(
     store: &PostgresTokenStore,
-    occasion: Occasion,
-    policy: RotationPolicy,
+    occasion: Occasion<'_>,
+    policy: &RotationPolicy,
     now: Timestamp,
 ) -> Result<Vec<KeptKey>, SigningKeysError> {
     let decide = |rows| decide(rows, occasion, policy, now);
@@ -38,8 +38,8 @@ enum Done {
 
 fn decide(
     rows: Vec<KeyRow>,
-    occasion: Occasion,
-    policy: RotationPolicy,
+    occasion: Occasion<'_>,
+    policy: &RotationPolicy,
     now: Timestamp,
 ) -> Result<(Vec<KeyChange>, Decision), SigningKeysError> {
     let mut keys = load(rows)?;

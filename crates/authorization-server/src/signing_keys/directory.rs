@@ -54,8 +54,8 @@ impl KeyDirectory {
     pub(super) fn change(
         &self,
         keys: &mut Vec<KeptKey>,
-        occasion: Occasion,
-        policy: RotationPolicy,
+        occasion: Occasion<'_>,
+        policy: &RotationPolicy,
         now: Timestamp,
     ) -> Result<(), SigningKeysError> {
         carry_out(keys, occasion, policy, now, |step, keys| {

@@ -102,5 +102,5 @@ pub(super) fn log_scheduled(key_id: &str, signs_from: Timestamp) {
 }
 
 pub(super) fn log_removed(key_id: &str) {
-    tracing::info!(key.id = %key_id, "signing key {key_id} removed: nothing that it signed is valid any more");
+    tracing::info!(key.id = %key_id, "signing key {key_id} removed, and with it whatever it has signed");
 }

@@ -5,7 +5,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 const POLICY: RotationPolicy = RotationPolicy {
     algorithm: SignatureAlgorithm::ES256,
+    further: BTreeSet::new(),
     rotate_every: Duration::from_secs(30 * 24 * 60 * 60),
+    ownership: Ownership::Sole,
 };
 /// For how long a JWKS may be cached.
 const MAX_AGE: Duration = Duration::from_secs(300);
@@ -21,21 +23,21 @@ struct Keys {
 impl Keys {
     fn started() -> Self {
         let mut keys = Self::default();
-        keys.maintain(POLICY, START);
+        keys.maintain(&POLICY, START);
         keys
     }
 
-    fn maintain(&mut self, policy: RotationPolicy, now: Timestamp) {
+    fn maintain(&mut self, policy: &RotationPolicy, now: Timestamp) {
         while let Some(step) = next_step(&self.records, policy, now) {
             self.apply(step, now);
         }
     }
 
     fn rotate(&mut self, now: Timestamp) -> bool {
-        let step = rotate(&self.records, now);
-        let found = step.is_some();
-        step.into_iter().for_each(|step| self.apply(step, now));
-        self.maintain(POLICY, now);
+        let steps = rotate(&self.records, &POLICY, now);
+        let found = !steps.is_empty();
+        steps.into_iter().for_each(|step| self.apply(step, now));
+        self.maintain(&POLICY, now);
         found
     }
 
@@ -62,7 +64,9 @@ impl Keys {
     }
 
     fn signing(&self, now: Timestamp) -> &str {
-        &signing(&self.records, now).unwrap().key_id
+        &signing(&self.records, SignatureAlgorithm::ES256, now)
+            .unwrap()
+            .key_id
     }
 
     fn shown(&self) -> Vec<&str> {
@@ -84,9 +88,9 @@ fn the_first_key_signs_at_once_beside_the_next_one() {
 fn rotates_by_schedule_and_not_before() {
     let mut keys = Keys::started();
     let due = START.plus(POLICY.rotate_every);
-    keys.maintain(POLICY, due.minus(MINUTE));
+    keys.maintain(&POLICY, due.minus(MINUTE));
     assert_eq!(keys.signing(due.minus(MINUTE)), "key-1");
-    keys.maintain(POLICY, due);
+    keys.maintain(&POLICY, due);
     assert_eq!(keys.signing(due), "key-2");
     assert_eq!(
         keys.shown(),
@@ -125,7 +129,7 @@ fn a_key_of_another_algorithm_is_shown_before_it_signs() {
         ..POLICY
     };
     let changed = START.plus(DAY);
-    keys.maintain(policy, changed);
+    keys.maintain(&policy, changed);
     assert_eq!(
         keys.shown(),
         ["key-1", "key-3", "key-4"],
@@ -134,7 +138,7 @@ fn a_key_of_another_algorithm_is_shown_before_it_signs() {
     assert_eq!(keys.signing(changed), "key-1");
     let due = changed.plus(ANNOUNCEMENT);
     assert_eq!(
-        signing(&keys.records, due).unwrap().algorithm,
+        signing(&keys.records, policy.algorithm, due).unwrap().algorithm,
         SignatureAlgorithm::PS256
     );
 }
@@ -154,12 +158,12 @@ fn every_signing_key_has_been_shown_long_enough_and_stays_until_its_tokens_have_
     let (mut now, mut lasts) = (START, Vec::<(String, Timestamp)>::new());
     let mut rotated = 0;
     while now < START.plus(DAY * 90) {
-        keys.maintain(POLICY, now);
+        keys.maintain(&POLICY, now);
         // An impatient operator, at odd times.
         if now.as_unix_seconds() % 1013 == 0 && keys.rotate(now) {
             rotated += 1;
         }
-        let signing = signing(&keys.records, now).unwrap().clone();
+        let signing = signing(&keys.records, POLICY.algorithm, now).unwrap().clone();
         assert!(
             signing.key_id == "key-1" || signing.made_at.plus(MAX_AGE) < now,
             "{signing:?} at {now:?}"
@@ -174,4 +178,101 @@ fn every_signing_key_has_been_shown_long_enough_and_stays_until_its_tokens_have_
     }
     assert!(rotated > 3 && keys.made > 6, "{rotated} {}", keys.made);
     assert!(keys.records.len() < keys.made, "old keys are removed");
+}
+
+/// A server of its own algorithm, on keys that it shares.
+fn sharing(algorithm: SignatureAlgorithm) -> RotationPolicy {
+    RotationPolicy {
+        algorithm,
+        ownership: Ownership::Shared,
+        ..POLICY
+    }
+}
+
+/// A6: neither makes the other begin again, however often they look.
+#[test]
+fn servers_of_different_algorithms_leave_one_anothers_keys_alone() {
+    let policies = [
+        sharing(SignatureAlgorithm::ES256),
+        sharing(SignatureAlgorithm::PS256),
+    ];
+    let mut keys = Keys::default();
+    for minute in 0..60 {
+        for policy in &policies {
+            keys.maintain(policy, START.plus(MINUTE * minute));
+        }
+    }
+    assert_eq!(
+        keys.made, 4,
+        "a current and a next one for each: {:?}",
+        keys.records
+    );
+    let now = START.plus(MINUTE * 60);
+    for policy in &policies {
+        let signing = signing(&keys.records, policy.algorithm, now).unwrap();
+        assert_eq!(signing.algorithm, policy.algorithm);
+    }
+    let a_year = START.plus(LONGEST_REIGN).plus(RETIREMENT);
+    let mut now = now;
+    while now < a_year.plus(DAY) {
+        keys.maintain(&policies[0], now);
+        now = now.plus(DAY);
+    }
+    assert!(
+        keys.records
+            .iter()
+            .all(|key| key.algorithm == SignatureAlgorithm::ES256),
+        "nobody has wanted the other for a year: {:?}",
+        keys.records
+    );
+}
+
+#[test]
+fn a_compromised_key_never_hands_over_to_one_that_has_retired() {
+    let mut keys = Keys::started();
+    let now = START.plus(DAY);
+    assert!(keys.rotate(now));
+    assert_eq!((keys.signing(now), keys.shown().len()), ("key-2", 3));
+    for step in retire(&keys.records, "key-2", now) {
+        keys.apply(step, now);
+        assert_ne!(keys.signing(now), "key-1", "after each of the steps");
+    }
+    keys.maintain(&POLICY, now);
+    assert_eq!(keys.signing(now), "key-3");
+    assert_eq!(keys.shown(), ["key-1", "key-3", "key-4"]);
+}
+
+#[test]
+fn a_compromised_key_that_signs_nothing_is_removed_and_changes_nothing_else() {
+    for key_id in ["key-1", "key-3"] {
+        let mut keys = Keys::started();
+        let now = START.plus(DAY);
+        keys.rotate(now);
+        let steps = retire(&keys.records, key_id, now);
+        let key_id = key_id.to_owned();
+        assert_eq!(steps, [Step::Remove { key_id }]);
+        steps.into_iter().for_each(|step| keys.apply(step, now));
+        keys.maintain(&POLICY, now);
+        assert_eq!(keys.signing(now), "key-2");
+    }
+    assert_eq!(retire(&Keys::started().records, "unheard-of", START), []);
+}
+
+#[test]
+fn the_last_key_of_all_is_replaced_before_it_is_removed() {
+    let mut keys = Keys::started();
+    keys.records.truncate(1);
+    let steps = retire(&keys.records, "key-1", START);
+    assert!(
+        matches!(
+            steps[0],
+            Step::Make {
+                signs_from: Some(START),
+                ..
+            }
+        ),
+        "{steps:?}"
+    );
+    steps.into_iter().for_each(|step| keys.apply(step, START));
+    assert_eq!((keys.signing(START), keys.shown()), ("key-3", vec!["key-3"]));
 }

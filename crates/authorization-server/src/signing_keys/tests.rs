@@ -5,7 +5,7 @@ use std::time::Duration;
 use oauth_core::jwt::{AccessTokenClaims, AccessTokenVerifier, VerificationKeys};
 use tempfile::TempDir;
 
-use super::key_set::{ANNOUNCEMENT, RETIREMENT};
+use super::key_set::{ANNOUNCEMENT, Ownership, RETIREMENT};
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -14,6 +14,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 fn policy(algorithm: SignatureAlgorithm) -> RotationPolicy {
     RotationPolicy {
         algorithm,
+        further: BTreeSet::new(),
+        ownership: Ownership::Sole,
         rotate_every: DAY * 30,
     }
 }
@@ -221,4 +223,54 @@ fn shows_no_key_when_debugged() {
         let line = pem.lines().nth(1).unwrap();
         assert!(!format!("{keys:?}").contains(line));
     }
+}
+
+/// J7: on the first start all that is asked for signs at once; what is asked for later is shown first.
+#[tokio::test]
+async fn signs_with_what_clients_ask_for_once_it_has_been_shown() {
+    let directory = TempDir::new().unwrap();
+    let with_rs256 = RotationPolicy {
+        further: [SignatureAlgorithm::RS256].into(),
+        ..policy(SignatureAlgorithm::ES256)
+    };
+    let keys = SigningKeys::open(directory.path(), with_rs256, NOW).unwrap();
+    assert_eq!(
+        keys.algorithms(NOW),
+        [SignatureAlgorithm::ES256, SignatureAlgorithm::RS256]
+    );
+    let rs256 = keys.current_with(SignatureAlgorithm::RS256, NOW).unwrap();
+    let jwt = claims(NOW).sign(&rs256).unwrap();
+    assert!(verifies(&jwt, &keys.jwks(), NOW));
+    assert_ne!(keys.current(NOW).key_id(), rs256.key_id());
+    assert!(keys.current_with(SignatureAlgorithm::EdDSA, NOW).is_none());
+
+    let later = NOW.plus(DAY);
+    keys.sign_also_with([SignatureAlgorithm::EdDSA].into());
+    keys.maintain(later).await.unwrap();
+    assert!(keys.current_with(SignatureAlgorithm::EdDSA, later).is_none());
+    let due = later.plus(ANNOUNCEMENT);
+    let eddsa = keys.current_with(SignatureAlgorithm::EdDSA, due).unwrap();
+    assert!(verifies(&claims(due).sign(&eddsa).unwrap(), &keys.jwks(), due));
+}
+
+/// D8: what the compromised key has signed is worth nothing to whoever asks for the JWKS.
+#[tokio::test]
+async fn ends_a_compromised_key_at_once_and_signs_with_the_next() {
+    let directory = TempDir::new().unwrap();
+    let keys = open(directory.path(), NOW);
+    let compromised = keys.current(NOW);
+    let jwt = claims(NOW).sign(&compromised).unwrap();
+    assert!(verifies(&jwt, &keys.jwks(), NOW));
+    assert_eq!(keys.retire("unheard-of", NOW).await.unwrap(), None);
+    assert!(verifies(&jwt, &keys.jwks(), NOW));
+
+    let rotation = keys.retire(compromised.key_id(), NOW).await.unwrap().unwrap();
+    assert!(!verifies(&jwt, &keys.jwks(), NOW));
+    assert_eq!(keys.current(NOW).key_id(), rotation.key_id);
+    assert_ne!(rotation.key_id, compromised.key_id());
+    let fresh = claims(NOW).sign(&keys.current(NOW)).unwrap();
+    assert!(verifies(&fresh, &keys.jwks(), NOW));
+    let again = open(directory.path(), NOW);
+    assert_eq!(again.jwks(), keys.jwks(), "it does not come back with a restart");
+    assert_eq!(again.current(NOW).key_id(), rotation.key_id);
 }

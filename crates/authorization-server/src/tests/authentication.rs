@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::published::Partner;
 use super::{Answer, DEMO, FORM, Harness, MORE_CLIENTS, authority, certificate, issued, now, post_as};
 use crate::configuration::Configuration;
 use crate::metadata;
@@ -97,7 +98,7 @@ fn form(path: &str, body: String) -> Request<Body> {
         .unwrap()
 }
 
-/// K1, K5, K9, X3: authenticated by the assertion, bound to the certificate.
+/// K1, K5, K9, F14, X3: authenticated by the assertion, bound to the certificate.
 #[tokio::test]
 async fn issues_a_token_for_an_assertion_and_binds_it_to_the_connections_certificate() {
     let client = Asserting::new();
@@ -115,7 +116,7 @@ async fn issues_a_token_for_an_assertion_and_binds_it_to_the_connections_certifi
     }
 }
 
-/// K9, M32: never an unbound token, whatever the assertion.
+/// K9, M32, F14: never an unbound token, whatever the assertion.
 #[tokio::test]
 async fn refuses_an_assertion_without_a_certificate_to_bind_the_token_to() {
     let client = Asserting::new();
@@ -408,4 +409,50 @@ fn metadata_lists_the_methods_of_registered_clients_and_algorithms_where_they_ar
         registration("one", "private_key_jwt", &jwks)
     ));
     assert_eq!(disabled, with(""));
+}
+
+/// F6, F12, K6: a published key for an algorithm that the profile does not admit is worth nothing.
+#[tokio::test]
+async fn refuses_under_the_profile_fapi2_an_assertion_that_it_does_not_admit() {
+    let pem = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256)
+        .unwrap()
+        .serialize_pem();
+    for (algorithm, status) in [(SignatureAlgorithm::PS256, 200), (SignatureAlgorithm::RS256, 401)] {
+        let key = SigningKey::from_pkcs8_pem(pem.as_bytes(), algorithm).unwrap();
+        let partner = Partner::publishing(json!({ "keys": [key.public_jwk().unwrap()] })).await;
+        let text = partner.configuration("private_key_jwt");
+        let (admitted, _) = text
+            .split_once("[[clients]]\nclient_id = \"introspect-client\"")
+            .unwrap();
+        let (_, publishing) = text
+            .split_once("[[clients]]\nclient_id = \"publishing\"")
+            .unwrap();
+        let text =
+            format!("profile = \"fapi2\"\n{admitted}[[clients]]\nclient_id = \"publishing\"{publishing}");
+        let client = Asserting {
+            harness: Harness::configured(&text),
+            key,
+        };
+        let configuration = Configuration::from_toml(&text).unwrap();
+        client
+            .harness
+            .server
+            .register_anew(Registrations::load(&configuration).unwrap());
+        let assertion = client.assertion(|claims| {
+            claims.iss = "publishing".to_owned();
+            claims.sub = "publishing".to_owned();
+        });
+        let answer = client
+            .send(TOKEN, TOKEN_REQUEST, &assertion, Some(&certificate("whoever")))
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+        if status == 401 {
+            assert_eq!(answer.refusal().2, "assertion_algorithm");
+        }
+        let document = metadata::document(&configuration, &configuration.clients, &[]);
+        assert_eq!(
+            document.token_endpoint_auth_signing_alg_values_supported,
+            ["ES256", "PS256", "EdDSA"]
+        );
+    }
 }

@@ -8,9 +8,10 @@ use oauth_core::confirmation::Confirmation;
 use serde_json::{Value, json};
 
 use super::{
-    FORM, Harness, INTROSPECT_CLIENT, OTHER_RESOURCE_SERVER, certificate, form, gateway_certificate,
-    introspection, now, post, post_as, request, revocation, verifier,
+    Answer, DEMO, FORM, Harness, INTROSPECT_CLIENT, MORE_CLIENTS, OTHER_RESOURCE_SERVER, certificate, form,
+    gateway_certificate, introspection, now, post, post_as, request, revocation, verifier,
 };
+use crate::registrations::Registrations;
 use crate::router::INTROSPECTION;
 
 const JSON: &str = "application/json";
@@ -328,10 +329,98 @@ async fn answers_with_a_signed_introspection_that_is_no_access_token() {
         claims["iss"],
         "https://login.example.com/oauth/v2/oauth-anonymous"
     );
-    assert_eq!(claims["aud"], "api.example.com");
+    assert_eq!(
+        claims["aud"],
+        json!(["api.example.com", "introspect-client"]),
+        "the resource server by each of its names"
+    );
     assert_eq!(
         claims["token_introspection"],
         harness.introspect(&token, JSON).await.json()
     );
     assert!(verifier().verify(&answer.body, &harness.keys(), now()).is_err());
+}
+
+/// A resource server called like its client, with these members in its registration beside.
+fn api(lines: &str) -> Harness {
+    Harness::configured(&format!(
+        "{DEMO}{MORE_CLIENTS}\n[[clients]]\nclient_id = \"api.example.com\"\n\
+         token_endpoint_auth_method = \"client_secret_basic\"\n\
+         client_secret_hash = \"sha256:GVE_3J2k-3KkoF62aRdUjTyQ_5TVQZ4fI2PuqJ3-4d0\"\n\
+         resource_server = \"api.example.com\"\n{lines}\n"
+    ))
+}
+
+/// `api.example.com:Password1`.
+const API: &str = "Basic YXBpLmV4YW1wbGUuY29tOlBhc3N3b3JkMQ==";
+
+async fn told(harness: &Harness, token: &str, accept: &str) -> Answer {
+    let request = Request::post(INTROSPECTION)
+        .header(header::CONTENT_TYPE, FORM)
+        .header(header::AUTHORIZATION, API)
+        .header(header::ACCEPT, accept)
+        .body(form("token", token))
+        .unwrap();
+    harness.send(request, None).await
+}
+
+/// J2, J7: each as it is registered, and others as ever.
+#[tokio::test]
+async fn signs_introspections_with_the_algorithm_that_the_resource_server_is_registered_with() {
+    for algorithm in ["RS256", "PS256", "ES256", "EdDSA"] {
+        let harness = api(&format!("introspection_signed_response_alg = \"{algorithm}\""));
+        let token = harness.token(&certificate("demo-partner")).await;
+        let answer = told(&harness, &token, SIGNED).await;
+        let [head, claims] = unverified_parts(&answer.body);
+        assert_eq!(
+            (&head["alg"], &claims["aud"]),
+            (&json!(algorithm), &json!("api.example.com"))
+        );
+        let kid = head["kid"].as_str().unwrap();
+        assert!(harness.keys().contains(kid));
+        let [head, _] = unverified_parts(&harness.introspect(&token, SIGNED).await.body);
+        assert_eq!(head["alg"], "ES256");
+    }
+}
+
+/// J7: another algorithm than the registered one never; a new one not before the JWKS has shown its key.
+#[tokio::test]
+async fn answers_try_again_until_the_key_of_a_newly_registered_algorithm_has_been_shown() {
+    let harness = api("");
+    let token = harness.token(&certificate("demo-partner")).await;
+    assert_eq!(told(&harness, &token, SIGNED).await.status, StatusCode::OK);
+    let changed = api("introspection_signed_response_alg = \"EdDSA\"");
+    harness
+        .server
+        .register_anew(Registrations::load(&changed.server.configuration).unwrap());
+    let a_minute_later = now().plus(Duration::from_secs(60));
+    harness
+        .server
+        .signing_keys
+        .maintain(a_minute_later)
+        .await
+        .unwrap();
+    let answer = told(&harness, &token, SIGNED).await;
+    assert_eq!(
+        answer.refusal(),
+        (503, "temporarily_unavailable".into(), "key_not_yet_shown")
+    );
+    assert!(answer.header(header::RETRY_AFTER).is_some());
+    assert_eq!(told(&harness, &token, JSON).await.status, StatusCode::OK);
+}
+
+/// I17, J5: in every representation.
+#[tokio::test]
+async fn tells_a_resource_server_of_no_more_scope_than_it_is_registered_for() {
+    let harness = api("resource_server_scope = \"accounts payments\"");
+    let token = harness
+        .stored_token(|record| record.scope = "accounts transactions".parse().unwrap())
+        .await;
+    assert_eq!(told(&harness, &token, JSON).await.json()["scope"], "accounts");
+    let [_, claims] = unverified_parts(&told(&harness, &token, JWT).await.body);
+    assert_eq!(claims["scope"], "accounts");
+    let [_, claims] = unverified_parts(&told(&harness, &token, SIGNED).await.body);
+    assert_eq!(claims["token_introspection"]["scope"], "accounts");
+    let everything = harness.introspect(&token, JSON).await.json();
+    assert_eq!(everything["scope"], "accounts transactions", "told of all of it");
 }

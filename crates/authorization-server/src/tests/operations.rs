@@ -6,7 +6,7 @@ use oauth_core::certificate::ClientCertificate;
 use serde_json::{Value, json};
 use service::{Readiness, Running, Shutdown};
 
-use super::{Harness, certificate, now, post};
+use super::{Harness, certificate, now, post, verifier};
 use crate::operations;
 use crate::router::TOKEN;
 
@@ -97,9 +97,30 @@ async fn rotates_the_keys_over_the_admin_listener() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert!(harness.keys().contains(answer["kid"].as_str().unwrap()));
     assert!(answer["signs_from"].as_u64().unwrap() >= now().as_unix_seconds());
-    let refused = operations::OPERATIONS[1]
+    let refused = operations::OPERATIONS[2]
         .send(running.address("admin"), "{}")
         .await;
     let refusal = refused.unwrap_err().to_string();
     assert!(refusal.contains("answered 4"), "{refusal}");
+}
+
+/// D8: through the admin listener's router, as the subcommand asks for it.
+#[tokio::test]
+async fn ends_a_compromised_key_and_refuses_one_that_is_not_there() {
+    let harness = Harness::new();
+    let token = harness.token(&certificate("demo-partner")).await;
+    let jwt = harness.introspect(&token, "application/jwt").await.body;
+    assert!(verifier().verify(&jwt, &harness.keys(), now()).is_ok());
+    let compromised = harness.server.signing_keys.current(now()).key_id().to_owned();
+    for (kid, expected) in [
+        ("unheard-of", StatusCode::NOT_FOUND),
+        (compromised.as_str(), StatusCode::OK),
+        (compromised.as_str(), StatusCode::NOT_FOUND),
+    ] {
+        let (status, answer) = harness.operate("/retire-key", &json!({ "kid": kid })).await;
+        assert_eq!(status, expected, "{answer}");
+    }
+    assert!(verifier().verify(&jwt, &harness.keys(), now()).is_err());
+    let fresh = harness.introspect(&token, "application/jwt").await.body;
+    assert!(verifier().verify(&fresh, &harness.keys(), now()).is_ok());
 }

@@ -174,6 +174,27 @@ async fn token_over_tls(
     }
 }
 
+/// O20: neither listener says a word of HTTP to whoever does not speak TLS.
+#[tokio::test]
+async fn answers_plain_http_with_nothing_but_an_alert() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const ALERT: u8 = 21;
+    let directory = TempDir::new().unwrap();
+    let (running, shutdown) = started(&configuration(directory.path())).await.unwrap();
+    for listener in ["tls", "mutual_tls"] {
+        let mut stream = tokio::net::TcpStream::connect(running.address(listener))
+            .await
+            .unwrap();
+        let request = format!("POST {TOKEN} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert_eq!((answer.first(), answer.len()), (Some(&ALERT), 7), "{listener}");
+    }
+    shutdown.trigger();
+    running.finished().await.unwrap();
+}
+
 /// M16, M17, T17: through the handshake and to a token, over sockets.
 #[tokio::test]
 async fn lets_a_registered_self_signed_certificate_through_the_handshake_and_no_other() {

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::{Method, Request, StatusCode, header};
 use oauth_core::access_token::AccessToken;
+use oauth_core::certificate::ClientCertificate;
 use oauth_core::confirmation::Confirmation;
 use oauth_core::time::Timestamp;
 
-use super::{Harness, certificate, certificate_until, gateway_certificate, post, post_as, request};
+use super::{DEMO, Harness, certificate, certificate_until, gateway_certificate, post, post_as, request};
 use crate::router::TOKEN;
 
 const REQUEST: &str = "grant_type=client_credentials&client_id=partner-client";
@@ -408,4 +409,79 @@ async fn issues_no_token_twice() {
             .iter()
             .all(|token| AccessToken::parse(token).unwrap().id().get_version_num() == 7)
     );
+}
+
+/// M46: its own lifetime where it has one, never beyond the certificate's.
+#[tokio::test]
+async fn a_token_lives_as_long_as_its_client_is_registered_for_and_no_longer_than_its_certificate() {
+    let text = DEMO.replacen(
+        "client_id = \"partner-client\"",
+        "client_id = \"partner-client\"\nlifetime = \"1h\"",
+        1,
+    );
+    let harness = Harness::configured(&text);
+    let lifetime = async |client: &'static str, certificate: &ClientCertificate| {
+        let answer = harness.send(post(TOKEN, client), Some(certificate)).await;
+        answer.json()["expires_in"].as_u64().unwrap()
+    };
+    let partner = "grant_type=client_credentials&client_id=partner-client";
+    let other = "grant_type=client_credentials&client_id=other-client";
+    assert_eq!(lifetime(partner, &certificate("demo-partner")).await, 3600);
+    assert_eq!(lifetime(other, &certificate("other-partner")).await, 900);
+    let soon = SystemTime::now() + Duration::from_secs(600);
+    let left = lifetime(partner, &certificate_until("demo-partner", soon)).await;
+    assert!((590..=600).contains(&left), "{left}");
+}
+
+/// R7 for tokens: refused before the store is asked for anything, and nobody else with it.
+#[tokio::test]
+async fn refuses_the_token_requests_of_a_client_that_sends_too_many_and_no_other() {
+    let limited = DEMO.replacen(
+        "[store]",
+        "[limits]\ntoken_requests_per_client = 1\ntoken_requests_per_address = 1000\n[store]",
+        1,
+    );
+    let harness = Harness::configured(&limited);
+    let (partner, other) = (certificate("demo-partner"), certificate("other-partner"));
+    let request = || post(TOKEN, "grant_type=client_credentials&client_id=partner-client");
+    // A stranger who claims to be the client uses up nothing of its allowance.
+    for _ in 0..20 {
+        let stranger = harness.send(request(), Some(&other)).await;
+        assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    }
+    for _ in 0..10 {
+        let answer = harness.send(request(), Some(&partner)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    let refused = harness.send(request(), Some(&partner)).await;
+    assert_eq!(
+        refused.refusal(),
+        (429, "temporarily_unavailable".into(), "too_many_requests")
+    );
+    assert_eq!(refused.header(header::RETRY_AFTER), Some("1"));
+    let request = post(TOKEN, "grant_type=client_credentials&client_id=other-client");
+    assert_eq!(harness.send(request, Some(&other)).await.status, StatusCode::OK);
+}
+
+/// R7 for tokens: whoever it claims to be, and only where tokens are asked for.
+#[tokio::test]
+async fn refuses_the_token_requests_of_an_address_that_sends_too_many() {
+    let limited = DEMO.replacen("[store]", "[limits]\ntoken_requests_per_address = 1\n[store]", 1);
+    let harness = Harness::configured(&limited);
+    let partner = certificate("demo-partner");
+    let token = harness.token(&partner).await;
+    for _ in 1..10 {
+        let stranger = post(TOKEN, "grant_type=client_credentials&client_id=nobody");
+        assert_eq!(
+            harness.send(stranger, None).await.status,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    let request = post(TOKEN, "grant_type=client_credentials&client_id=partner-client");
+    let refused = harness.send(request, Some(&partner)).await;
+    assert_eq!(
+        refused.refusal(),
+        (429, "temporarily_unavailable".into(), "too_many_requests")
+    );
+    assert!(harness.is_active(&token).await);
 }

@@ -1,13 +1,16 @@
 //! What every endpoint does alike, also when something inside fails.
 
 use std::future::{pending, ready};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
+use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::authentication::{Asserting, asserted};
 use super::{FORM, Harness, certificate, form, introspection, post, request, revocation};
 use crate::router::TOKEN;
 use crate::token_store::{
@@ -116,6 +119,38 @@ async fn refuses_for_a_while_when_the_store_does() {
         ] {
             assert_eq!(answer.refusal(), (503, "temporarily_unavailable".into(), reason));
             assert_eq!(answer.header(header::RETRY_AFTER), Some("2"));
+        }
+    }
+}
+
+/// R7: what is held up costs the store nothing, also where an assertion would have to be remembered.
+#[tokio::test]
+async fn asks_no_store_about_token_requests_that_are_too_many() {
+    let (key, text) = Asserting::registered();
+    let limits = "[limits]\ntoken_requests_per_client = 1\n[store]";
+    let client = Asserting {
+        harness: Harness::of(
+            &text.replacen("[store]", limits, 1),
+            Arc::new(Misbehaving::Panics),
+            TempDir::new().unwrap(),
+        ),
+        key,
+    };
+    let partner = certificate("demo-partner");
+    for times in 1..=12 {
+        let assertion = client.assertion(|_| ());
+        let requests = [
+            post(TOKEN, REQUEST),
+            asserted(TOKEN, "grant_type=client_credentials", &assertion),
+        ];
+        for request in requests {
+            let answer = client.harness.send(request, Some(&partner)).await;
+            let expected = if times <= 10 {
+                "panicked"
+            } else {
+                "too_many_requests"
+            };
+            assert_eq!(answer.refusal().2, expected, "{times}");
         }
     }
 }

@@ -5,11 +5,12 @@
 use super::{
     CertificateAnchors, CertificateSubject, ClientAuthenticationMethod, ClientCredentialsGrant, ClientJwks,
     ClientJwksError, ClientKeys, ClientMetadata, ClientRegistration, ClientSecretDigest, ClientStatus,
-    JwksUri, MalformedJwksUri, TokenBinding,
+    JwksUri, MalformedJwksUri, ResourceServer, TokenBinding,
 };
 use crate::{
     distinguished_name::{DistinguishedName, DistinguishedNameError},
     scope::MalformedScope,
+    token_request::LIFETIMES,
 };
 
 impl TryFrom<ClientMetadata> for ClientRegistration {
@@ -32,7 +33,7 @@ impl TryFrom<ClientMetadata> for ClientRegistration {
             } else {
                 ClientStatus::Enabled
             },
-            resource_server: metadata.resource_server,
+            resource_server: resource_server(&metadata)?,
             client_id: metadata.client_id,
         })
     }
@@ -162,6 +163,7 @@ fn certificate_subjects(metadata: &ClientMetadata) -> Result<Vec<CertificateSubj
 
 fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, RegistrationError> {
     match metadata.grant_types.as_slice() {
+        [] if metadata.lifetime.is_some() => Err(RegistrationError::LifetimeNotUsed),
         [] => Ok(None),
         [grant_type] if grant_type == "client_credentials" => Ok(Some(ClientCredentialsGrant {
             scope: metadata.scope.parse()?,
@@ -170,9 +172,42 @@ fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, Re
                 Some(false) => TokenBinding::Unbound,
                 Some(true) | None => TokenBinding::CertificateBound,
             },
+            lifetime: match metadata.lifetime {
+                Some(lifetime) if !LIFETIMES.contains(&lifetime) => return Err(RegistrationError::Lifetime),
+                lifetime => lifetime,
+            },
         })),
         _ => Err(RegistrationError::GrantTypes),
     }
+}
+
+/// RFC 9701 §6
+fn resource_server(metadata: &ClientMetadata) -> Result<Option<ResourceServer>, RegistrationError> {
+    match (
+        &metadata.introspection_encrypted_response_alg,
+        &metadata.introspection_encrypted_response_enc,
+    ) {
+        (Some(_), _) => return Err(RegistrationError::EncryptedIntrospection),
+        (None, Some(_)) => return Err(RegistrationError::EncryptionWithoutAlgorithm),
+        (None, None) => {}
+    }
+    let Some(identifier) = metadata.resource_server.clone() else {
+        if metadata.resource_server_scope.is_some() {
+            return Err(RegistrationError::ResourceServerScopeNotUsed);
+        }
+        if metadata.introspection_signed_response_alg.is_some() {
+            return Err(RegistrationError::IntrospectionAlgorithmNotUsed);
+        }
+        return Ok(None);
+    };
+    let scope = metadata.resource_server_scope.as_deref().map(str::parse);
+    Ok(Some(ResourceServer {
+        identifier,
+        scope: scope
+            .transpose()
+            .map_err(RegistrationError::ResourceServerScope)?,
+        signed_response_algorithm: metadata.introspection_signed_response_alg,
+    }))
 }
 
 /// What is wrong with a registration; each message names the member and the remedy.
@@ -241,6 +276,35 @@ pub enum RegistrationError {
     /// A client that obtains tokens needs to say for whom.
     #[error("audience: name the resource server that the client's tokens are for")]
     Audience,
+    /// A lifetime out of bounds.
+    #[error("lifetime: must be between 1s and 24h")]
+    Lifetime,
+    /// A lifetime of tokens that are never issued.
+    #[error("lifetime: the client obtains no tokens; remove it, or give grant_types")]
+    LifetimeNotUsed,
+    /// The scope breaks its grammar.
+    #[error("resource_server_scope: {0}")]
+    ResourceServerScope(MalformedScope),
+    /// A scope to be told of, and nobody is told.
+    #[error("resource_server_scope: the client introspects nothing; remove it, or give resource_server")]
+    ResourceServerScopeNotUsed,
+    /// An algorithm for answers that are never given.
+    #[error(
+        "introspection_signed_response_alg: the client introspects nothing; remove it, or give resource_server"
+    )]
+    IntrospectionAlgorithmNotUsed,
+    /// Encryption, which is not offered. RFC 9701 §6
+    #[error(
+        "introspection_encrypted_response_alg: introspection answers are not encrypted beyond TLS; remove it, and \
+         introspection_encrypted_response_enc"
+    )]
+    EncryptedIntrospection,
+    /// How to encrypt the content, and not how its key. RFC 9701 §6
+    #[error(
+        "introspection_encrypted_response_enc: means nothing without introspection_encrypted_response_alg, and \
+         answers are not encrypted beyond TLS; remove it"
+    )]
+    EncryptionWithoutAlgorithm,
     /// Another grant than client credentials.
     #[error(
         "grant_types: only `client_credentials` is offered; leave it out for a client that only introspects"

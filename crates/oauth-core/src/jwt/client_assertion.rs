@@ -116,6 +116,11 @@ impl AssertionKeys {
         Ok(())
     }
 
+    /// What the keys are used with.
+    pub fn algorithms(&self) -> impl Iterator<Item = SignatureAlgorithm> {
+        self.0.iter().map(|key| key.algorithm)
+    }
+
     /// Verifies that `assertion` was made by `client_id` for `audience` and is good at `now`.
     ///
     /// # Errors
@@ -135,11 +140,11 @@ impl AssertionKeys {
         if header.crit.is_some() || header.extras.inner().contains_key("b64") {
             return Err(AssertionError::CriticalHeader);
         }
-        let claims = self.verified_claims(assertion, header.alg, header.kid.as_deref())?;
+        let (claims, algorithm) = self.verified_claims(assertion, header.alg, header.kid.as_deref())?;
         claims.verify(client_id, audience, now)?;
         Ok(VerifiedAssertion {
             jti: claims.jti,
-            issued_at: claims.iat,
+            algorithm,
             expires_at: claims.exp,
         })
     }
@@ -149,7 +154,7 @@ impl AssertionKeys {
         assertion: &str,
         algorithm: jsonwebtoken::Algorithm,
         key_id: Option<&str>,
-    ) -> Result<ClientAssertionClaims, AssertionError> {
+    ) -> Result<(ClientAssertionClaims, SignatureAlgorithm), AssertionError> {
         let mut failure = AssertionError::UnknownKey;
         for key in self.0.iter().filter(|key| key.answers_to(key_id)) {
             if jsonwebtoken::Algorithm::from(key.algorithm) != algorithm {
@@ -157,7 +162,7 @@ impl AssertionKeys {
                 continue;
             }
             match jsonwebtoken::decode(assertion, &key.key, &signature_alone(key.algorithm)) {
-                Ok(data) => return Ok(data.claims),
+                Ok(data) => return Ok((data.claims, key.algorithm)),
                 Err(error) => failure = AssertionError::from(error.kind()),
             }
         }
@@ -222,8 +227,8 @@ impl ClientAssertionClaims {
 pub struct VerifiedAssertion {
     /// Its id, the client's choice.
     pub jti: String,
-    /// When it was made, if it says so.
-    pub issued_at: Option<Timestamp>,
+    /// What it is signed with.
+    pub algorithm: SignatureAlgorithm,
     /// From when on it need not be remembered any more.
     pub expires_at: Timestamp,
 }

@@ -1,5 +1,6 @@
 //! What is peculiar to the database: several servers at once, and everything that can be wrong with it or its network.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::shared::{Database, configuration};
 use super::*;
 use crate::configuration::PostgresConfiguration;
 use crate::signing_keys::key_set::{ANNOUNCEMENT, RETIREMENT};
-use crate::signing_keys::{RotationPolicy, SigningKeys};
+use crate::signing_keys::{Ownership, RotationPolicy, SigningKeys};
 
 /// Longer than anything may take that is refused.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(8);
@@ -62,6 +63,8 @@ async fn lets_two_servers_answer_for_one_another() {
 fn policy(algorithm: SignatureAlgorithm) -> RotationPolicy {
     RotationPolicy {
         algorithm,
+        further: BTreeSet::new(),
+        ownership: Ownership::Shared,
         rotate_every: Duration::from_secs(30 * 24 * HOUR),
     }
 }
@@ -128,6 +131,53 @@ async fn rotates_the_keys_of_all_servers_once_whoever_asks() {
     assert_eq!(names(&database).await.len(), 2);
     other.maintain(retired).await.unwrap();
     assert_eq!(one.jwks(), other.jwks());
+}
+
+/// A6, D8: each with its own algorithm, and each shows what the other signs with.
+#[tokio::test(flavor = "multi_thread")]
+async fn lets_servers_of_different_algorithms_share_their_keys() {
+    let Some(database) = Database::new().await else {
+        return;
+    };
+    let store = Arc::new(database.open().await);
+    let policies = [SignatureAlgorithm::ES256, SignatureAlgorithm::PS256].map(policy);
+    let mut servers = Vec::new();
+    for policy in &policies {
+        let keys = SigningKeys::shared(Arc::clone(&store), policy.clone(), at(START));
+        servers.push(keys.await.unwrap());
+    }
+    let before = names(&database).await;
+    assert_eq!(before.len(), 4, "a current and a next one for each");
+    for minute in 0..3 {
+        for server in &servers {
+            server.maintain(at(START + minute * 60)).await.unwrap();
+        }
+    }
+    assert_eq!(names(&database).await, before);
+    assert_eq!(servers[0].jwks(), servers[1].jwks());
+    for (server, policy) in servers.iter().zip(&policies) {
+        assert!(server.current_with(policy.algorithm, at(START)).is_some());
+    }
+}
+
+/// D8: removed at one, unknown to all.
+#[tokio::test]
+async fn a_key_that_one_server_has_removed_is_gone_from_the_others_with_their_next_look() {
+    let Some(database) = Database::new().await else {
+        return;
+    };
+    let stores = [Arc::new(database.open().await), Arc::new(database.open().await)];
+    let (one, other) = (
+        keys(&stores[0], at(START)).await,
+        keys(&stores[1], at(START)).await,
+    );
+    let compromised = one.current(at(START)).key_id().to_owned();
+    one.retire(&compromised, at(START)).await.unwrap().unwrap();
+    other.maintain(at(START)).await.unwrap();
+    for server in [&one, &other] {
+        assert!(!String::from_utf8_lossy(&server.jwks()).contains(&compromised));
+        assert_ne!(server.current(at(START)).key_id(), compromised);
+    }
 }
 
 #[tokio::test]
