@@ -4,21 +4,24 @@
 
 mod check;
 mod file;
+mod origin;
 mod resources;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mtls::{Credentials, TrustAnchors};
-use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
+use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
 use url::Url;
 
 pub use file::{
     CacheSection, ClientCertificatePolicy, ClientCertificatesSection, ConfigurationFile,
     IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection, RouteSection,
 };
+
+pub(crate) use origin::Origin;
 
 use crate::host::HostName;
 use crate::resource::NamedResources;
@@ -37,6 +40,26 @@ pub struct Configuration {
     pub(crate) routes: Routes,
     pub(crate) resources: NamedResources,
     pub(crate) outbound_tls: OutboundTlsSection,
+    /// The file all this was read from; routes and pass-through hosts follow it.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// The part of a configuration that can change while the gateway runs.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) passthrough: HashMap<HostName, String>,
+    pub(crate) routes: Routes,
+    pub(crate) resources: NamedResources,
+}
+
+impl From<Configuration> for Followed {
+    fn from(configuration: Configuration) -> Self {
+        Self {
+            passthrough: configuration.passthrough,
+            routes: configuration.routes,
+            resources: configuration.resources,
+        }
+    }
 }
 
 /// Where opaque tokens are looked up, and within what limits.
@@ -62,13 +85,30 @@ impl Configuration {
     ///
     /// [`ConfigurationError`], with every key at fault.
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
-        let file = match source {
-            ConfigurationSource::Demo => ConfigurationFile::demo(),
-            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?,
+        let configuration = match source {
+            ConfigurationSource::Demo => Self::try_from(ConfigurationFile::demo())?,
+            ConfigurationSource::File(path) => {
+                let read = Fingerprint::of(std::slice::from_ref(&path));
+                let (configuration, table) = Self::read(&path)?;
+                let origin = Some(Origin { path, read, table });
+                Self {
+                    origin,
+                    ..configuration
+                }
+            }
         };
-        let configuration = Self::try_from(file)?;
         configuration.verify_files()?;
         Ok(configuration)
+    }
+
+    /// Reads the file and checks its values, but none of the files that it names; and its keys as they stand there.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`], with every key at fault.
+    pub(crate) fn read(path: &Path) -> Result<(Self, toml::Table), ConfigurationError> {
+        let configuration = Self::try_from(read_toml::<ConfigurationFile>(path)?)?;
+        Ok((configuration, read_toml(path)?))
     }
 
     fn verify_files(&self) -> Result<(), ConfigurationError> {

@@ -211,6 +211,16 @@ impl Upstreams {
         let (before, from) = self.servers.split_at(first);
         from.iter().chain(before)
     }
+
+    /// Takes over from `former` each server that stays: the requests it has in hand still count.
+    fn inherit(&mut self, former: &Self) {
+        for server in &mut self.servers {
+            let name = server.to_string();
+            if let Some(same) = former.servers.iter().find(|server| server.to_string() == name) {
+                *server = same.clone();
+            }
+        }
+    }
 }
 
 /// All routes, by host.
@@ -239,6 +249,19 @@ impl Routes {
 
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
         self.0.keys()
+    }
+
+    /// Takes over the servers of the routes that stay, by host and path. Before anybody else has the routes.
+    pub(crate) fn inherit(&mut self, former: &Self) {
+        for (host, routes) in &mut self.0 {
+            let former = former.0.get(host).map(Vec::as_slice).unwrap_or_default();
+            for route in routes.iter_mut().filter_map(Arc::get_mut) {
+                let same = former.iter().find(|former| former.prefix == route.prefix);
+                if let Some(same) = same {
+                    route.upstreams.inherit(&same.upstreams);
+                }
+            }
+        }
     }
 
     /// Every route, in no order.
@@ -456,6 +479,32 @@ mod tests {
         assert!(Upstream::parse("http://b").unwrap().place().is_some());
         drop(places.pop());
         assert!(server.place().is_some());
+    }
+
+    #[test]
+    fn a_server_that_stays_keeps_count_of_its_requests_and_another_starts_anew() {
+        let with = |path: &str, servers: [&str; 2]| -> Routes {
+            let servers = servers.map(|text| Upstream::parse(text).unwrap());
+            let upstreams = Upstreams::new(servers.to_vec());
+            std::iter::once(Route {
+                upstreams,
+                ..route("api.example.com", path)
+            })
+            .collect()
+        };
+        let has_places = |routes: &Routes| -> Vec<bool> {
+            let servers = routes.iter().flat_map(|route| &route.upstreams.servers);
+            servers.map(|server| server.place().is_some()).collect()
+        };
+        let former = with("/api", ["http://a", "http://b"]);
+        let server = &former.iter().next().unwrap().upstreams.servers[0];
+        let _places: Vec<_> = std::iter::from_fn(|| server.place()).collect();
+        let mut latter = with("/api", ["http://c", "http://a"]);
+        latter.inherit(&former);
+        assert_eq!(has_places(&latter), [true, false]);
+        let mut elsewhere = with("/other", ["http://c", "http://a"]);
+        elsewhere.inherit(&former);
+        assert_eq!(has_places(&elsewhere), [true, true]);
     }
 
     #[test]

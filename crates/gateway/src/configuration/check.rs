@@ -42,6 +42,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
             routes,
             resources,
             outbound_tls: file.outbound_tls,
+            origin: None,
         });
     problems.conclude(configuration)
 }

@@ -6,5 +6,6 @@
 mod connections;
 mod introspection;
 mod metadata;
+mod reload;
 mod requests;
 mod support;
