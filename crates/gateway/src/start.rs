@@ -99,7 +99,7 @@ fn server_files(tls: TlsSection, section: &ClientCertificatesSection) -> ServerF
         ClientCertificatePolicy::Required => Presence::Required,
         ClientCertificatePolicy::Optional => Presence::Optional,
     };
-    ServerFiles::new(tls).asking_for(section.verification(), presence)
+    ServerFiles::new(tls).asking_for(section.shared(), presence)
 }
 
 /// The TLS of the public listener, which follows its files.
