@@ -5,7 +5,6 @@
 
 mod client_hello;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +30,7 @@ use crate::addresses::Addresses;
 use crate::configuration::ListenSection;
 use crate::connection::Connection;
 use crate::host::HostName;
+use crate::hosts::LiveHosts;
 use crate::metrics;
 use crate::passthrough::pass_through;
 use crate::request::RequestHandler;
@@ -49,7 +49,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 /// What becomes of the connections of the public port.
 pub(crate) struct Frontier {
-    pub(crate) destinations: HashMap<HostName, Destination>,
+    pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
@@ -144,25 +144,26 @@ impl Frontier {
         match self.destination(hello.accepted.client_hello().server_name()) {
             Ok((_, Destination::PassThrough(upstream))) => {
                 metrics::connection("passed_through");
-                pass_on(stream, peer, &hello.received, upstream).await;
+                pass_on(stream, peer, &hello.received, &upstream).await;
                 Ok(())
             }
             Ok((server_name, Destination::Terminate)) => {
                 let offer = self.tls.offer();
                 let stream = handshake(stream, hello.accepted, offer.config(), deadline).await?;
                 metrics::connection("terminated");
-                self.serve(stream, offer, server_name.clone(), peer).await
+                self.serve(stream, offer, server_name, peer).await
             }
             Err(refusal) => refuse(stream, refusal).await,
         }
     }
 
     /// Fails closed: there is no default host.
-    fn destination(&self, server_name: Option<&str>) -> Result<(&HostName, &Destination), Refusal> {
+    fn destination(&self, server_name: Option<&str>) -> Result<(HostName, Destination), Refusal> {
         let server_name = server_name.ok_or(Refusal::NoServerName)?;
         let unknown = || Refusal::UnknownServerName(server_name.to_owned());
         let host = HostName::parse(server_name).map_err(|_| unknown())?;
-        self.destinations.get_key_value(&host).ok_or_else(unknown)
+        let destination = self.hosts.now().destinations.get(&host).cloned();
+        Ok((host, destination.ok_or_else(unknown)?))
     }
 
     async fn serve(
@@ -197,7 +198,7 @@ impl fmt::Debug for Frontier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Frontier")
-            .field("destinations", &self.destinations)
+            .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
 }

@@ -3,8 +3,6 @@
 //!
 //! The paths are those of the public listener; `Host` says of which host, and need not where there is only one.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,21 +12,24 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::host::{HostName, host_of_authority};
+use crate::hosts::LiveHosts;
 use crate::resource::Resources;
 
 const NOT_HERE: &str = "no resource is described here; ask with the resource's host as Host\n";
 
 /// The pages of the admin listener.
-pub(crate) fn admin_pages(resources: Arc<Resources>) -> Router {
+pub(crate) fn admin_pages(hosts: LiveHosts) -> Router {
     let metadata = get(metadata);
     Router::new()
         .route("/.well-known/oauth-protected-resource", metadata.clone())
         .route("/.well-known/oauth-protected-resource/{*path}", metadata)
-        .with_state(resources)
+        .with_state(hosts)
 }
 
-async fn metadata(State(resources): State<Arc<Resources>>, request: Request) -> Response<Body> {
-    let host = host_asked(request.headers(), &resources);
+async fn metadata(State(hosts): State<LiveHosts>, request: Request) -> Response<Body> {
+    let hosts = hosts.now();
+    let resources = &hosts.resources;
+    let host = host_asked(request.headers(), resources);
     let resource = host.and_then(|host| resources.described_at(&host, request.uri().path()));
     match resource.map(|resource| resource.answer(request.method())) {
         Some(Ok(answer)) => answer.map(Body::from),

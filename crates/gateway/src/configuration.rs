@@ -4,15 +4,16 @@
 
 mod check;
 mod file;
+mod files;
+mod origin;
 mod resources;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mtls::{Credentials, TrustAnchors};
-use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
+use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
 use url::Url;
 
 pub use file::{
@@ -20,9 +21,13 @@ pub use file::{
     IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection, RouteSection,
 };
 
+pub(crate) use origin::Origin;
+
 use crate::host::HostName;
 use crate::resource::NamedResources;
 use crate::route::Routes;
+
+const DEMO: &str = include_str!("demo.toml");
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -37,6 +42,26 @@ pub struct Configuration {
     pub(crate) routes: Routes,
     pub(crate) resources: NamedResources,
     pub(crate) outbound_tls: OutboundTlsSection,
+    /// The file all this was read from; routes and pass-through hosts follow it.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// The part of a configuration that can change while the gateway runs.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) passthrough: HashMap<HostName, String>,
+    pub(crate) routes: Routes,
+    pub(crate) resources: NamedResources,
+}
+
+impl From<Configuration> for Followed {
+    fn from(configuration: Configuration) -> Self {
+        Self {
+            passthrough: configuration.passthrough,
+            routes: configuration.routes,
+            resources: configuration.resources,
+        }
+    }
 }
 
 /// Where opaque tokens are looked up, and within what limits.
@@ -62,43 +87,37 @@ impl Configuration {
     ///
     /// [`ConfigurationError`], with every key at fault.
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
-        let file = match source {
-            ConfigurationSource::Demo => ConfigurationFile::demo(),
-            ConfigurationSource::File(path) => read_toml::<ConfigurationFile>(&path)?,
+        let (file, origin) = match source {
+            ConfigurationSource::Demo => (ConfigurationFile::demo()?, None),
+            ConfigurationSource::File(path) => {
+                let read = Fingerprint::of(std::slice::from_ref(&path));
+                let (file, table) = (read_toml(&path)?, read_toml(&path)?);
+                (file, Some(Origin { path, read, table }))
+            }
         };
-        let configuration = Self::try_from(file)?;
-        configuration.verify_files()?;
-        Ok(configuration)
-    }
-
-    fn verify_files(&self) -> Result<(), ConfigurationError> {
         let mut problems = Problems::new();
-        problems.take("tls", self.tls.credentials());
-        problems.take(
-            "client_certificates",
-            self.client_certificates.verification().verification(),
-        );
-        problems.take(
-            "outbound_tls",
-            TrustAnchors::from_pem_files(&self.outbound_tls.trust),
-        );
-        let OutboundTlsSection { certificate, key, .. } = &self.outbound_tls;
-        problems.take("outbound_tls", Credentials::from_pem_files(certificate, key));
-        problems.into_result(())
+        files::verify(&file, &mut problems);
+        let configuration = check::values(file, &mut problems);
+        problems.conclude(configuration.map(|values| Self { origin, ..values }))
     }
 
-    /// Reads and checks a TOML text.
+    /// Reads the file and checks its values, but none of the files that it names; and its keys as they stand there.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`], with every key at fault.
+    pub(crate) fn read(path: &Path) -> Result<(Self, toml::Table), ConfigurationError> {
+        let configuration = Self::try_from(read_toml::<ConfigurationFile>(path)?)?;
+        Ok((configuration, read_toml(path)?))
+    }
+
+    /// Reads and checks a TOML text; the files that it names are read when the gateway starts.
     ///
     /// # Errors
     ///
     /// [`ConfigurationError`], with every key at fault.
     pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
-        let file: ConfigurationFile =
-            toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
-                path: PathBuf::from("(text)"),
-                reason: error.to_string(),
-            })?;
-        file.try_into()
+        ConfigurationFile::from_toml(text)?.try_into()
     }
 
     /// Where the admin listener is to be.
@@ -111,62 +130,32 @@ impl TryFrom<ConfigurationFile> for Configuration {
     type Error = ConfigurationError;
 
     fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
-        check::check(file)
+        let mut problems = Problems::new();
+        let configuration = check::values(file, &mut problems);
+        problems.conclude(configuration)
     }
 }
 
 impl ConfigurationFile {
     /// The demo: certificates from `certs/`, the authorization server and the sample API on loopback.
-    pub fn demo() -> Self {
-        let certs = |file: &str| PathBuf::from("certs").join(file);
-        Self {
-            listen: ListenSection::default(),
-            passthrough: vec![PassthroughSection {
-                host: "login.example.com".to_owned(),
-                upstream: "127.0.0.1:8444".to_owned(),
-            }],
-            tls: mtls::TlsSection {
-                certificate: certs("api.tls.pem"),
-                key: certs("api.tls.key"),
-            },
-            client_certificates: ClientCertificatesSection {
-                trust: vec![certs("root.pem")],
-                crl: vec![certs("root.crl.pem")],
-                crl_policy: mtls::CrlPolicy::Require,
-                require_client_eku: true,
-                client_certificate: ClientCertificatePolicy::Required,
-            },
-            introspection: IntrospectionSection {
-                endpoint: "https://localhost:8444/oauth/v2/oauth-introspect".to_owned(),
-                client_id: "gateway".to_owned(),
-                timeout: Duration::from_secs(5),
-                max_response: 32 * 1024,
-            },
-            issuers: vec![IssuerSection {
-                issuer: "https://login.example.com/oauth/v2/oauth-anonymous".to_owned(),
-                jwks_uri: "https://localhost:8443/oauth/v2/oauth-anonymous/jwks".to_owned(),
-            }],
-            cache: CacheSection::default(),
-            routes: vec![RouteSection {
-                host: "api.example.com".to_owned(),
-                path: "/api/transactions".to_owned(),
-                methods: None,
-                upstream: vec!["https://localhost:3001".to_owned()],
-                audience: "api.example.com".to_owned(),
-                resource: None,
-                scope: "transactions".to_owned(),
-                binding: oauth_core::confirmation::BindingPolicy::Required,
-                client_cert_header: true,
-                upstream_http2: true,
-                connect_timeout: Duration::from_secs(5),
-                answer_timeout: Duration::from_secs(30),
-            }],
-            outbound_tls: OutboundTlsSection {
-                trust: vec![certs("root.pem")],
-                certificate: certs("gateway.client.pem"),
-                key: certs("gateway.client.key"),
-            },
-        }
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the demo is part of the program, and a test reads it.
+    pub fn demo() -> Result<Self, ConfigurationError> {
+        Self::from_toml(DEMO)
+    }
+
+    /// Reads the TOML in `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NotUnderstood`] names line and column.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
+        toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
+            path: PathBuf::from("gateway.toml"),
+            reason: error.to_string(),
+        })
     }
 }
 

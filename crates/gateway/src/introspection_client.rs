@@ -9,10 +9,11 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use jwks::{JwksVerificationError, RemoteJwks};
-use oauth_core::jwt::{AccessTokenVerifier, VerificationError};
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
 
 use crate::accepted_token::AcceptedToken;
+use crate::audiences::LiveVerifier;
 use crate::configuration::Introspection;
 
 const ACCESS_TOKEN_JWT: &str = "application/jwt";
@@ -23,7 +24,7 @@ pub(crate) struct IntrospectionClient {
     pub(crate) http_client: reqwest::Client,
     pub(crate) endpoint: Introspection,
     pub(crate) keys: RemoteJwks,
-    pub(crate) verifier: AccessTokenVerifier,
+    pub(crate) verifier: LiveVerifier,
 }
 
 impl IntrospectionClient {
@@ -44,7 +45,7 @@ impl IntrospectionClient {
         verify_content_type(response.headers())?;
         let max_age = max_age(response.headers());
         let jwt = self.bounded_text(response).await?;
-        let verified = self.keys.verify(&self.verifier, &jwt, now).await?;
+        let verified = self.keys.verify(&self.verifier.now(), &jwt, now).await?;
         AcceptedToken::new(verified, &jwt, max_age).ok_or(IntrospectionError::NotText)
     }
 

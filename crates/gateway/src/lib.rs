@@ -3,13 +3,15 @@
 //! Decides, by server name, whether a connection is passed on unopened or ends here; and of every request on one that
 //! ends here, whether its opaque token and the connection's certificate belong together and are good for the API it
 //! asks for. What travels on is the JWT the token stands for. Every rule of OAuth is [`oauth_core`]'s; the reason codes
-//! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics).
+//! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics). Routes and pass-through hosts
+//! follow the configuration file while the gateway runs.
 
 mod accept;
 mod accepted_token;
 mod activity;
 mod addresses;
 mod admin_pages;
+mod audiences;
 mod authorize;
 mod body;
 pub mod configuration;
@@ -18,6 +20,7 @@ mod descriptors;
 mod forward;
 mod headers;
 mod host;
+mod hosts;
 mod introspection_client;
 pub mod metrics;
 mod passthrough;

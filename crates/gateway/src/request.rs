@@ -8,13 +8,12 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
-use crate::authorize::Authorizer;
 use crate::connection::Connection;
 use crate::forward::Forwarder;
+use crate::hosts::{Hosts, LiveHosts};
 use crate::metrics;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::resource::Resources;
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
 
@@ -24,8 +23,7 @@ const LONGEST_LOGGED: usize = 256;
 /// Answers the requests of every terminated connection.
 #[derive(Debug)]
 pub(crate) struct RequestHandler {
-    pub(crate) authorizer: Authorizer,
-    pub(crate) resources: Arc<Resources>,
+    pub(crate) hosts: LiveHosts,
     pub(crate) forwarder: Forwarder,
 }
 
@@ -38,14 +36,13 @@ impl RequestHandler {
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
         let (id, asked) = (RequestId::new(), Asked::of(&request));
-        let uri = request.uri().clone();
-        let mut response = match self.pass(request, connection, &id).await {
+        let (uri, hosts) = (request.uri().clone(), self.hosts.now());
+        let mut response = match self.pass(request, connection, &hosts, &id).await {
             Ok(response) => response,
             Err(rejection) => {
                 let host = &connection.server_name;
-                let metadata_url = self
-                    .resources
-                    .metadata_url(host, uri.path(), &self.authorizer.routes);
+                let routes = &hosts.authorizer.routes;
+                let metadata_url = hosts.resources.metadata_url(host, uri.path(), routes);
                 let response = rejection.respond(host, metadata_url, &id);
                 asked.log(&rejection, response.status(), connection, &id);
                 metrics::rejection(&rejection);
@@ -61,6 +58,7 @@ impl RequestHandler {
         &self,
         request: Request<Incoming>,
         connection: &Arc<Connection>,
+        hosts: &Hosts,
         id: &RequestId,
     ) -> Result<Response<Content>, Rejection> {
         let now = Timestamp::from(SystemTime::now());
@@ -68,13 +66,11 @@ impl RequestHandler {
         if request.is_cors_preflight() {
             return Ok(no_cross_origin_access());
         }
-        if let Some(resource) = self
-            .resources
-            .described_at(&connection.server_name, request.path())
-        {
+        let resources = &hosts.resources;
+        if let Some(resource) = resources.described_at(&connection.server_name, request.path()) {
             return Ok(resource.answer(request.method())?.map(Content::own));
         }
-        let authorized = self.authorizer.authorize(request, connection, now).await?;
+        let authorized = hosts.authorizer.authorize(request, connection, now).await?;
         self.forwarder.forward(authorized, id).await
     }
 }

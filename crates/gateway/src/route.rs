@@ -164,6 +164,19 @@ impl Routes {
         self.0.keys()
     }
 
+    /// Takes over the servers of the routes that stay, by host and path. Before anybody else has the routes.
+    pub(crate) fn inherit(&mut self, former: &Self) {
+        for (host, routes) in &mut self.0 {
+            let former = former.0.get(host).map(Vec::as_slice).unwrap_or_default();
+            for route in routes.iter_mut().filter_map(Arc::get_mut) {
+                let same = former.iter().find(|former| former.prefix == route.prefix);
+                if let Some(same) = same {
+                    route.upstreams.inherit(&same.upstreams);
+                }
+            }
+        }
+    }
+
     /// Every route, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.0.values().flatten()

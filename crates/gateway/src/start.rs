@@ -2,7 +2,6 @@
 //!
 //! Neither the authorization server nor an API needs to be there yet.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,25 +11,22 @@ use mtls::{
     Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors,
     bind,
 };
-use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 use tokio::net::TcpListener;
 
-use crate::accept::{Destination, Frontier, accept};
+use crate::accept::{Frontier, accept};
 use crate::admin_pages::admin_pages;
-use crate::authorize::Authorizer;
+use crate::audiences::{Audiences, LiveVerifier};
 use crate::configuration::{
-    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
-    OutboundTlsSection,
+    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Followed, Introspection, Issuer,
+    Origin, OutboundTlsSection,
 };
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
-use crate::host::HostName;
+use crate::hosts::{Foundation, LiveHosts};
 use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
-use crate::resource::Resources;
-use crate::route::Routes;
 use crate::token_cache::TokenCache;
 
 /// Starts the gateway: the listeners `public` and `admin`.
@@ -58,15 +54,24 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     add_revocation_check(&readiness, tls.clone());
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
-    let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
-    let destinations = destinations(passthrough, &routes);
-    let resources = Arc::new(Resources::describe(&routes, &resources, &[issuer.issuer]));
+    let audiences = Audiences::new(&routes.audiences());
+    let introspection = introspection_client(introspection, &issuer, &audiences, &outbound)?;
+    let foundation = Foundation {
+        tokens: TokenCache::new(introspection, &cache),
+        audiences,
+        issuers: vec![issuer.issuer],
+    };
+    let followed = Followed {
+        passthrough,
+        routes,
+        resources,
+    };
+    let hosts = LiveHosts::new(foundation.hosts(followed));
+    if let Some(origin) = configuration.origin {
+        follow_file(&mut running, origin, hosts.clone(), foundation);
+    }
     let handler = RequestHandler {
-        authorizer: Authorizer {
-            tokens: TokenCache::new(introspection, &cache),
-            routes,
-        },
-        resources: Arc::clone(&resources),
+        hosts: hosts.clone(),
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
     };
 
@@ -74,10 +79,10 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let public = bind(listen.public, "listen.public")?;
     let admin = bind(listen.admin, "listen.admin")?;
     running.add_address("public", public.local_addr().context("listen.public")?);
-    running.serve_admin_showing(admin, readiness, admin_pages(resources))?;
+    running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
     let public = TcpListener::from_std(public).context("listen.public")?;
     let frontier = Frontier {
-        destinations,
+        hosts,
         tls,
         handler: Arc::new(handler),
         shutdown,
@@ -94,7 +99,7 @@ fn server_files(tls: TlsSection, section: &ClientCertificatesSection) -> ServerF
         ClientCertificatePolicy::Required => Presence::Required,
         ClientCertificatePolicy::Optional => Presence::Optional,
     };
-    ServerFiles::new(tls).asking_for(section.verification(), presence)
+    ServerFiles::new(tls).asking_for(section.shared(), presence)
 }
 
 /// The TLS of the public listener, which follows its files.
@@ -108,6 +113,15 @@ fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<Serve
     });
     running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
+}
+
+/// Routes and pass-through hosts follow the configuration file; what else stands there is for the next start.
+fn follow_file(running: &mut Running, origin: Origin, hosts: LiveHosts, foundation: Foundation) {
+    let files = vec![origin.path.clone()];
+    let reload = Reload::new("the routes", files, origin.read, move || {
+        hosts.read_again(&origin, &foundation)
+    });
+    running.reload_on_change(reload);
 }
 
 /// With an expired list every handshake is refused, and whoever balances load should know.
@@ -147,7 +161,7 @@ fn now() -> Timestamp {
 fn introspection_client(
     endpoint: Introspection,
     issuer: &Issuer,
-    audiences: Vec<String>,
+    audiences: &Audiences,
     tls: &ClientTls,
 ) -> anyhow::Result<IntrospectionClient> {
     // Shorter than the whole, so that no connection is told from no answer.
@@ -157,23 +171,11 @@ fn introspection_client(
     };
     let http_client = tls.http_client(timeouts, &[]).context("outbound_tls")?;
     let keys = RemoteJwks::new(http_client.clone(), issuer.jwks_uri.as_str());
-    let verifier = AccessTokenVerifier {
-        issuer: issuer.issuer.clone(),
-        audiences,
-        algorithms: SignatureAlgorithm::ALL.to_vec(),
-    };
+    let verifier = LiveVerifier::new(issuer.issuer.as_str(), audiences);
     Ok(IntrospectionClient {
         http_client,
         endpoint,
         keys,
         verifier,
     })
-}
-
-fn destinations(passthrough: HashMap<HostName, String>, routes: &Routes) -> HashMap<HostName, Destination> {
-    let passed_through = passthrough
-        .into_iter()
-        .map(|(host, upstream)| (host, Destination::PassThrough(upstream)));
-    let terminated = routes.hosts().map(|host| (host.clone(), Destination::Terminate));
-    passed_through.chain(terminated).collect()
 }

@@ -77,6 +77,11 @@ impl Upstream {
         })
     }
 
+    /// Whether a connection to the one is as good as one to the other.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.scheme, &self.authority, self.offers) == (&other.scheme, &other.authority, other.offers)
+    }
+
     /// A place for one more request; `None` where this server has its fill.
     pub(crate) fn place(&self) -> Option<UpstreamPlace> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;

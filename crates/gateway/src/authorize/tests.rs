@@ -9,6 +9,7 @@ use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, Verif
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
 
 use super::*;
+use crate::audiences::{Audiences, LiveVerifier};
 use crate::configuration::{CacheSection, Introspection};
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
@@ -105,7 +106,7 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
         http_client,
         endpoint,
         keys,
-        verifier: verifier(),
+        verifier: LiveVerifier::new("https://issuer.example.com", &Audiences::default()),
     };
     let tokens = TokenCache::new(introspection, &CacheSection::default());
     tokens.remember(TOKEN, accepted(claims), LIFETIME).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use oauth_core::scope::Scope;
-use service::{ConfigurationError, Problems};
+use service::Problems;
 use url::Url;
 
 use super::file::{
@@ -26,16 +26,16 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(60);
 /// Bounds for how long a stuck API can hold a request; the longest for which a connection is served.
 const LONGEST_ANSWER: Duration = Duration::from_secs(60 * 60);
 
-pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, ConfigurationError> {
-    let mut problems = Problems::new();
-    check_listen(&file.listen, &mut problems);
-    check_cache(&file.cache, &mut problems);
-    let passthrough = passthrough(&file.passthrough, &mut problems);
-    let routes = routes(&file.routes, &passthrough, &mut problems);
-    let resources = named_resources(&file.routes, &mut problems);
-    let introspection = introspection(file.introspection, &mut problems);
-    let issuer = issuer(file.issuers, &mut problems);
-    let configuration = introspection
+/// Everything but the files that the configuration names.
+pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option<Configuration> {
+    check_listen(&file.listen, problems);
+    check_cache(&file.cache, problems);
+    let passthrough = passthrough(&file.passthrough, problems);
+    let routes = routes(&file.routes, &passthrough, problems);
+    let resources = named_resources(&file.routes, problems);
+    let introspection = introspection(file.introspection, problems);
+    let issuer = issuer(file.issuers, problems);
+    introspection
         .zip(issuer)
         .map(|(introspection, issuer)| Configuration {
             listen: file.listen,
@@ -48,8 +48,8 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
             routes,
             resources,
             outbound_tls: file.outbound_tls,
-        });
-    problems.conclude(configuration)
+            origin: None,
+        })
 }
 
 fn check_listen(listen: &ListenSection, problems: &mut Problems) {

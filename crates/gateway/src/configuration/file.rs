@@ -104,7 +104,7 @@ pub enum ClientCertificatePolicy {
 
 impl ClientCertificatesSection {
     /// The part of the section that every service has.
-    pub(crate) fn verification(&self) -> mtls::ClientCertificatesSection {
+    pub(crate) fn shared(&self) -> mtls::ClientCertificatesSection {
         mtls::ClientCertificatesSection {
             trust: self.trust.clone(),
             crl: self.crl.clone(),

@@ -73,7 +73,7 @@ fn accepts_a_minimal_file_with_the_strict_defaults() {
 
 #[test]
 fn the_demo_is_valid_and_listens_on_loopback_alone() {
-    let demo = Configuration::try_from(ConfigurationFile::demo()).unwrap();
+    let demo = Configuration::try_from(ConfigurationFile::demo().unwrap()).unwrap();
     assert!(demo.listen.public.ip().is_loopback() && demo.listen.admin.ip().is_loopback());
     let login = HostName::parse("login.example.com").unwrap();
     assert_eq!(demo.passthrough.get(&login).unwrap(), "127.0.0.1:8444");
@@ -132,6 +132,92 @@ fn names_every_problem_at_once_by_its_key() {
             "introspection.endpoint",
         ]
     );
+}
+
+/// A minimal file in a directory of its own, where the files are that it names.
+struct OnDisk(tempfile::TempDir);
+
+impl OnDisk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let certs = directory.path().join("certs");
+        std::fs::create_dir(&certs).unwrap();
+        let set = pki::DemoSet::create(pki::KeyAlgorithm::EcdsaP256, now()).unwrap();
+        let write = |name: &str, text: String| std::fs::write(certs.join(name), text).unwrap();
+        write("root.pem", set.root().certificate().pem().unwrap());
+        write("root.crl.pem", set.revocation_list().pem().unwrap());
+        for (member, name) in [
+            (pki::Member::Api, "api.tls"),
+            (pki::Member::Gateway, "gateway.client"),
+        ] {
+            let identity = set.identity(member);
+            write(&format!("{name}.pem"), identity.certificate_pem().unwrap());
+            write(&format!("{name}.key"), identity.key_pem().to_string());
+        }
+        Self(directory)
+    }
+
+    fn load(&self, text: &str) -> Result<Configuration, ConfigurationError> {
+        let path = self.0.path().join("gateway.toml");
+        let certs = format!("\"{}/certs/", self.0.path().display());
+        std::fs::write(&path, text.replace("\"certs/", &certs)).unwrap();
+        Configuration::load(ConfigurationSource::File(path))
+    }
+
+    fn problems_of(&self, text: &str) -> Vec<String> {
+        let error = self.load(text).unwrap_err();
+        let keys = error.problems().iter().map(|problem| problem.key.clone());
+        keys.collect()
+    }
+}
+
+fn now() -> oauth_core::time::Timestamp {
+    oauth_core::time::Timestamp::from(std::time::SystemTime::now())
+}
+
+#[test]
+fn names_values_and_files_at_fault_at_once() {
+    let disk = OnDisk::new();
+    let configuration = disk.load(MINIMAL).unwrap();
+    assert!(configuration.origin.is_some());
+    let wrong = MINIMAL
+        .replace("certs/api.tls.pem", "certs/absent.pem")
+        .replace("certs/api.tls.key", "certs/absent.key")
+        .replace("certs/root.crl.pem", "certs/absent.crl.pem")
+        .replace("trust = [\"certs/root.pem\"]", "trust = []")
+        .replace("certs/gateway.client.key", "certs/api.tls.key")
+        .replace("scope = \"transactions\"", "scope = \"a  b\"")
+        .replace("https://localhost:8444/", "http://localhost:8444/");
+    assert_eq!(
+        disk.problems_of(&wrong),
+        [
+            "tls.certificate",
+            "tls.key",
+            "client_certificates.trust",
+            "client_certificates.crl",
+            "outbound_tls.trust",
+            "outbound_tls.key",
+            "routes[0].scope",
+            "introspection.endpoint",
+        ]
+    );
+}
+
+#[test]
+fn names_the_one_file_at_fault() {
+    let disk = OnDisk::new();
+    for (right, wrong, key) in [
+        ("certs/api.tls.key", "certs/root.pem", "tls.key"),
+        ("certs/api.tls.pem", "certs/api.tls.key", "tls.certificate"),
+        (
+            "certs/gateway.client.key",
+            "certs/root.crl.pem",
+            "outbound_tls.key",
+        ),
+        ("certs/root.crl.pem", "certs/root.pem", "client_certificates.crl"),
+    ] {
+        assert_eq!(disk.problems_of(&MINIMAL.replace(right, wrong)), [key], "{wrong}");
+    }
 }
 
 #[test]

@@ -35,6 +35,15 @@ impl Upstreams {
             resting: Vec::new(),
         }
     }
+
+    /// Takes over from `former` each server that stays, with its connections and the requests it has in hand.
+    pub(crate) fn inherit(&mut self, former: &Self) {
+        for server in &mut self.servers {
+            if let Some(same) = former.servers.iter().find(|former| former.is_same(server)) {
+                *server = Arc::clone(same);
+            }
+        }
+    }
 }
 
 /// The order in which one request tries the servers.
@@ -91,6 +100,23 @@ mod tests {
         first.health().reached();
         let starts: Vec<_> = (0..2).map(|_| order(&upstreams).remove(0)).collect();
         assert!(starts.contains(&"http://a".to_owned()), "{starts:?}");
+    }
+
+    #[test]
+    fn a_server_that_stays_is_taken_over_and_another_is_new() {
+        let of =
+            |server: &str, offers| Upstreams::new(vec![Arc::new(Upstream::parse(server, offers).unwrap())]);
+        let former = two();
+        for (server, offers, stays) in [
+            ("http://a", Protocols::Http1, true),
+            ("http://a", Protocols::Http2OrHttp1, false),
+            ("http://c", Protocols::Http1, false),
+        ] {
+            let mut latter = of(server, offers);
+            latter.inherit(&former);
+            let is_former = Arc::ptr_eq(&latter.servers[0], &former.servers[0]);
+            assert_eq!(is_former, stays, "{server} {offers:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod connections;
 mod introspection;
 mod metadata;
+mod reload;
 mod requests;
 mod support;
 mod upstreams;

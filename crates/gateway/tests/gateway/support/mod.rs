@@ -5,14 +5,14 @@ mod peer;
 mod stubs;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Configuration;
 use mtls::Alpn;
 use pki::Member;
-use service::{Running, Shutdown};
+use service::{ConfigurationSource, Occasion, Running, Shutdown};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -37,6 +37,7 @@ pub(crate) struct Harness {
     pub(crate) passthrough: SocketAddr,
     pub(crate) shutdown: Shutdown,
     running: Option<Running>,
+    file: PathBuf,
     stubs_shutdown: Shutdown,
     _directory: TempDir,
 }
@@ -128,10 +129,11 @@ impl Harness {
             passthrough,
             &upstreams,
         );
+        let file = directory.path().join("gateway.toml");
+        std::fs::write(&file, toml).unwrap();
+        let configuration = Configuration::load(ConfigurationSource::File(file.clone())).unwrap();
         let shutdown = Shutdown::new();
-        let running = gateway::start(Configuration::from_toml(&toml).unwrap(), shutdown.clone())
-            .await
-            .unwrap();
+        let running = gateway::start(configuration, shutdown.clone()).await.unwrap();
         Self {
             stubs,
             public: running.address("public"),
@@ -139,6 +141,7 @@ impl Harness {
             passthrough,
             shutdown,
             running: Some(running),
+            file,
             stubs_shutdown,
             _directory: directory,
         }
@@ -147,7 +150,14 @@ impl Harness {
     /// Reads every file of the gateway again.
     pub(crate) fn reload(&self) {
         let reloads = self.running.as_ref().expect("runs").reloads();
-        reloads.attempt(service::Occasion::Demand);
+        reloads.attempt(Occasion::Demand);
+    }
+
+    /// Changes the configuration file, as an operator does, and has the gateway look at its files.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&str) -> String) {
+        let text = std::fs::read_to_string(&self.file).unwrap();
+        std::fs::write(&self.file, change(&text)).unwrap();
+        self.running.as_ref().unwrap().reloads().attempt(Occasion::Poll);
     }
 
     /// Waits for the gateway to end.
