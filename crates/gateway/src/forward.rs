@@ -43,6 +43,14 @@ impl Forwarder {
         })
     }
 
+    /// The same way, for the worker of this number, over connections of its own.
+    pub(crate) fn of_worker(&self, worker: usize) -> Self {
+        Self {
+            connector: Arc::clone(&self.connector),
+            worker,
+        }
+    }
+
     /// Forwards an authorized request, and answers what the API answers.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod configuration;
 mod connection;
 mod descriptors;
 mod forward;
+mod gate;
 mod headers;
 mod host;
 mod introspection_client;
@@ -31,6 +32,7 @@ mod start;
 mod token_cache;
 mod upstream;
 mod well_formed;
+mod workers;
 
 pub use configuration::{Configuration, ConfigurationFile};
 pub use start::start;

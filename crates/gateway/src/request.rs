@@ -23,7 +23,7 @@ const LONGEST_LOGGED: usize = 256;
 /// Answers the requests of every terminated connection.
 #[derive(Debug)]
 pub(crate) struct RequestHandler {
-    pub(crate) authorizer: Authorizer,
+    pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) forwarder: Forwarder,
 }
 

@@ -15,9 +15,8 @@ use mtls::{
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
-use tokio::net::TcpListener;
 
-use crate::accept::{Destination, Frontier, accept};
+use crate::accept::{Destination, Frontier};
 use crate::authorize::Authorizer;
 use crate::configuration::{
     ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
@@ -25,11 +24,13 @@ use crate::configuration::{
 };
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
+use crate::gate::Gate;
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
 use crate::route::Routes;
 use crate::token_cache::TokenCache;
+use crate::workers;
 
 /// Starts the gateway: the listeners `public` and `admin`.
 ///
@@ -56,31 +57,29 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
-    let destinations = destinations(passthrough, &routes);
-    let handler = RequestHandler {
-        authorizer: Authorizer {
-            tokens: TokenCache::new(introspection, &cache),
-            routes,
-        },
-        forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
-    };
+    let destinations = Arc::new(destinations(passthrough, &routes));
+    let authorizer = Arc::new(Authorizer {
+        tokens: TokenCache::new(introspection, &cache),
+        routes,
+    });
+    let forwarder = Forwarder::new(&outbound).context("outbound_tls")?;
 
     make_room_for(listen.connections);
-    let public = bind(listen.public, "listen.public")?;
+    let public = workers::listen(listen.public, listen.workers)?;
     let admin = bind(listen.admin, "listen.admin")?;
-    running.add_address("public", public.local_addr().context("listen.public")?);
+    running.add_address("public", public[0].local_addr().context("listen.public")?);
     running.serve_admin(admin, readiness)?;
-    let public = TcpListener::from_std(public).context("listen.public")?;
-    let frontier = Frontier {
-        destinations,
-        tls,
-        handler: Arc::new(handler),
-        shutdown,
+    let frontier = move |worker| Frontier {
+        destinations: Arc::clone(&destinations),
+        tls: tls.clone(),
+        handler: Arc::new(RequestHandler {
+            authorizer: Arc::clone(&authorizer),
+            forwarder: forwarder.of_worker(worker),
+        }),
+        shutdown: shutdown.clone(),
     };
-    running.spawn("the public listener", async move {
-        accept(public, frontier, listen).await;
-        Ok(())
-    });
+    let gate = Gate::new(&listen);
+    running.spawn("the public listener", workers::run(public, frontier, gate));
     Ok(running)
 }
 

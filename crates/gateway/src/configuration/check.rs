@@ -18,6 +18,8 @@ use crate::host::HostName;
 use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes};
 use crate::upstream::{Protocols, Upstream, Upstreams};
 
+/// Far above the cores of any machine.
+const MOST_WORKERS: usize = 1024;
 /// Bounds for how long a stuck authorization server can hold a request.
 const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
 /// Bounds for how long a server that is not there can hold a request.
@@ -52,6 +54,12 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
 fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&listen.connections) {
         problems.add("listen.connections", "must be at least 1");
+    }
+    if !(1..=MOST_WORKERS).contains(&listen.workers) {
+        problems.add(
+            "listen.workers",
+            format!("must be at least 1 and at most {MOST_WORKERS}"),
+        );
     }
     if listen.connections_per_address == 0 {
         problems.add("listen.connections_per_address", "must be at least 1");

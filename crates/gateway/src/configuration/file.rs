@@ -47,6 +47,8 @@ pub struct ListenSection {
     pub connections: usize,
     /// Those among them from one IPv4 address or one IPv6 network of 64 bits; further ones are closed.
     pub connections_per_address: usize,
+    /// Threads that accept, serve and forward, each on its own; by default one for each core.
+    pub workers: usize,
 }
 
 impl Default for ListenSection {
@@ -57,6 +59,7 @@ impl Default for ListenSection {
             admin: loopback(9102),
             connections: 10_000,
             connections_per_address: 1_000,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
 }

@@ -152,7 +152,7 @@ fn refuses_two_routes_of_the_same_host_and_path() {
 
 #[test]
 fn refuses_limits_that_let_nobody_in() {
-    for key in ["connections", "connections_per_address"] {
+    for key in ["connections", "connections_per_address", "workers"] {
         let with = |limit: usize| format!("{MINIMAL}\n[listen]\n{key} = {limit}\n");
         assert_eq!(problems_of(&with(0)), [format!("listen.{key}")]);
         assert!(Configuration::from_toml(&with(1)).is_ok(), "{key}");

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use pki::Member;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
-use crate::support::{Api, Harness, Variation};
+use crate::support::{Api, DEADLINE, Harness, Variation};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
@@ -45,6 +47,7 @@ async fn harness(api: Api, route: &'static str) -> Harness {
     let variation = Variation {
         api,
         route,
+        workers: 1,
         ..Variation::default()
     };
     let harness = Harness::start_with(variation).await;
@@ -161,4 +164,44 @@ async fn what_is_no_answer_is_a_502_and_nobody_elses_fault() {
         let foreign = harness.call(Member::Example, "unknown").await;
         assert_eq!(foreign.status, 401);
     }
+}
+
+/// With four workers, sixteen connections are hardly ever one worker's.
+#[tokio::test]
+async fn a_shutdown_lets_every_worker_finish_the_requests_in_hand() {
+    let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (at_api, released) = (Arc::clone(&arrived), Arc::clone(&release));
+    let (address, _) = serve(move |mut stream| {
+        let (at_api, released) = (Arc::clone(&at_api), Arc::clone(&released));
+        async move {
+            while read_request(&mut stream).await {
+                at_api.add_permits(1);
+                released.acquire().await.unwrap().forget();
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let mut harness = Harness::start_with(Variation {
+        api: Api::At(address),
+        workers: 4,
+        ..Variation::default()
+    })
+    .await;
+    harness.stubs.issue("opaque", Member::Example);
+    let calls = join_all((0..16).map(|_| harness.call(Member::Example, "opaque")));
+    let shutdown = async {
+        arrived.acquire_many(16).await.unwrap().forget();
+        harness.shutdown.trigger();
+        release.add_permits(16);
+    };
+    let (answers, ()) = tokio::join!(calls, shutdown);
+    assert!(
+        answers.iter().all(|answered| answered.status == 200),
+        "{answers:?}"
+    );
+    tokio::time::timeout(DEADLINE, harness.finished())
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -55,6 +55,8 @@ pub(crate) struct Variation {
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
     pub(crate) connections_per_address: usize,
+    /// One, where it matters over which connection a request goes on.
+    pub(crate) workers: usize,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
     /// Further keys of the route of `/api`.
@@ -99,6 +101,7 @@ impl Default for Variation {
             timeout: "5s",
             max_age: "60s",
             connections_per_address: 1_000,
+            workers: 2,
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
             route: "",
@@ -202,6 +205,7 @@ fn configuration(
         timeout,
         max_age,
         connections_per_address,
+        workers,
         route,
         ..
     } = variation;
@@ -212,6 +216,7 @@ fn configuration(
         public = "127.0.0.1:0"
         admin = "127.0.0.1:0"
         connections_per_address = {connections_per_address}
+        workers = {workers}
 
         [[passthrough]]
         host = "login.example.com"

@@ -175,7 +175,7 @@ pub(super) async fn serve_broken_api() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            stream.readable().await.unwrap();
+            stream.peek(&mut [0; 1]).await.unwrap();
         }
     });
     address
