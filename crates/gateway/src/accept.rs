@@ -153,7 +153,8 @@ impl Frontier {
         let chain = session.peer_certificates();
         let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
         let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
-            .map_err(Refusal::UnreadableCertificate)?;
+            .map_err(Refusal::UnreadableCertificate)?
+            .with_chain(chain.unwrap_or_default().iter().skip(1).map(AsRef::as_ref));
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,

@@ -153,6 +153,8 @@ impl ConfigurationFile {
                 scope: "transactions".to_owned(),
                 binding: oauth_core::confirmation::BindingPolicy::Required,
                 client_cert_header: true,
+                client_cert_chain_header: false,
+                upgrade: Vec::new(),
                 upstream_http2: true,
                 connect_timeout: Duration::from_secs(5),
                 answer_timeout: Duration::from_secs(30),

@@ -19,6 +19,7 @@ mod gate;
 mod headers;
 mod host;
 mod introspection_client;
+mod lingering;
 pub mod metrics;
 mod passthrough;
 mod path;
@@ -30,7 +31,9 @@ mod route;
 mod serve;
 mod start;
 mod token_cache;
+mod tunnel;
 mod upstream;
+mod watched;
 mod well_formed;
 mod workers;
 

@@ -15,7 +15,7 @@ use super::file::{
 };
 use super::{Configuration, Introspection, Issuer};
 use crate::host::HostName;
-use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes};
+use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes, Upgrades};
 use crate::upstream::{Protocols, Upstream, Upstreams};
 
 /// Far above the cores of any machine.
@@ -161,10 +161,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         audience: section.audience.clone(),
         scope: scope?,
         binding: section.binding,
-        client_cert_header: match section.client_cert_header {
-            true => ClientCertHeader::Sent,
-            false => ClientCertHeader::NotSent,
-        },
+        client_cert_header: sent(section.client_cert_header),
         forwarding,
     })
 }
@@ -222,9 +219,35 @@ fn forwarding(key: &impl Fn(&str) -> String, section: &RouteSection, problems: &
     if answer_timeout.is_zero() || answer_timeout > LONGEST_ANSWER {
         problems.add(key("answer_timeout"), "must be more than 0s and at most 1h");
     }
+    if section.client_cert_chain_header && !section.client_cert_header {
+        problems.add(
+            key("client_cert_chain_header"),
+            "needs client_cert_header = true: the chain goes with the certificate alone",
+        );
+    }
     Forwarding {
         connect_timeout,
         answer_timeout,
+        client_cert_chain: sent(section.client_cert_chain_header),
+        upgrades: upgrades(&key("upgrade"), &section.upgrade, problems),
+    }
+}
+
+fn upgrades(key: &str, protocols: &[String], problems: &mut Problems) -> Upgrades {
+    let mut upgrades = Upgrades::None;
+    for (index, protocol) in protocols.iter().enumerate() {
+        match protocol.as_str() {
+            "websocket" => upgrades = Upgrades::WebSocket,
+            _ => problems.add(format!("{key}[{index}]"), "must be \"websocket\""),
+        }
+    }
+    upgrades
+}
+
+const fn sent(is_sent: bool) -> ClientCertHeader {
+    match is_sent {
+        true => ClientCertHeader::Sent,
+        false => ClientCertHeader::NotSent,
     }
 }
 

@@ -187,6 +187,12 @@ pub struct RouteSection {
     /// Whether the API is told the client certificate in `Client-Cert`. RFC 9440 §2.2
     #[serde(default)]
     pub client_cert_header: bool,
+    /// Whether it is also told the certificates above it that the client sent, in `Client-Cert-Chain`. RFC 9440 §2.3
+    #[serde(default)]
+    pub client_cert_chain_header: bool,
+    /// The protocols to which a connection may be switched, over HTTP/1.1; `"websocket"` is the one there is.
+    #[serde(default)]
+    pub upgrade: Vec<String>,
     /// Whether its https servers are offered HTTP/2, over one connection for many requests; those in the clear are
     /// spoken to in HTTP/1.1.
     #[serde(default = "yes")]

@@ -174,6 +174,20 @@ fn refuses_waits_for_an_api_that_are_none_or_without_end() {
     }
 }
 
+/// H2.
+#[test]
+fn refuses_a_chain_without_its_certificate_and_upgrades_that_there_are_not() {
+    let with = |keys: &str| MINIMAL.replace("[outbound_tls]", &format!("{keys}\n[outbound_tls]"));
+    let chain = "client_cert_chain_header = true";
+    assert_eq!(problems_of(&with(chain)), ["routes[0].client_cert_chain_header"]);
+    assert!(Configuration::from_toml(&with(&format!("{chain}\nclient_cert_header = true"))).is_ok());
+    assert_eq!(
+        problems_of(&with("upgrade = ['websocket', 'h2c']")),
+        ["routes[0].upgrade[1]"]
+    );
+    assert!(Configuration::from_toml(&with("upgrade = ['websocket']")).is_ok());
+}
+
 #[test]
 fn refuses_no_issuer_and_two() {
     let (before, rest) = MINIMAL.split_once("[[issuers]]").unwrap();

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
 mod connections;
+mod http_forms;
 mod introspection;
 mod requests;
 mod support;
 mod upstreams;
+mod websockets;

@@ -1,47 +1,16 @@
 //! The connections to the APIs: kept, shared, renewed, and never the cause of a request sent twice.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use pki::Member;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use crate::support::{Api, DEADLINE, Harness, Variation};
+use crate::support::{Api, DEADLINE, Harness, Variation, read_request, serve};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-
-/// An API in the clear that handles each connection as told, and counts them.
-async fn serve<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, connections) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
-    let counter = Arc::clone(&connections);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counter.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(handle(stream));
-        }
-    });
-    (address, connections)
-}
-
-/// Reads a request without body; `false` at the end of the connection.
-async fn read_request(stream: &mut TcpStream) -> bool {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => request.push(byte),
-            Err(_) => return false,
-        }
-    }
-    true
-}
 
 async fn harness(api: Api, route: &'static str) -> Harness {
     let variation = Variation {
@@ -58,7 +27,7 @@ async fn harness(api: Api, route: &'static str) -> Harness {
 #[tokio::test]
 async fn keeps_a_connection_for_the_requests_to_come() {
     let (address, connections) = serve(|mut stream| async move {
-        while read_request(&mut stream).await {
+        while read_request(&mut stream).await.is_some() {
             stream.write_all(OK.as_bytes()).await.unwrap();
         }
     })
@@ -73,7 +42,7 @@ async fn keeps_a_connection_for_the_requests_to_come() {
 #[tokio::test]
 async fn a_connection_that_its_server_closed_is_replaced_and_no_caller_notices() {
     let (address, connections) = serve(|mut stream| async move {
-        if read_request(&mut stream).await {
+        if read_request(&mut stream).await.is_some() {
             stream.write_all(OK.as_bytes()).await.unwrap();
         }
     })
@@ -92,7 +61,7 @@ async fn a_request_that_was_sent_is_not_sent_again() {
     let (address, _) = serve(move |mut stream| {
         let counter = Arc::clone(&counter);
         async move {
-            while read_request(&mut stream).await {
+            while read_request(&mut stream).await.is_some() {
                 if counter.fetch_add(1, Ordering::SeqCst) > 0 {
                     return;
                 }
@@ -138,7 +107,8 @@ async fn connects_anew_once_the_certificate_it_shows_was_read_again() {
 
 #[tokio::test]
 async fn waits_for_an_answer_as_long_as_the_route_says() {
-    let (address, _) = serve(|mut stream| async move { while read_request(&mut stream).await {} }).await;
+    let (address, _) =
+        serve(|mut stream| async move { while read_request(&mut stream).await.is_some() {} }).await;
     let harness = harness(Api::At(address), "answer_timeout = \"100ms\"").await;
     let answered = harness.call(Member::Example, "opaque").await;
     assert_eq!(answered.status, 504);
@@ -174,7 +144,7 @@ async fn a_shutdown_lets_every_worker_finish_the_requests_in_hand() {
     let (address, _) = serve(move |mut stream| {
         let (at_api, released) = (Arc::clone(&at_api), Arc::clone(&released));
         async move {
-            while read_request(&mut stream).await {
+            while read_request(&mut stream).await.is_some() {
                 at_api.add_permits(1);
                 released.acquire().await.unwrap().forget();
                 stream.write_all(OK.as_bytes()).await.unwrap();

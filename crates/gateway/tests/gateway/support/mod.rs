@@ -1,5 +1,6 @@
 //! A gateway over real sockets, between a stub authorization server and a stub API.
 
+mod bare_api;
 mod certificates;
 mod peer;
 mod stubs;
@@ -17,10 +18,10 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use self::certificates::PKI;
 use self::stubs::{closed_port, serve_broken_api, serve_login};
 
-pub(crate) use self::certificates::{certificate_of, client_tls, new_signing_key};
+pub(crate) use self::bare_api::{read_request, serve};
+pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
 pub(crate) use self::stubs::{Answer, Stubs};
 
@@ -38,7 +39,7 @@ pub(crate) struct Harness {
     pub(crate) shutdown: Shutdown,
     running: Option<Running>,
     stubs_shutdown: Shutdown,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for Harness {
@@ -143,8 +144,13 @@ impl Harness {
             shutdown,
             running: Some(running),
             stubs_shutdown,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Writes a file that the gateway was told of, such as `root.crl.pem`.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
     }
 
     /// Reads every file of the gateway again.
