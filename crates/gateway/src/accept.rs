@@ -5,6 +5,7 @@
 
 mod client_hello;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +19,13 @@ use rustls::server::Accepted;
 use service::Shutdown;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::client_hello::{ClientHello, ClientHelloError};
-use crate::addresses::Addresses;
-use crate::configuration::ListenSection;
 use crate::connection::Connection;
+use crate::gate::Gate;
 use crate::host::HostName;
 use crate::hosts::LiveHosts;
 use crate::metrics;
@@ -40,14 +37,13 @@ use crate::serve::{Protocol, serve};
 const CLIENT_HELLO: Duration = Duration::from_secs(5);
 /// For `ClientHello` and handshake together.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// For connections in hand when the gateway stops.
-const DRAIN: Duration = Duration::from_secs(30);
 /// Before accepting again when the system has no descriptor or memory for another connection.
 const BREATH: Duration = Duration::from_millis(100);
 /// A TLS record with the fatal alert `unrecognized_name` (112). RFC 8446 §5.1, §6
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 /// What becomes of the connections of the public port.
+#[derive(Clone)]
 pub(crate) struct Frontier {
     pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
@@ -64,54 +60,35 @@ pub(crate) enum Destination {
     Terminate,
 }
 
-/// Accepts connections until the shutdown, then gives those in hand time to end. When all places are taken, further
-/// ones wait to be accepted; when one address has its share of them, further ones from there are closed.
-pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, section: ListenSection) {
-    let vacancies = Arc::new(Semaphore::new(section.connections));
-    let addresses = Addresses::new(section.connections_per_address);
+/// Accepts connections until the shutdown, and returns once those in hand, of all workers, have ended.
+pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, gate: Arc<Gate>) {
     let frontier = Arc::new(frontier);
-    let (tasks, abandoned) = (TaskTracker::new(), CancellationToken::new());
     let shutdown = frontier.shutdown.clone();
-    let mut requested = std::pin::pin!(shutdown.requested());
-    loop {
-        let accepted = tokio::select! {
-            accepted = next(&listener, &vacancies) => accepted,
-            () = requested.as_mut() => break,
-        };
-        let Some((stream, peer, place)) = accepted else {
-            continue;
-        };
-        let Some(share) = addresses.place(peer.ip()) else {
-            continue;
-        };
-        let (frontier, abandoned) = (Arc::clone(&frontier), abandoned.clone());
-        tasks.spawn(async move {
-            // Dropped in the middle when the time to drain is over.
-            let _cut_short = abandoned.run_until_cancelled(frontier.admit(stream, peer)).await;
-            drop((place, share));
-        });
+    tokio::select! {
+        never = accept_all(&listener, &frontier, &gate) => match never {},
+        () = shutdown.requested() => {}
     }
     drop(listener);
-    tasks.close();
-    if timeout(DRAIN, tasks.wait()).await.is_err() {
-        tracing::warn!(
-            "{} connections did not end within {} s and are cut",
-            tasks.len(),
-            DRAIN.as_secs()
-        );
-        abandoned.cancel();
-        tasks.wait().await;
+    gate.is_empty().await;
+}
+
+async fn accept_all(listener: &TcpListener, frontier: &Arc<Frontier>, gate: &Arc<Gate>) -> Infallible {
+    loop {
+        let Some((stream, peer)) = next(listener).await else {
+            continue;
+        };
+        let Some(place) = gate.place(peer.ip()).await else {
+            continue;
+        };
+        let frontier = Arc::clone(frontier);
+        gate.spawn(async move { frontier.admit(stream, peer).await }, place);
     }
 }
 
-/// The next connection, once there is a place for it; `None` where it could not be accepted.
-async fn next(
-    listener: &TcpListener,
-    vacancies: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(vacancies).acquire_owned().await.ok()?;
+/// The next connection; `None` where it could not be accepted.
+async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted: {error}");
             // A peer that gave up before it was accepted costs nothing but its own connection.
@@ -177,7 +154,8 @@ impl Frontier {
         let chain = session.peer_certificates();
         let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
         let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
-            .map_err(Refusal::UnreadableCertificate)?;
+            .map_err(Refusal::UnreadableCertificate)?
+            .with_chain(chain.unwrap_or_default().iter().skip(1).map(AsRef::as_ref));
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,

@@ -51,6 +51,11 @@ impl<B> AuthorizedRequest<B> {
         self.token.authorization()
     }
 
+    /// When its token ends, and with it whatever the token began.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.token.verified().claims().exp
+    }
+
     /// The request as it came: with the caller's own fields still in it.
     pub(crate) fn into_request(self) -> Request<B> {
         self.request

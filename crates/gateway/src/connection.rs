@@ -11,6 +11,7 @@ use oauth_core::client_cert_header;
 use crate::activity::Activity;
 use crate::host::HostName;
 use crate::response_body::ResponseBodies;
+use crate::tunnel::TunnelSlot;
 
 /// A terminated connection.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Connection {
     /// Whether that certificate is still trusted.
     pub(crate) standing: Standing,
     pub(crate) activity: Arc<Activity>,
+    /// What goes on over the connection after its last request, if that request switched it to another protocol.
+    pub(crate) tunnel: TunnelSlot,
     pub(crate) response_bodies: Arc<ResponseBodies>,
     /// The peer's address as APIs are told it, in `X-Forwarded-For`.
     pub(crate) forwarded_for: HeaderValue,
@@ -34,6 +37,8 @@ pub(crate) struct PresentedCertificate {
     pub(crate) certificate: ClientCertificate,
     /// The value of `Client-Cert`. RFC 9440 §2.2
     pub(crate) header: HeaderValue,
+    /// The value of `Client-Cert-Chain`, if the peer sent more than the certificate. RFC 9440 §2.3
+    pub(crate) chain_header: Option<HeaderValue>,
 }
 
 impl Connection {
@@ -55,12 +60,22 @@ impl Connection {
                 .transpose()?,
             standing,
             activity: Arc::new(Activity::new()),
+            tunnel: TunnelSlot::default(),
             response_bodies: Arc::default(),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
             forwarded_host: visible(server_name.as_str()),
             server_name,
             peer_address,
         })
+    }
+
+    /// The same connection, whose peer also sent these certificates (DER) above its own, in this order.
+    pub(crate) fn with_chain<'a>(mut self, above: impl Iterator<Item = &'a [u8]>) -> Self {
+        let members: Vec<_> = above.map(client_cert_header::encode).collect();
+        if let (Some(presented), false) = (&mut self.client_certificate, members.is_empty()) {
+            presented.chain_header = Some(visible(&members.join(", ")));
+        }
+        self
     }
 }
 
@@ -69,6 +84,7 @@ impl PresentedCertificate {
         Ok(Self {
             certificate: ClientCertificate::from_der(der)?,
             header: visible(&client_cert_header::encode(der)),
+            chain_header: None,
         })
     }
 }

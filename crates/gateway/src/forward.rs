@@ -8,11 +8,13 @@ mod outgoing;
 use std::error::Error;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mtls::ClientTls;
 
-use self::outgoing::{address, outgoing};
+use self::outgoing::{Outgoing, WEBSOCKET, address, is_websocket};
 use crate::authorize::AuthorizedRequest;
 use crate::body::UploadProgress;
 use crate::headers::clean_response;
@@ -21,7 +23,8 @@ use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
-use crate::upstream::{Connector, Exchange, Lease, Outbound, Upstream};
+use crate::tunnel::Tunnel;
+use crate::upstream::{Connector, Exchange, Lease, Outbound, Protocols, Upstream};
 
 /// The way to the APIs, of one worker.
 #[derive(Clone, Debug)]
@@ -43,6 +46,14 @@ impl Forwarder {
         })
     }
 
+    /// The same way, for the worker of this number, over connections of its own.
+    pub(crate) fn of_worker(&self, worker: usize) -> Self {
+        Self {
+            connector: Arc::clone(&self.connector),
+            worker,
+        }
+    }
+
     /// Forwards an authorized request, and answers what the API answers.
     ///
     /// # Errors
@@ -54,15 +65,33 @@ impl Forwarder {
         request_id: &RequestId,
     ) -> Result<Response<Content>, Rejection> {
         let route = Arc::clone(authorized.route());
-        let (request, progress) = outgoing(authorized, request_id);
-        let (response, exchange) = self.send(request, &progress, &route).await?;
-        incoming(response, exchange)
+        let (connection, expires_at) = (Arc::clone(authorized.connection()), authorized.expires_at());
+        let outgoing = Outgoing::new(authorized, request_id);
+        let over = match outgoing.upgrade {
+            Some(_) => Over::ConnectionOfItsOwn,
+            None => Over::AnyConnection,
+        };
+        let (mut response, exchange) = self
+            .send(outgoing.request, over, &outgoing.progress, &route)
+            .await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(incoming(response, exchange));
+        }
+        let caller = outgoing.upgrade.filter(|_| is_websocket(response.headers()));
+        // An API that switches to what nobody asked for has not answered.
+        let caller = caller.ok_or(Rejection::UpstreamFailed)?;
+        let api = hyper::upgrade::on(&mut response);
+        connection
+            .tunnel
+            .put(Tunnel::new(caller, api, exchange, expires_at));
+        Ok(switching(response))
     }
 
     /// Tries the route's servers in turn, the next one only where nothing of the request has been sent.
     async fn send(
         &self,
         mut request: Request<Outbound>,
+        over: Over,
         progress: &UploadProgress,
         route: &Route,
     ) -> Result<(Response<Incoming>, Exchange), Rejection> {
@@ -72,7 +101,10 @@ impl Forwarder {
                 outcome = Rejection::UpstreamBusy;
                 continue;
             };
-            match self.send_to(server, request, progress, &route.forwarding).await {
+            match self
+                .send_to(server, request, over, progress, &route.forwarding)
+                .await
+            {
                 Ok((response, lease)) => return Ok((response, Exchange::new(lease, place))),
                 Err(Failure::Final(rejection)) => return Err(rejection),
                 Err(Failure::NotSent(untouched)) => request = *untouched,
@@ -86,10 +118,13 @@ impl Forwarder {
         &self,
         server: &Arc<Upstream>,
         mut request: Request<Outbound>,
+        over: Over,
         progress: &UploadProgress,
         forwarding: &Forwarding,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        if let Some(lease) = server.open_connection(self.worker, self.connector.generation()) {
+        if over == Over::AnyConnection
+            && let Some(lease) = server.open_connection(self.worker, self.connector.generation())
+        {
             match send_over(lease, server, request, progress, forwarding).await {
                 // The server closed it in this very moment.
                 Err(Failure::NotSent(untouched)) => request = *untouched,
@@ -97,7 +132,11 @@ impl Forwarder {
             }
         }
         let limit = forwarding.connect_timeout;
-        let lease = match self.connector.connect(server, self.worker, limit).await {
+        let offers = match over {
+            Over::AnyConnection => server.offers(),
+            Over::ConnectionOfItsOwn => Protocols::Http1,
+        };
+        let lease = match self.connector.connect(server, offers, self.worker, limit).await {
             Ok(lease) => lease,
             Err(error) => {
                 server.health().out_of_reach();
@@ -142,6 +181,14 @@ async fn send_over(
     }
 }
 
+/// Which connection a request goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    AnyConnection,
+    /// One that may be switched to another protocol.
+    ConnectionOfItsOwn,
+}
+
 /// Why an exchange with a server came to nothing.
 enum Failure {
     /// The request as it was.
@@ -160,11 +207,15 @@ fn log_failure(server: &Upstream, error: &(dyn Error + 'static)) {
     tracing::warn!(upstream = %server, reason = words, "{server} failed: {words}");
 }
 
-/// An API that switches protocols although nobody asked it to has not answered.
-fn incoming(mut response: Response<Incoming>, exchange: Exchange) -> Result<Response<Content>, Rejection> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Rejection::UpstreamFailed);
-    }
+fn incoming(mut response: Response<Incoming>, exchange: Exchange) -> Response<Content> {
     clean_response(response.headers_mut());
-    Ok(response.map(|body| Content::upstream(body, exchange)))
+    response.map(|body| Content::upstream(body, exchange))
+}
+
+fn switching(mut response: Response<Incoming>) -> Response<Content> {
+    let fields = response.headers_mut();
+    clean_response(fields);
+    fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    fields.insert(UPGRADE, WEBSOCKET);
+    response.map(|_none| Content::own(Bytes::new()))
 }

@@ -194,7 +194,7 @@ fn canonical(name: &str) -> Cow<'_, str> {
 }
 
 /// The members of a comma-separated field; a value that is not ASCII has none that concern us.
-fn list_members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(crate) fn list_members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()

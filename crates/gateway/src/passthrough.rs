@@ -3,15 +3,14 @@
 //! The gateway sees nothing of it but the server name. Either side may close its half; silence on both ends it.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::activity::Activity;
+use crate::watched::Watched;
 
 /// For a TCP connection to the upstream.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,10 +31,7 @@ pub(crate) async fn pass_through(client: TcpStream, received: &[u8], upstream: &
     server.set_nodelay(true)?;
     server.write_all(received).await?;
     let activity = Activity::new();
-    let mut client = Watched {
-        stream: client,
-        activity: &activity,
-    };
+    let mut client = Watched::new(client, &activity);
     tokio::select! {
         ended = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER) => ended.map(|_| ()),
         () = activity.quiet_for(IDLE) => Err(too_late("silence on both sides")),
@@ -44,46 +40,4 @@ pub(crate) async fn pass_through(client: TcpStream, received: &[u8], upstream: &
 
 fn too_late(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
-}
-
-/// A stream on which every byte is noticed. One side is enough: what comes from the other is written here.
-struct Watched<'a> {
-    stream: TcpStream,
-    activity: &'a Activity,
-}
-
-impl AsyncRead for Watched<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if polled.is_ready() {
-            self.activity.touch();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched<'_> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if polled.is_ready() {
-            self.activity.touch();
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

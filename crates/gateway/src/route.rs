@@ -125,6 +125,17 @@ pub(crate) struct Forwarding {
     pub(crate) connect_timeout: Duration,
     /// From the last piece of the request to the answer's head.
     pub(crate) answer_timeout: Duration,
+    /// Whether the API is told the rest of the client's chain too. RFC 9440 §2.3
+    pub(crate) client_cert_chain: ClientCertHeader,
+    pub(crate) upgrades: Upgrades,
+}
+
+/// To which protocols a connection of the route's may be switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrades {
+    None,
+    /// RFC 6455
+    WebSocket,
 }
 
 impl Default for Forwarding {
@@ -132,6 +143,8 @@ impl Default for Forwarding {
         Self {
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(30),
+            client_cert_chain: ClientCertHeader::NotSent,
+            upgrades: Upgrades::None,
         }
     }
 }

@@ -1,21 +1,24 @@
 //! HTTP on a terminated connection, within limits of time and size, to a graceful end.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use mtls::Patience;
 use service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::connection::Connection;
+use crate::lingering::Lingering;
 use crate::request::RequestHandler;
+use crate::response_body::ResponseBody;
 
 /// For a request's header fields over HTTP/1.1. Runs from the end of the request before, so it is kept above the time
 /// for which clients keep idle connections.
@@ -55,7 +58,7 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(Patience::new(stream, UNREAD));
+    let stream = TokioIo::new(Lingering::new(Patience::new(stream, UNREAD)));
     let facts = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));
@@ -64,11 +67,14 @@ pub(crate) async fn serve<S>(
     match protocol {
         Protocol::Http1 => {
             run(
-                http1_builder().serve_connection(stream, service),
+                http1_builder().serve_connection(stream, service).with_upgrades(),
                 &facts,
                 shutdown,
             )
-            .await
+            .await;
+            if let Some(tunnel) = facts.tunnel.take() {
+                tunnel.run(&facts).await;
+            }
         }
         Protocol::Http2 => {
             run(
@@ -76,7 +82,7 @@ pub(crate) async fn serve<S>(
                 &facts,
                 shutdown,
             )
-            .await
+            .await;
         }
     }
 }
@@ -87,8 +93,7 @@ fn http1_builder() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .max_buf_size(LARGEST_HEADERS as usize)
-        .pipeline_flush(true);
+        .max_buf_size(LARGEST_HEADERS as usize);
     builder
 }
 
@@ -103,9 +108,35 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// A connection that can be asked to end after the requests in hand.
+trait Graceful: Future<Output = Result<(), hyper::Error>> {
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
+    I: Read + Write + Unpin + Send + 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+}
+
+impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
+    S::Future: Send + 'static,
+    I: Read + Write + Unpin,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+}
+
 async fn run<C>(http: C, connection: &Connection, shutdown: &Shutdown)
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Graceful,
 {
     tokio::select! {
         () = run_to_the_end(http, connection, shutdown) => {}
@@ -115,7 +146,7 @@ where
 
 async fn run_to_the_end<C>(http: C, connection: &Connection, shutdown: &Shutdown)
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Graceful,
 {
     let mut http = pin!(http);
     let ended = tokio::select! {

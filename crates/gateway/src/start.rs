@@ -13,9 +13,8 @@ use mtls::{
 };
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
-use tokio::net::TcpListener;
 
-use crate::accept::{Frontier, accept};
+use crate::accept::Frontier;
 use crate::admin_pages::admin_pages;
 use crate::audiences::{Audiences, LiveVerifier};
 use crate::configuration::{
@@ -24,10 +23,12 @@ use crate::configuration::{
 };
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
+use crate::gate::Gate;
 use crate::hosts::{Foundation, LiveHosts};
 use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
 use crate::token_cache::TokenCache;
+use crate::workers;
 
 /// Starts the gateway: the listeners `public` and `admin`.
 ///
@@ -70,27 +71,24 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     if let Some(origin) = configuration.origin {
         follow_file(&mut running, origin, hosts.clone(), foundation);
     }
-    let handler = RequestHandler {
-        hosts: hosts.clone(),
-        forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
-    };
+    let forwarder = Forwarder::new(&outbound).context("outbound_tls")?;
 
     make_room_for(listen.connections);
-    let public = bind(listen.public, "listen.public")?;
+    let public = workers::listen(listen.public, listen.workers)?;
     let admin = bind(listen.admin, "listen.admin")?;
-    running.add_address("public", public.local_addr().context("listen.public")?);
+    running.add_address("public", public[0].local_addr().context("listen.public")?);
     running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
-    let public = TcpListener::from_std(public).context("listen.public")?;
-    let frontier = Frontier {
-        hosts,
-        tls,
-        handler: Arc::new(handler),
-        shutdown,
+    let frontier = move |worker| Frontier {
+        hosts: hosts.clone(),
+        tls: tls.clone(),
+        handler: Arc::new(RequestHandler {
+            hosts: hosts.clone(),
+            forwarder: forwarder.of_worker(worker),
+        }),
+        shutdown: shutdown.clone(),
     };
-    running.spawn("the public listener", async move {
-        accept(public, frontier, listen).await;
-        Ok(())
-    });
+    let gate = Gate::new(&listen);
+    running.spawn("the public listener", workers::run(public, frontier, gate));
     Ok(running)
 }
 

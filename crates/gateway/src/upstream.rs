@@ -102,6 +102,11 @@ impl Upstream {
         self.host.clone()
     }
 
+    /// What is to be offered to it.
+    pub(crate) const fn offers(&self) -> Protocols {
+        self.offers
+    }
+
     /// Whether requests reach this server, as far as was seen.
     pub(crate) const fn health(&self) -> &Health {
         &self.health

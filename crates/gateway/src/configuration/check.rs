@@ -16,9 +16,11 @@ use super::file::{
 use super::resources::named_resources;
 use super::{Configuration, Introspection, Issuer};
 use crate::host::HostName;
-use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes};
+use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes, Upgrades};
 use crate::upstream::{Protocols, Upstream, Upstreams};
 
+/// Far above the cores of any machine.
+const MOST_WORKERS: usize = 1024;
 /// Bounds for how long a stuck authorization server can hold a request.
 const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
 /// Bounds for how long a server that is not there can hold a request.
@@ -55,6 +57,12 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option
 fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&listen.connections) {
         problems.add("listen.connections", "must be at least 1");
+    }
+    if !(1..=MOST_WORKERS).contains(&listen.workers) {
+        problems.add(
+            "listen.workers",
+            format!("must be at least 1 and at most {MOST_WORKERS}"),
+        );
     }
     if listen.connections_per_address == 0 {
         problems.add("listen.connections_per_address", "must be at least 1");
@@ -156,10 +164,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         audience: section.audience.clone(),
         scope: scope?,
         binding: section.binding,
-        client_cert_header: match section.client_cert_header {
-            true => ClientCertHeader::Sent,
-            false => ClientCertHeader::NotSent,
-        },
+        client_cert_header: sent(section.client_cert_header),
         forwarding,
     })
 }
@@ -217,9 +222,35 @@ fn forwarding(key: &impl Fn(&str) -> String, section: &RouteSection, problems: &
     if answer_timeout.is_zero() || answer_timeout > LONGEST_ANSWER {
         problems.add(key("answer_timeout"), "must be more than 0s and at most 1h");
     }
+    if section.client_cert_chain_header && !section.client_cert_header {
+        problems.add(
+            key("client_cert_chain_header"),
+            "needs client_cert_header = true: the chain goes with the certificate alone",
+        );
+    }
     Forwarding {
         connect_timeout,
         answer_timeout,
+        client_cert_chain: sent(section.client_cert_chain_header),
+        upgrades: upgrades(&key("upgrade"), &section.upgrade, problems),
+    }
+}
+
+fn upgrades(key: &str, protocols: &[String], problems: &mut Problems) -> Upgrades {
+    let mut upgrades = Upgrades::None;
+    for (index, protocol) in protocols.iter().enumerate() {
+        match protocol.as_str() {
+            "websocket" => upgrades = Upgrades::WebSocket,
+            _ => problems.add(format!("{key}[{index}]"), "must be \"websocket\""),
+        }
+    }
+    upgrades
+}
+
+const fn sent(is_sent: bool) -> ClientCertHeader {
+    match is_sent {
+        true => ClientCertHeader::Sent,
+        false => ClientCertHeader::NotSent,
     }
 }
 

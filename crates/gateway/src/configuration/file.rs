@@ -47,6 +47,8 @@ pub struct ListenSection {
     pub connections: usize,
     /// Those among them from one IPv4 address or one IPv6 network of 64 bits; further ones are closed.
     pub connections_per_address: usize,
+    /// Threads that accept, serve and forward, each on its own; by default one for each core.
+    pub workers: usize,
 }
 
 impl Default for ListenSection {
@@ -57,6 +59,7 @@ impl Default for ListenSection {
             admin: loopback(9102),
             connections: 10_000,
             connections_per_address: 1_000,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
 }
@@ -187,6 +190,12 @@ pub struct RouteSection {
     /// Whether the API is told the client certificate in `Client-Cert`. RFC 9440 §2.2
     #[serde(default)]
     pub client_cert_header: bool,
+    /// Whether it is also told the certificates above it that the client sent, in `Client-Cert-Chain`. RFC 9440 §2.3
+    #[serde(default)]
+    pub client_cert_chain_header: bool,
+    /// The protocols to which a connection may be switched, over HTTP/1.1; `"websocket"` is the one there is.
+    #[serde(default)]
+    pub upgrade: Vec<String>,
     /// Whether its https servers are offered HTTP/2, over one connection for many requests; those in the clear are
     /// spoken to in HTTP/1.1.
     #[serde(default = "yes")]

@@ -285,7 +285,7 @@ fn accepts_resources_of_the_routes_host_alone_and_each_at_a_place_of_its_own() {
 
 #[test]
 fn refuses_limits_that_let_nobody_in() {
-    for key in ["connections", "connections_per_address"] {
+    for key in ["connections", "connections_per_address", "workers"] {
         let with = |limit: usize| format!("{MINIMAL}\n[listen]\n{key} = {limit}\n");
         assert_eq!(problems_of(&with(0)), [format!("listen.{key}")]);
         assert!(Configuration::from_toml(&with(1)).is_ok(), "{key}");
@@ -305,6 +305,20 @@ fn refuses_waits_for_an_api_that_are_none_or_without_end() {
         }
         assert!(Configuration::from_toml(&with(longest)).is_ok(), "{key}");
     }
+}
+
+/// H2.
+#[test]
+fn refuses_a_chain_without_its_certificate_and_upgrades_that_there_are_not() {
+    let with = |keys: &str| MINIMAL.replace("[outbound_tls]", &format!("{keys}\n[outbound_tls]"));
+    let chain = "client_cert_chain_header = true";
+    assert_eq!(problems_of(&with(chain)), ["routes[0].client_cert_chain_header"]);
+    assert!(Configuration::from_toml(&with(&format!("{chain}\nclient_cert_header = true"))).is_ok());
+    assert_eq!(
+        problems_of(&with("upgrade = ['websocket', 'h2c']")),
+        ["routes[0].upgrade[1]"]
+    );
+    assert!(Configuration::from_toml(&with("upgrade = ['websocket']")).is_ok());
 }
 
 #[test]

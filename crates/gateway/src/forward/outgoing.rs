@@ -3,44 +3,83 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{Request, Uri, Version};
+use http::{Method, Request, Uri, Version};
+use hyper::body::Body;
 use hyper::body::Incoming;
-use oauth_core::client_cert_header::CLIENT_CERT;
+use hyper::upgrade::OnUpgrade;
+use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 
 use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
 use crate::connection::Connection;
-use crate::headers::clean_request;
+use crate::headers::{clean_request, list_members};
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::route::{ClientCertHeader, Route};
+use crate::route::{ClientCertHeader, Route, Upgrades};
 use crate::upstream::{Outbound, Upstream};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERT);
+const CLIENT_CERTIFICATE_CHAIN: HeaderName = HeaderName::from_static(CLIENT_CERT_CHAIN);
+pub(super) const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// The request as any of the route's servers is to have it, and how far its body has come.
-pub(super) fn outgoing(
-    authorized: AuthorizedRequest<Incoming>,
-    request_id: &RequestId,
-) -> (Request<Outbound>, Arc<UploadProgress>) {
-    let authorization = authorized.authorization();
-    let route = Arc::clone(authorized.route());
-    let connection = Arc::clone(authorized.connection());
-    let (mut parts, body) = authorized.into_request().into_parts();
-    let fields = &mut parts.headers;
-    clean_request(fields);
-    fields.insert(AUTHORIZATION, authorization);
-    fields.insert(X_REQUEST_ID, request_id.header());
-    tell_connection(fields, &connection, &route);
-    // Nothing of this hop, such as a wish to upgrade, goes along.
-    parts.extensions.clear();
-    let (upload, progress) = Upload::new(body);
-    (Request::from_parts(parts, upload), progress)
+/// What goes on, to whichever of the route's servers.
+pub(super) struct Outgoing {
+    pub(super) request: Request<Outbound>,
+    /// How far its body has come.
+    pub(super) progress: Arc<UploadProgress>,
+    /// The caller's side of the connection, where the request asks to switch protocols, and may.
+    pub(super) upgrade: Option<OnUpgrade>,
+}
+
+impl Outgoing {
+    pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &RequestId) -> Self {
+        let authorization = authorized.authorization();
+        let route = Arc::clone(authorized.route());
+        let connection = Arc::clone(authorized.connection());
+        let mut request = authorized.into_request();
+        let upgrade = (route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request))
+            .then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = request.into_parts();
+        let fields = &mut parts.headers;
+        clean_request(fields);
+        fields.insert(AUTHORIZATION, authorization);
+        fields.insert(X_REQUEST_ID, request_id.header());
+        tell_connection(fields, &connection, &route);
+        if upgrade.is_some() {
+            fields.insert(UPGRADE, WEBSOCKET);
+        }
+        // Nothing else of this hop goes along.
+        parts.extensions.clear();
+        let (upload, progress) = Upload::new(body);
+        Self {
+            request: Request::from_parts(parts, upload),
+            progress,
+            upgrade,
+        }
+    }
+}
+
+/// RFC 6455 §4.2.1
+fn asks_for_websocket(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && request.body().is_end_stream()
+        && list_members(request.headers(), &CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"))
+        && is_websocket(request.headers())
+}
+
+/// Whether `Upgrade` names WebSocket and nothing else.
+pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
+    let mut protocols = list_members(fields, &UPGRADE);
+    protocols
+        .next()
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        && protocols.next().is_none()
 }
 
 fn tell_connection(fields: &mut HeaderMap, connection: &Connection, route: &Route) {
@@ -51,6 +90,11 @@ fn tell_connection(fields: &mut HeaderMap, connection: &Connection, route: &Rout
         (route.client_cert_header, &connection.client_certificate)
     {
         fields.insert(CLIENT_CERTIFICATE, presented.header.clone());
+        if let (ClientCertHeader::Sent, Some(chain)) =
+            (route.forwarding.client_cert_chain, &presented.chain_header)
+        {
+            fields.insert(CLIENT_CERTIFICATE_CHAIN, chain.clone());
+        }
     }
 }
 
@@ -78,7 +122,7 @@ pub(super) fn address(
                 *request.uri_mut() = origin_form(path_and_query.clone())?;
             }
             request.headers_mut().insert(HOST, server.host());
-            nominate_trailers(request.headers_mut());
+            nominate(request.headers_mut());
         }
     }
     *request.version_mut() = version;
@@ -90,9 +134,13 @@ fn origin_form(path_and_query: PathAndQuery) -> Result<Uri, Rejection> {
     target.map_err(|_| Rejection::PathAmbiguous)
 }
 
-/// `TE` is a field of one hop, and over HTTP/1.1 has to be named as one. RFC 9110 §10.1.4
-fn nominate_trailers(fields: &mut HeaderMap) {
-    if fields.contains_key(TE) {
-        fields.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
+/// Names, as HTTP/1.1 wants it, the fields that belong to the hop to the API. RFC 9110 §7.8, §10.1.4
+fn nominate(fields: &mut HeaderMap) {
+    let options = match (fields.contains_key(UPGRADE), fields.contains_key(TE)) {
+        (true, true) => "upgrade, te",
+        (true, false) => "upgrade",
+        (false, true) => "te",
+        (false, false) => return,
+    };
+    fields.insert(CONNECTION, HeaderValue::from_static(options));
 }

@@ -76,20 +76,6 @@ impl Connector {
     pub(crate) async fn connect(
         &self,
         server: &Arc<Upstream>,
-        worker: usize,
-        limit: Duration,
-    ) -> Result<Lease, ConnectError> {
-        self.connect_speaking(server, server.offers, worker, limit).await
-    }
-
-    /// The same, offering these protocols.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::connect`].
-    pub(crate) async fn connect_speaking(
-        &self,
-        server: &Arc<Upstream>,
         offers: Protocols,
         worker: usize,
         limit: Duration,

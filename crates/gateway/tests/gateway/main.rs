@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
 mod connections;
+mod http_forms;
 mod introspection;
 mod metadata;
 mod reload;
 mod requests;
 mod support;
 mod upstreams;
+mod websockets;

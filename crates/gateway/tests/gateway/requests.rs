@@ -353,7 +353,7 @@ async fn answers_503_where_no_server_can_be_reached_and_502_where_one_breaks_off
         .await;
         harness.stubs.issue("opaque", Member::Example);
         let answered = harness.call(Member::Example, "opaque").await;
-        assert_eq!(answered.status, status);
+        assert_eq!(answered.status, status, "{answered:?}");
         assert_eq!(answered.header("retry-after").is_some(), status == 503);
         assert_eq!(answered.header("www-authenticate"), None);
         assert!(answered.json()["error"].is_string());

@@ -1,50 +1,22 @@
 //! The connections to the APIs: kept, shared, renewed, and never the cause of a request sent twice.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use pki::Member;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 
-use crate::support::{Api, Harness, Variation};
+use crate::support::{Api, DEADLINE, Harness, Variation, read_request, serve};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-
-/// An API in the clear that handles each connection as told, and counts them.
-async fn serve<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, connections) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
-    let counter = Arc::clone(&connections);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counter.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(handle(stream));
-        }
-    });
-    (address, connections)
-}
-
-/// Reads a request without body; `false` at the end of the connection.
-async fn read_request(stream: &mut TcpStream) -> bool {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => request.push(byte),
-            Err(_) => return false,
-        }
-    }
-    true
-}
 
 async fn harness(api: Api, route: &'static str) -> Harness {
     let variation = Variation {
         api,
         route,
+        workers: 1,
         ..Variation::default()
     };
     let harness = Harness::start_with(variation).await;
@@ -55,7 +27,7 @@ async fn harness(api: Api, route: &'static str) -> Harness {
 #[tokio::test]
 async fn keeps_a_connection_for_the_requests_to_come() {
     let (address, connections) = serve(|mut stream| async move {
-        while read_request(&mut stream).await {
+        while read_request(&mut stream).await.is_some() {
             stream.write_all(OK.as_bytes()).await.unwrap();
         }
     })
@@ -70,7 +42,7 @@ async fn keeps_a_connection_for_the_requests_to_come() {
 #[tokio::test]
 async fn a_connection_that_its_server_closed_is_replaced_and_no_caller_notices() {
     let (address, connections) = serve(|mut stream| async move {
-        if read_request(&mut stream).await {
+        if read_request(&mut stream).await.is_some() {
             stream.write_all(OK.as_bytes()).await.unwrap();
         }
     })
@@ -89,7 +61,7 @@ async fn a_request_that_was_sent_is_not_sent_again() {
     let (address, _) = serve(move |mut stream| {
         let counter = Arc::clone(&counter);
         async move {
-            while read_request(&mut stream).await {
+            while read_request(&mut stream).await.is_some() {
                 if counter.fetch_add(1, Ordering::SeqCst) > 0 {
                     return;
                 }
@@ -135,7 +107,8 @@ async fn connects_anew_once_the_certificate_it_shows_was_read_again() {
 
 #[tokio::test]
 async fn waits_for_an_answer_as_long_as_the_route_says() {
-    let (address, _) = serve(|mut stream| async move { while read_request(&mut stream).await {} }).await;
+    let (address, _) =
+        serve(|mut stream| async move { while read_request(&mut stream).await.is_some() {} }).await;
     let harness = harness(Api::At(address), "answer_timeout = \"100ms\"").await;
     let answered = harness.call(Member::Example, "opaque").await;
     assert_eq!(answered.status, 504);
@@ -161,4 +134,44 @@ async fn what_is_no_answer_is_a_502_and_nobody_elses_fault() {
         let foreign = harness.call(Member::Example, "unknown").await;
         assert_eq!(foreign.status, 401);
     }
+}
+
+/// With four workers, sixteen connections are hardly ever one worker's.
+#[tokio::test]
+async fn a_shutdown_lets_every_worker_finish_the_requests_in_hand() {
+    let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (at_api, released) = (Arc::clone(&arrived), Arc::clone(&release));
+    let (address, _) = serve(move |mut stream| {
+        let (at_api, released) = (Arc::clone(&at_api), Arc::clone(&released));
+        async move {
+            while read_request(&mut stream).await.is_some() {
+                at_api.add_permits(1);
+                released.acquire().await.unwrap().forget();
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let mut harness = Harness::start_with(Variation {
+        api: Api::At(address),
+        workers: 4,
+        ..Variation::default()
+    })
+    .await;
+    harness.stubs.issue("opaque", Member::Example);
+    let calls = join_all((0..16).map(|_| harness.call(Member::Example, "opaque")));
+    let shutdown = async {
+        arrived.acquire_many(16).await.unwrap().forget();
+        harness.shutdown.trigger();
+        release.add_permits(16);
+    };
+    let (answers, ()) = tokio::join!(calls, shutdown);
+    assert!(
+        answers.iter().all(|answered| answered.status == 200),
+        "{answers:?}"
+    );
+    tokio::time::timeout(DEADLINE, harness.finished())
+        .await
+        .unwrap()
+        .unwrap();
 }

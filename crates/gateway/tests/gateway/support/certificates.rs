@@ -9,7 +9,7 @@ use oauth_core::jwt::{SignatureAlgorithm, SigningKey};
 use oauth_core::time::Timestamp;
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
 
-pub(super) static PKI: LazyLock<DemoSet> =
+pub(crate) static PKI: LazyLock<DemoSet> =
     LazyLock::new(|| DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap());
 
 pub(crate) fn now() -> Timestamp {

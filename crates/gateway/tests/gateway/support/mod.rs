@@ -1,5 +1,6 @@
 //! A gateway over real sockets, between a stub authorization server and a stub API.
 
+mod bare_api;
 mod certificates;
 mod peer;
 mod stubs;
@@ -17,10 +18,10 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use self::certificates::PKI;
 use self::stubs::{closed_port, serve_broken_api, serve_login};
 
-pub(crate) use self::certificates::{certificate_of, client_tls, new_signing_key};
+pub(crate) use self::bare_api::{read_request, serve};
+pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
 pub(crate) use self::stubs::{Answer, Stubs};
 
@@ -39,7 +40,7 @@ pub(crate) struct Harness {
     running: Option<Running>,
     file: PathBuf,
     stubs_shutdown: Shutdown,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for Harness {
@@ -56,6 +57,8 @@ pub(crate) struct Variation {
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
     pub(crate) connections_per_address: usize,
+    /// One, where it matters over which connection a request goes on.
+    pub(crate) workers: usize,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
     /// Further keys of the route of `/api`.
@@ -100,6 +103,7 @@ impl Default for Variation {
             timeout: "5s",
             max_age: "60s",
             connections_per_address: 1_000,
+            workers: 2,
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
             route: "",
@@ -143,8 +147,13 @@ impl Harness {
             running: Some(running),
             file,
             stubs_shutdown,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Writes a file that the gateway was told of, such as `root.crl.pem`.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
     }
 
     /// Reads every file of the gateway again.
@@ -212,6 +221,7 @@ fn configuration(
         timeout,
         max_age,
         connections_per_address,
+        workers,
         route,
         ..
     } = variation;
@@ -222,6 +232,7 @@ fn configuration(
         public = "127.0.0.1:0"
         admin = "127.0.0.1:0"
         connections_per_address = {connections_per_address}
+        workers = {workers}
 
         [[passthrough]]
         host = "login.example.com"

@@ -1,6 +1,7 @@
 //! A stub authorization server and a stub API, over TLS.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +11,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use futures_util::stream;
 use http::{HeaderMap, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use mtls::{
     Alpn, ClientCertificates, ClientEku, CrlPolicy, RevocationLists, Verification, bind, serve_tls,
     server_config,
@@ -44,6 +48,8 @@ pub(crate) struct Stubs {
     pub(crate) turnstile: Semaphore,
     pub(crate) signing_key: SigningKey,
     pub(crate) api_response: Mutex<HeaderMap>,
+    /// What the API adds to its answers' bodies, where it is asked for trailers.
+    pub(crate) api_trailers: Mutex<HeaderMap>,
 }
 
 impl Stubs {
@@ -54,6 +60,7 @@ impl Stubs {
             turnstile: Semaphore::new(1_000),
             signing_key: new_signing_key(),
             api_response: Mutex::default(),
+            api_trailers: Mutex::default(),
         })
     }
 
@@ -141,7 +148,13 @@ async fn jwks(State(stubs): State<Arc<Stubs>>) -> Response {
 /// Answers with what it was asked.
 async fn echo(State(stubs): State<Arc<Stubs>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let collected = body.collect().await.unwrap();
+    let trailers: Vec<_> = collected
+        .trailers()
+        .into_iter()
+        .flat_map(HeaderMap::keys)
+        .collect();
+    let trailers: Vec<_> = trailers.iter().map(|name| name.as_str()).collect();
     let peer = parts.extensions.get::<Arc<mtls::Connection>>();
     let headers: Vec<_> = parts
         .headers
@@ -155,9 +168,19 @@ async fn echo(State(stubs): State<Arc<Stubs>>, request: Request) -> Response {
         "host": parts.uri.authority().map(ToString::to_string),
         "target": parts.uri.path_and_query().map(ToString::to_string),
         "headers": headers,
-        "body": String::from_utf8_lossy(&body),
+        "trailers": trailers,
+        "body": String::from_utf8_lossy(&collected.to_bytes()),
     });
-    (stubs.api_response.lock().unwrap().clone(), Json(asked)).into_response()
+    let fields = stubs.api_response.lock().unwrap().clone();
+    if !parts.headers.contains_key(header::TE) {
+        return (fields, Json(asked)).into_response();
+    }
+    let frames = [
+        Ok::<_, Infallible>(Frame::data(Bytes::from(asked.to_string()))),
+        Ok(Frame::trailers(stubs.api_trailers.lock().unwrap().clone())),
+    ];
+    let body = axum::body::Body::new(StreamBody::new(stream::iter(frames)));
+    ([(header::TRAILER, "checksum")], fields, body).into_response()
 }
 
 /// A server that answers `login`.
@@ -175,7 +198,7 @@ pub(super) async fn serve_broken_api() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            stream.readable().await.unwrap();
+            stream.peek(&mut [0; 1]).await.unwrap();
         }
     });
     address

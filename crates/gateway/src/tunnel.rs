@@ -1,0 +1,125 @@
+//! A connection that was switched to another protocol: what goes over it is the caller's and the API's, and the gateway
+//! looks after the right to it.
+//!
+//! A token and a certificate opened it, and it ends with them: at the token's expiry, and as soon as the certificate is
+//! no longer valid or trusted. It also ends when both sides are silent for too long. During a shutdown it may end by
+//! itself, as long as connections are waited for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use oauth_core::time::Timestamp;
+use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::time::{sleep, timeout};
+
+use crate::activity::Activity;
+use crate::connection::Connection;
+use crate::rejection::Rejection;
+use crate::upstream::Exchange;
+use crate::watched::Watched;
+
+/// For both sides to have switched, once both have said so.
+const SWITCH: Duration = Duration::from_secs(10);
+/// Without a byte in either direction.
+const IDLE: Duration = Duration::from_secs(5 * 60);
+/// Bounds for how long a tunnel outlives the right to it.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+/// For the last words to each side.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// For each direction.
+const BUFFER: usize = 16 * 1024;
+
+/// Two connections about to become one.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    caller: OnUpgrade,
+    api: OnUpgrade,
+    exchange: Exchange,
+    expires_at: Timestamp,
+}
+
+/// Where a request leaves the tunnel that its connection becomes.
+#[derive(Debug, Default)]
+pub(crate) struct TunnelSlot(Mutex<Option<Tunnel>>);
+
+impl TunnelSlot {
+    /// Leaves a tunnel.
+    pub(crate) fn put(&self, tunnel: Tunnel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    /// The tunnel, if one was left.
+    pub(crate) fn take(&self) -> Option<Tunnel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Tunnel {
+    /// Between `caller` and `api`, with a token that is good until `expires_at`.
+    pub(crate) const fn new(
+        caller: OnUpgrade,
+        api: OnUpgrade,
+        exchange: Exchange,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            caller,
+            api,
+            exchange,
+            expires_at,
+        }
+    }
+
+    /// Carries bytes both ways until a side ends it, or the right to it does.
+    pub(crate) async fn run(self, connection: &Arc<Connection>) {
+        let switched = async { tokio::try_join!(self.caller, self.api) };
+        let Ok(Ok((caller, api))) = timeout(SWITCH, switched).await else {
+            return;
+        };
+        let activity = Activity::new();
+        let mut caller = Watched::new(TokioIo::new(caller), &activity);
+        let mut api = TokioIo::new(api);
+        let ended = tokio::select! {
+            _ = copy_bidirectional_with_sizes(&mut caller, &mut api, BUFFER, BUFFER) => None,
+            () = activity.quiet_for(IDLE) => None,
+            reason = right_ends(connection, self.expires_at) => Some(reason),
+        };
+        if let Some(reason) = ended {
+            log(connection, &reason);
+        }
+        say_farewell(&mut caller, &mut api).await;
+        drop(self.exchange);
+    }
+}
+
+/// Resolves when the token or the certificate is not good any more.
+async fn right_ends(connection: &Connection, expires_at: Timestamp) -> Rejection {
+    loop {
+        let now = Timestamp::from(SystemTime::now());
+        if now >= expires_at {
+            return Rejection::TokenExpired;
+        }
+        if let Some(presented) = &connection.client_certificate {
+            if !presented.certificate.is_valid_at(now) {
+                return Rejection::CertificateExpired;
+            }
+            if connection.standing.verify(now).is_err() {
+                return Rejection::CertificateUntrusted;
+            }
+        }
+        sleep(BETWEEN_CHECKS).await;
+    }
+}
+
+fn log(connection: &Connection, rejection: &Rejection) {
+    let (reason, peer) = (rejection.reason(), connection.peer_address);
+    tracing::info!(reason, peer.address = %peer, "the WebSocket of {peer} ends: {reason}");
+}
+
+async fn say_farewell(caller: &mut Watched<'_, TokioIo<Upgraded>>, api: &mut TokioIo<Upgraded>) {
+    let both = async { tokio::join!(caller.shutdown(), api.shutdown()) };
+    // Either may be gone.
+    let _unheard = timeout(FAREWELL, both).await;
+}
