@@ -15,6 +15,8 @@ pub mod configuration;
 mod connection;
 mod descriptors;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod headers;
 mod host;
 mod introspection_client;
