@@ -29,6 +29,8 @@ mod challenge;
 mod configuration;
 mod discovery;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod partner;
 mod token_request;
 mod transport;

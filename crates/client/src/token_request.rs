@@ -100,7 +100,7 @@ impl TokenRequest<'_> {
 }
 
 /// RFC 6749 §5.1
-fn parse_token(body: &[u8], peer: Peer) -> Result<(AccessToken, Duration), TokenError> {
+pub(crate) fn parse_token(body: &[u8], peer: Peer) -> Result<(AccessToken, Duration), TokenError> {
     let malformed = |reason| TokenError::Malformed { peer, reason };
     let Ok(answer) = serde_json::from_slice::<TokenAnswer>(body) else {
         return Err(malformed("it is not JSON with access_token and token_type"));

@@ -206,6 +206,18 @@ async fn read_client_hello(stream: &mut TcpStream) -> Result<ClientHello, Refusa
     }
 }
 
+/// What is read of a peer before it is known what it wants.
+#[cfg(fuzzing)]
+pub(crate) async fn server_name<S: tokio::io::AsyncRead + Unpin>(
+    stream: &mut S,
+) -> Result<(Option<String>, Vec<u8>), String> {
+    let hello = client_hello::read(stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    let name = hello.accepted.client_hello().server_name().map(str::to_owned);
+    Ok((name, hello.received))
+}
+
 /// A peer that named a host we do not have is told so; every other is just left.
 async fn refuse(mut stream: TcpStream, refusal: Refusal) -> Result<(), Refusal> {
     if refusal.is_of_the_server_name() && stream.write_all(&UNRECOGNIZED_NAME).await.is_ok() {

@@ -104,7 +104,7 @@ fn verify_content_type(headers: &HeaderMap) -> Result<(), IntrospectionError> {
 }
 
 /// For how long the answer may be kept: `None` where it does not say. RFC 9111 §5.2.2
-fn max_age(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = headers
         .get_all(CACHE_CONTROL)
         .iter()

@@ -18,6 +18,8 @@ pub mod configuration;
 mod connection;
 mod descriptors;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod headers;
 mod host;

@@ -16,6 +16,8 @@ mod crl_signature;
 pub mod expiry;
 mod farewell;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod linger;
 mod patience;
 pub mod provider;

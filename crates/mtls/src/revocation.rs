@@ -51,38 +51,40 @@ impl RevocationLists {
         if files.is_empty() && policy == CrlPolicy::Require {
             return Err(RevocationError::NoneNamed);
         }
-        let mut lists = Vec::new();
-        let mut next_update = None;
-        let mut revoked = RevokedCertificates::default();
+        let mut all = Self::empty(policy);
         for path in files {
-            let Some(bytes) = read_list(path, policy)? else {
-                continue;
-            };
-            for list in lists_in(&bytes).map_err(|error| error.in_file(path))? {
-                let parsed = parse(&list).map_err(|error| error.in_file(path))?;
-                next_update = earliest(next_update, expiry_of(&parsed));
-                add_revoked(&mut revoked, &parsed).map_err(|error| error.in_file(path))?;
-                lists.push(list);
+            if let Some(bytes) = read_list(path, policy)? {
+                all.add(&bytes).map_err(|error| error.in_file(path))?;
             }
         }
-        if lists.is_empty() {
+        if all.lists.is_empty() {
             tracing::warn!("no revocation list is loaded: revoked client certificates are let in");
         }
-        Ok(Self {
-            lists,
-            next_update,
-            revoked,
-            policy,
-        })
+        Ok(all)
+    }
+
+    /// Adds every list of one file, PEM or DER.
+    pub(crate) fn add(&mut self, file: &[u8]) -> Result<(), RevocationError> {
+        for list in lists_in(file)? {
+            let parsed = parse(&list)?;
+            self.next_update = earliest(self.next_update, expiry_of(&parsed));
+            add_revoked(&mut self.revoked, &parsed)?;
+            self.lists.push(list);
+        }
+        Ok(())
     }
 
     /// No lists, where revocation is verified elsewhere.
     pub(crate) fn none() -> Self {
+        Self::empty(CrlPolicy::IfPresent)
+    }
+
+    pub(crate) fn empty(policy: CrlPolicy) -> Self {
         Self {
             lists: Vec::new(),
             next_update: None,
             revoked: RevokedCertificates::default(),
-            policy: CrlPolicy::IfPresent,
+            policy,
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use crate::{
@@ -18,10 +19,10 @@ pub const SECRET_LENGTH: usize = 32;
 const TOKEN_LENGTH: usize = 48;
 
 /// An opaque access token: 64 characters of base64url over the record's id (16 bytes) and a secret (32 bytes).
-/// The id alone finds the record; the secret proves possession. `Debug` shows neither.
+/// The id alone finds the record; the secret proves possession. `Debug` shows neither; compared in constant time.
 ///
 /// [RFC 6749 §10.10](https://www.rfc-editor.org/rfc/rfc6749#section-10.10)
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 pub struct AccessToken {
     id: Uuid,
     text: String,
@@ -65,6 +66,12 @@ impl AccessToken {
     /// The token itself, for the one answer that carries it.
     pub fn expose(&self) -> &str {
         &self.text
+    }
+}
+
+impl PartialEq for AccessToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.text.as_bytes().ct_eq(other.text.as_bytes()).into()
     }
 }
 
@@ -185,6 +192,8 @@ mod tests {
         assert_eq!(token.expose().len(), 64);
         let read = AccessToken::parse(token.expose()).unwrap();
         assert_eq!((read.id(), read.digest()), (token.id(), token.digest()));
+        assert_eq!(read, token);
+        assert_ne!(read, AccessToken::new(Uuid::from_u128(7), [0xAC; SECRET_LENGTH]));
     }
 
     /// I5.
