@@ -98,6 +98,12 @@ impl TestSystem {
         }
     }
 
+    /// A system on a ground that is there already.
+    pub async fn on(ground: Ground, settings: Settings) -> Self {
+        let system = ground.start(settings).await;
+        Self { system, ground }
+    }
+
     /// The ground it stands on.
     pub const fn ground(&self) -> &Ground {
         &self.ground

@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use self::client_hello::{ClientHello, ClientHelloError};
 use crate::addresses::Addresses;
+use crate::certificate_header::CertificateHeader;
 use crate::configuration::ListenSection;
 use crate::connection::Connection;
 use crate::host::HostName;
@@ -51,6 +52,8 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 pub(crate) struct Frontier {
     pub(crate) destinations: HashMap<HostName, Destination>,
     pub(crate) tls: ServerTls,
+    /// Where load balancers hand on their clients' certificates.
+    pub(crate) certificate_header: Option<Arc<CertificateHeader>>,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
 }
@@ -177,6 +180,10 @@ impl Frontier {
         let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
         let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
             .map_err(Refusal::UnreadableCertificate)?;
+        let connection = match &self.certificate_header {
+            Some(header) => connection.with_certificate_header(header),
+            None => connection,
+        };
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,

@@ -3,6 +3,7 @@
 //! A configuration error stops the gateway at start and names every key at fault; it never opens a door.
 
 mod check;
+mod client_certificates;
 mod file;
 
 use std::collections::HashMap;
@@ -14,11 +15,16 @@ use mtls::{Credentials, TrustAnchors};
 use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 use url::Url;
 
+pub use client_certificates::{
+    CertificateHeaderSection, CertificateVerification, ClientCertificatePolicy, ClientCertificatesSection,
+    TrustedPeerSection, TrustedPeerTable,
+};
 pub use file::{
-    CacheSection, ClientCertificatePolicy, ClientCertificatesSection, ConfigurationFile,
-    IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection, RouteSection,
+    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection,
+    PassthroughSection, RouteSection,
 };
 
+use crate::certificate_header::CertificateHeaderRules;
 use crate::host::HostName;
 use crate::route::Routes;
 
@@ -29,6 +35,7 @@ pub struct Configuration {
     pub(crate) passthrough: HashMap<HostName, String>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
+    pub(crate) certificate_header: Option<CertificateHeaderRules>,
     pub(crate) introspection: Introspection,
     pub(crate) issuer: Issuer,
     pub(crate) cache: CacheSection,
@@ -73,7 +80,9 @@ impl Configuration {
         problems.take("tls", self.tls.credentials());
         problems.take(
             "client_certificates",
-            self.client_certificates.verification().verification(),
+            self.client_certificates
+                .server_files(self.tls.clone())
+                .client_certificates(),
         );
         problems.take(
             "outbound_tls",
@@ -131,7 +140,10 @@ impl ConfigurationFile {
                 crl: vec![certs("root.crl.pem")],
                 crl_policy: mtls::CrlPolicy::Require,
                 require_client_eku: true,
+                pinned: Vec::new(),
+                verify: CertificateVerification::Pki,
                 client_certificate: ClientCertificatePolicy::Required,
+                header: None,
             },
             introspection: IntrospectionSection {
                 endpoint: "https://localhost:8444/oauth/v2/oauth-introspect".to_owned(),

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mtls::Standing;
 use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header;
+use oauth_core::time::Timestamp;
 
 use crate::activity::Activity;
+use crate::certificate_header::CertificateHeader;
 use crate::host::HostName;
+use crate::rejection::Rejection;
 use crate::response_body::ResponseBodies;
 
 /// A terminated connection.
@@ -17,9 +20,9 @@ use crate::response_body::ResponseBodies;
 pub(crate) struct Connection {
     pub(crate) server_name: HostName,
     pub(crate) peer_address: SocketAddr,
-    pub(crate) client_certificate: Option<PresentedCertificate>,
-    /// Whether that certificate is still trusted.
-    pub(crate) standing: Standing,
+    /// The peer's own: the client's, or that of a load balancer between.
+    pub(crate) client_certificate: Option<Arc<PresentedCertificate>>,
+    certificate_source: CertificateSource,
     pub(crate) activity: Arc<Activity>,
     pub(crate) response_bodies: Arc<ResponseBodies>,
     /// The peer's address as APIs are told it, in `X-Forwarded-For`.
@@ -28,12 +31,25 @@ pub(crate) struct Connection {
     pub(crate) forwarded_host: HeaderValue,
 }
 
-/// The certificate whose key the peer proved to hold.
+/// The certificate whose key the client proved to hold, here or to a load balancer that is trusted to say so.
 #[derive(Debug)]
 pub(crate) struct PresentedCertificate {
     pub(crate) certificate: ClientCertificate,
+    /// Whether it is still trusted.
+    pub(crate) standing: Standing,
     /// The value of `Client-Cert`. RFC 9440 §2.2
     pub(crate) header: HeaderValue,
+    /// The load balancer's header, where APIs are to get it as it came.
+    pub(crate) handed_on_in: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Where the certificates of a connection's requests come from.
+#[derive(Debug)]
+enum CertificateSource {
+    Handshake,
+    /// The handshake, whatever this header says.
+    HandshakeDespite(Arc<CertificateHeader>),
+    Header(Arc<CertificateHeader>),
 }
 
 impl Connection {
@@ -51,9 +67,9 @@ impl Connection {
     ) -> Result<Self, CertificateError> {
         Ok(Self {
             client_certificate: client_certificate
-                .map(PresentedCertificate::from_der)
+                .map(|der| PresentedCertificate::from_der(der, standing).map(Arc::new))
                 .transpose()?,
-            standing,
+            certificate_source: CertificateSource::Handshake,
             activity: Arc::new(Activity::new()),
             response_bodies: Arc::default(),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),
@@ -62,14 +78,83 @@ impl Connection {
             peer_address,
         })
     }
+
+    /// The same connection where load balancers hand on certificates in `header`: its requests' are read from there if
+    /// its peer is trusted, and that is decided here, once.
+    #[must_use]
+    pub(crate) fn with_certificate_header(mut self, header: &Arc<CertificateHeader>) -> Self {
+        let own = self.client_certificate.as_ref().map(|own| &own.certificate);
+        self.certificate_source = match header.trusts(self.peer_address.ip(), own) {
+            true => CertificateSource::Header(Arc::clone(header)),
+            false => CertificateSource::HandshakeDespite(Arc::clone(header)),
+        };
+        self
+    }
+
+    /// The certificate of the client that a request comes from, taken out of its fields where it stands in them. `None`
+    /// where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] where the load balancer's header cannot be read, or its own certificate counts for nothing any
+    /// more.
+    pub(crate) fn take_certificate(
+        &self,
+        fields: &mut HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PresentedCertificate>>, Rejection> {
+        match &self.certificate_source {
+            CertificateSource::Handshake => Ok(self.client_certificate.clone()),
+            CertificateSource::HandshakeDespite(header) => {
+                header.remove_from(fields);
+                Ok(self.client_certificate.clone())
+            }
+            CertificateSource::Header(header) => {
+                let taken = header.take_from(fields);
+                self.client_certificate
+                    .as_ref()
+                    .map_or(Ok(()), |own| own.verify(now))?;
+                taken.map_err(Rejection::CertificateHeaderMalformed)
+            }
+        }
+    }
+
+    /// Resolves once the peer's own certificate is known to be no longer trusted.
+    pub(crate) async fn lost(&self) {
+        match &self.client_certificate {
+            Some(own) => own.standing.lost().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl PresentedCertificate {
-    fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    /// The certificate with this encoding, trusted as long as `standing` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] where it cannot be read.
+    pub(crate) fn from_der(der: &[u8], standing: Standing) -> Result<Self, CertificateError> {
         Ok(Self {
             certificate: ClientCertificate::from_der(der)?,
+            standing,
             header: visible(&client_cert_header::encode(der)),
+            handed_on_in: None,
         })
+    }
+
+    /// Whether it is valid and trusted at `now`: connections and memories can outlive both.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::CertificateExpired`] or [`Rejection::CertificateUntrusted`].
+    pub(crate) fn verify(&self, now: Timestamp) -> Result<(), Rejection> {
+        if !self.certificate.is_valid_at(now) {
+            return Err(Rejection::CertificateExpired);
+        }
+        self.standing
+            .verify(now)
+            .map_err(|_logged| Rejection::CertificateUntrusted)
     }
 }
 

@@ -20,7 +20,7 @@ use oauth_core::client_cert_header::CLIENT_CERT;
 
 use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::headers::{clean_request, clean_response};
 use crate::introspection_client::words_of;
 use crate::rejection::Rejection;
@@ -173,7 +173,8 @@ impl Outgoing {
         let mut own_fields = HeaderMap::new();
         own_fields.insert(AUTHORIZATION, authorized.authorization());
         own_fields.insert(X_REQUEST_ID, request_id.header());
-        tell_connection(&mut own_fields, authorized.connection(), authorized.route());
+        tell_connection(&mut own_fields, authorized.connection());
+        tell_certificate(&mut own_fields, authorized.certificate(), authorized.route());
         let (mut parts, body) = authorized.into_request().into_parts();
         let path_and_query = parts
             .uri
@@ -193,13 +194,20 @@ impl Outgoing {
     }
 }
 
-fn tell_connection(fields: &mut HeaderMap, connection: &Connection, route: &Route) {
+fn tell_connection(fields: &mut HeaderMap, connection: &Connection) {
     fields.insert(X_FORWARDED_FOR, connection.forwarded_for.clone());
     fields.insert(X_FORWARDED_HOST, connection.forwarded_host.clone());
     fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    if let (ClientCertHeader::Sent, Some(presented)) =
-        (route.client_cert_header, &connection.client_certificate)
-    {
+}
+
+fn tell_certificate(fields: &mut HeaderMap, certificate: Option<&PresentedCertificate>, route: &Route) {
+    let Some(presented) = certificate else {
+        return;
+    };
+    if let Some((name, value)) = &presented.handed_on_in {
+        fields.insert(name, value.clone());
+    }
+    if route.client_cert_header == ClientCertHeader::Sent {
         fields.insert(CLIENT_CERTIFICATE, presented.header.clone());
     }
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
 use crate::authorize::Authorizer;
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::forward::Forwarder;
 use crate::metrics;
 use crate::rejection::Rejection;
@@ -31,16 +31,29 @@ impl RequestHandler {
     /// Answers one request; a request that is not forwarded is logged here, once.
     pub(crate) async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         connection: &Arc<Connection>,
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
-        let (id, asked) = (RequestId::new(), Asked::of(&request));
-        let mut response = match self.pass(request, connection, &id).await {
+        let (id, now) = (RequestId::new(), Timestamp::from(SystemTime::now()));
+        let taken = connection.take_certificate(request.headers_mut(), now);
+        let certificate = taken.as_ref().ok().cloned().flatten();
+        let asked = Asked::of(&request);
+        let passed = match taken {
+            Ok(taken) => self.pass(request, taken, connection, &id, now).await,
+            Err(rejection) => Err(rejection),
+        };
+        let mut response = match passed {
             Ok(response) => response,
             Err(rejection) => {
                 let response = rejection.respond(&connection.server_name, &id);
-                asked.log(&rejection, response.status(), connection, &id);
+                asked.log(
+                    &rejection,
+                    response.status(),
+                    certificate.as_deref(),
+                    connection,
+                    &id,
+                );
                 metrics::rejection(&rejection);
                 response.map(Content::own)
             }
@@ -53,15 +66,19 @@ impl RequestHandler {
     async fn pass(
         &self,
         request: Request<Incoming>,
+        certificate: Option<Arc<PresentedCertificate>>,
         connection: &Arc<Connection>,
         id: &RequestId,
+        now: Timestamp,
     ) -> Result<Response<Content>, Rejection> {
-        let now = Timestamp::from(SystemTime::now());
         let request = WellFormedRequest::verify(request, &connection.server_name)?;
         if request.is_cors_preflight() {
             return Ok(no_cross_origin_access());
         }
-        let authorized = self.authorizer.authorize(request, connection, now).await?;
+        let authorized = self
+            .authorizer
+            .authorize(request, certificate, connection, now)
+            .await?;
         self.forwarder.forward(authorized, id).await
     }
 }
@@ -89,14 +106,19 @@ impl Asked {
         }
     }
 
-    fn log(&self, rejection: &Rejection, status: StatusCode, connection: &Connection, id: &RequestId) {
+    fn log(
+        &self,
+        rejection: &Rejection,
+        status: StatusCode,
+        certificate: Option<&PresentedCertificate>,
+        connection: &Connection,
+        id: &RequestId,
+    ) {
         let (reason, status, peer) = (rejection.reason(), status.as_u16(), connection.peer_address);
-        let certificate = connection
-            .client_certificate
-            .as_ref()
-            .map(|presented| presented.certificate.thumbprint());
+        let certificate = certificate.map(|presented| presented.certificate.thumbprint());
         tracing::info!(
             reason,
+            reason.detail = rejection.detail(),
             request.id = %id,
             request.method = self.method,
             request.path = ?self.path,

@@ -9,8 +9,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use jwks::RemoteJwks;
 use mtls::{
-    Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors,
-    bind,
+    Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors, bind,
 };
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 use oauth_core::time::Timestamp;
@@ -19,10 +18,8 @@ use tokio::net::TcpListener;
 
 use crate::accept::{Destination, Frontier, accept};
 use crate::authorize::Authorizer;
-use crate::configuration::{
-    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
-    OutboundTlsSection,
-};
+use crate::certificate_header::CertificateHeader;
+use crate::configuration::{Configuration, Introspection, Issuer, OutboundTlsSection};
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::host::HostName;
@@ -42,6 +39,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         passthrough,
         tls,
         client_certificates,
+        certificate_header,
         introspection,
         issuer,
         cache,
@@ -51,8 +49,10 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let mut running = Running::new(shutdown.clone());
     let readiness = Readiness::new(shutdown.clone());
 
-    let tls = server_tls(&mut running, server_files(tls, &client_certificates))?;
+    let tls = server_tls(&mut running, client_certificates.server_files(tls))?;
     add_revocation_check(&readiness, tls.clone());
+    let certificate_header =
+        certificate_header.map(|rules| Arc::new(CertificateHeader::new(rules, tls.clone())));
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
@@ -74,6 +74,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let frontier = Frontier {
         destinations,
         tls,
+        certificate_header,
         handler: Arc::new(handler),
         shutdown,
     };
@@ -82,14 +83,6 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         Ok(())
     });
     Ok(running)
-}
-
-fn server_files(tls: TlsSection, section: &ClientCertificatesSection) -> ServerFiles {
-    let presence = match section.client_certificate {
-        ClientCertificatePolicy::Required => Presence::Required,
-        ClientCertificatePolicy::Optional => Presence::Optional,
-    };
-    ServerFiles::new(tls).asking_for(section.verification(), presence)
 }
 
 /// The TLS of the public listener, which follows its files.

@@ -6,6 +6,7 @@
 
 mod api;
 mod authorization_server;
+mod certificate_header;
 mod certificates;
 mod client_hello;
 #[expect(dead_code, reason = "the tests of the store use the rest of it")]

@@ -12,7 +12,7 @@ use super::file::{
     CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
     RouteSection,
 };
-use super::{Configuration, Introspection, Issuer};
+use super::{Configuration, Introspection, Issuer, client_certificates};
 use crate::host::HostName;
 use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
 
@@ -23,6 +23,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
     let mut problems = Problems::new();
     check_listen(&file.listen, &mut problems);
     check_cache(&file.cache, &mut problems);
+    let certificate_header = client_certificates::check(&file.client_certificates, &mut problems);
     let passthrough = passthrough(&file.passthrough, &mut problems);
     let routes = routes(&file.routes, &passthrough, &mut problems);
     let introspection = introspection(file.introspection, &mut problems);
@@ -34,6 +35,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
             passthrough,
             tls: file.tls,
             client_certificates: file.client_certificates,
+            certificate_header,
             introspection,
             issuer,
             cache: file.cache,

@@ -4,9 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mtls::{CrlPolicy, TlsSection};
+use mtls::TlsSection;
 use oauth_core::confirmation::BindingPolicy;
 use serde::Deserialize;
+
+use super::client_certificates::ClientCertificatesSection;
 
 /// The whole file; unknown keys are errors.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,49 +71,6 @@ pub struct PassthroughSection {
     pub host: String,
     /// `host:port` of the listener that gets the bytes.
     pub upstream: String,
-}
-
-/// `[client_certificates]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCertificatesSection {
-    /// PEM files of the trusted certification authorities.
-    pub trust: Vec<PathBuf>,
-    /// PEM or DER files of their revocation lists.
-    #[serde(default)]
-    pub crl: Vec<PathBuf>,
-    /// What the absence of a revocation list means.
-    #[serde(default)]
-    pub crl_policy: CrlPolicy,
-    /// Whether a certificate must carry the extended key usage clientAuth.
-    #[serde(default = "yes")]
-    pub require_client_eku: bool,
-    /// Whether there is a connection without a certificate.
-    #[serde(default)]
-    pub client_certificate: ClientCertificatePolicy,
-}
-
-/// What a handshake without a client certificate comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClientCertificatePolicy {
-    /// No connection.
-    #[default]
-    Required,
-    /// A connection on which tokens that must be bound are refused with 401.
-    Optional,
-}
-
-impl ClientCertificatesSection {
-    /// The part of the section that every service has.
-    pub(crate) fn verification(&self) -> mtls::ClientCertificatesSection {
-        mtls::ClientCertificatesSection {
-            trust: self.trust.clone(),
-            crl: self.crl.clone(),
-            crl_policy: self.crl_policy,
-            require_client_eku: self.require_client_eku,
-        }
-    }
 }
 
 /// `[introspection]`.
@@ -196,10 +155,6 @@ pub struct OutboundTlsSection {
     pub certificate: PathBuf,
     /// PEM file: the leaf's private key.
     pub key: PathBuf,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 fn gateway() -> String {

@@ -1,6 +1,6 @@
 use super::*;
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
     [[passthrough]]
     host = "login.example.com"
     upstream = "127.0.0.1:8444"
@@ -33,7 +33,7 @@ const MINIMAL: &str = r#"
     key = "certs/gateway.client.key"
 "#;
 
-fn problems_of(text: &str) -> Vec<String> {
+pub(super) fn problems_of(text: &str) -> Vec<String> {
     let error = Configuration::from_toml(text).unwrap_err();
     error
         .problems()
@@ -80,7 +80,10 @@ fn refuses_keys_that_are_not_implemented_as_unknown() {
         ("[cache]", "stale_while_unavailable = '10s'"),
         ("[[routes]]", "tokens = ['jwt']"),
         ("[introspection]", "representation = 'json'"),
-        ("[client_certificates]", "header = { name = 'X-Client-Cert' }"),
+        (
+            "[client_certificates]",
+            "header = { encoding = 'rfc9440', trust = [] }",
+        ),
     ] {
         let text = match section {
             "[cache]" => format!("{MINIMAL}\n{section}\n{key}\n"),
