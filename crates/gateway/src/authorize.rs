@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use oauth_core::bearer::{self, BearerError};
-use oauth_core::confirmation::{BindingError, BindingPolicy, verify_binding};
+use oauth_core::confirmation::{BindingError, BindingPolicy, Confirmation, verify_binding};
 use oauth_core::jwt::AccessTokenClaims;
 use oauth_core::time::Timestamp;
 
@@ -67,6 +67,14 @@ impl<B> AuthorizedRequest<B> {
 pub(crate) struct Authorizer {
     pub(crate) routes: Routes,
     pub(crate) tokens: TokenCache,
+    pub(crate) hex_thumbprints: HexThumbprints,
+}
+
+/// Whether a token may name its certificate in hexadecimal digits, against RFC 8705 §3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HexThumbprints {
+    Accepted,
+    Refused,
 }
 
 impl Authorizer {
@@ -100,7 +108,8 @@ impl Authorizer {
             .verify_time(now)
             .map_err(|_| Rejection::TokenExpired)?;
         let claims = token.verified().claims();
-        verify_holder(claims, certificate.as_deref(), binding)?;
+        let confirmation = self.confirmation(claims);
+        verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
         let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
         verify_audience(claims, &route)?;
@@ -112,6 +121,13 @@ impl Authorizer {
             certificate,
             connection: Arc::clone(connection),
         })
+    }
+
+    fn confirmation(&self, claims: &AccessTokenClaims) -> Option<Confirmation> {
+        match self.hex_thumbprints {
+            HexThumbprints::Accepted => claims.cnf.map(Confirmation::accepting_hex),
+            HexThumbprints::Refused => claims.cnf,
+        }
     }
 }
 
@@ -142,14 +158,15 @@ fn verify_certificate(
 
 /// The check on which everything rests; never remembered, always against this request's certificate.
 fn verify_holder(
-    claims: &AccessTokenClaims,
+    confirmation: Option<&Confirmation>,
     certificate: Option<&PresentedCertificate>,
     binding: BindingPolicy,
 ) -> Result<(), Rejection> {
     let thumbprint = certificate.map(|presented| presented.certificate.thumbprint());
-    verify_binding(claims.cnf.as_ref(), thumbprint, binding).map_err(|error| match error {
+    verify_binding(confirmation, thumbprint, binding).map_err(|error| match error {
         BindingError::NotBound => Rejection::TokenNotBound,
         BindingError::CertificateMissing => Rejection::CertificateMissing,
+        BindingError::HexThumbprint => Rejection::ThumbprintInHex,
         _ => Rejection::CertificateMismatch,
     })
 }

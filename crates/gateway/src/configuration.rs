@@ -24,6 +24,7 @@ pub use file::{
     PassthroughSection, RouteSection,
 };
 
+use crate::authorize::HexThumbprints;
 use crate::certificate_header::CertificateHeaderRules;
 use crate::host::HostName;
 use crate::route::Routes;
@@ -31,6 +32,7 @@ use crate::route::Routes;
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Configuration {
+    pub(crate) hex_thumbprints: HexThumbprints,
     pub(crate) listen: ListenSection,
     pub(crate) passthrough: HashMap<HostName, String>,
     pub(crate) tls: mtls::TlsSection,
@@ -126,6 +128,7 @@ impl ConfigurationFile {
     pub fn demo() -> Self {
         let certs = |file: &str| PathBuf::from("certs").join(file);
         Self {
+            accept_hex_thumbprint: false,
             listen: ListenSection::default(),
             passthrough: vec![PassthroughSection {
                 host: "login.example.com".to_owned(),

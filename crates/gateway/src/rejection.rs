@@ -21,6 +21,7 @@
 //! | `token_expired` | 401 | the token's time is over |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
 //! | `certificate_mismatch` | 401 | the token is bound to another certificate |
+//! | `thumbprint_in_hex` | 401 | the token names its certificate in hexadecimal digits, and `accept_hex_thumbprint` does not allow that |
 //! | `audience_mismatch` | 401 | the token is for another API |
 //! | `scope_insufficient` | 403 | the token lacks scope |
 //! | `route_unknown` | 404 | no route has this path |
@@ -71,6 +72,7 @@ pub(crate) enum Rejection {
     TokenExpired,
     TokenNotBound,
     CertificateMismatch,
+    ThumbprintInHex,
     AudienceMismatch,
     ScopeInsufficient(Arc<Route>),
     RouteUnknown,
@@ -106,6 +108,7 @@ impl Rejection {
             Self::TokenExpired => "token_expired",
             Self::TokenNotBound => "token_not_bound",
             Self::CertificateMismatch => "certificate_mismatch",
+            Self::ThumbprintInHex => "thumbprint_in_hex",
             Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeInsufficient(_) => "scope_insufficient",
             Self::RouteUnknown => "route_unknown",
@@ -147,6 +150,7 @@ impl Rejection {
             | Self::TokenExpired
             | Self::TokenNotBound
             | Self::CertificateMismatch
+            | Self::ThumbprintInHex
             | Self::AudienceMismatch => {
                 challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, Challenge::new(realm))
             }

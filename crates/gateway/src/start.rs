@@ -35,6 +35,7 @@ use crate::token_cache::TokenCache;
 /// Names the configuration key, the file or the address at fault.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let Configuration {
+        hex_thumbprints,
         listen,
         passthrough,
         tls,
@@ -61,6 +62,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         authorizer: Authorizer {
             tokens: TokenCache::new(introspection, &cache),
             routes,
+            hex_thumbprints,
         },
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
     };

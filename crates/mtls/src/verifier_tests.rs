@@ -137,9 +137,7 @@ fn advertises_no_authority_where_self_signed_certificates_are_let_in() {
     let trust = TrustAnchors::from_pem(authority.pem.as_bytes()).unwrap();
     let revocation = RevocationLists::load(&[], CrlPolicy::IfPresent).unwrap();
     let verification = Verification::new(trust, revocation, ClientEku::Required).admit_self_signed(
-        SelfSignedCertificates::new([CertificateThumbprint::of_der(
-            b"certificate",
-        )]),
+        SelfSignedCertificates::new([CertificateThumbprint::of_der(b"certificate")]),
     );
     let verifier = Verifier::new(&verification, Anonymous::Allowed).unwrap();
     assert!(verifier.root_hint_subjects().is_empty());

@@ -128,6 +128,7 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
     Authorizer {
         routes: routes.into_iter().collect(),
         tokens,
+        hex_thumbprints: HexThumbprints::Refused,
     }
 }
 
@@ -213,6 +214,39 @@ async fn refuses_an_unbound_token_where_binding_is_required() {
     );
     assert_eq!(outcome(&unbound, "/if-bound", member, *NOW).await, Ok(()));
     assert_eq!(outcome(&unbound, "/if-bound", None, *NOW).await, Ok(()));
+}
+
+/// M40, W10.
+#[tokio::test]
+async fn refuses_a_thumbprint_in_hexadecimal_digits_unless_it_is_accepted() {
+    let thumbprint = *ClientCertificate::from_der(der_of(Member::Example))
+        .unwrap()
+        .thumbprint();
+    let cnf = serde_json::json!({ "x5t#S256": thumbprint.to_hex() });
+    let claims = AccessTokenClaims {
+        cnf: serde_json::from_value(cnf).unwrap(),
+        ..claims()
+    };
+    for (hex_thumbprints, member, expected) in [
+        (HexThumbprints::Refused, Member::Example, Err("thumbprint_in_hex")),
+        (HexThumbprints::Accepted, Member::Example, Ok(())),
+        (
+            HexThumbprints::Accepted,
+            Member::Other,
+            Err("certificate_mismatch"),
+        ),
+    ] {
+        let authorizer = Authorizer {
+            hex_thumbprints,
+            ..authorizer(&claims).await
+        };
+        let request = request(Method::GET, "/api", &["Bearer opaque"]);
+        let outcome = authorize(&authorizer, request, &connection(Some(member)), *NOW).await;
+        assert_eq!(
+            outcome.map(|_| ()).map_err(|rejection| rejection.reason()),
+            expected
+        );
+    }
 }
 
 /// I12: what is remembered is not believed past its time.

@@ -13,6 +13,7 @@ use super::file::{
     RouteSection,
 };
 use super::{Configuration, Introspection, Issuer, client_certificates};
+use crate::authorize::HexThumbprints;
 use crate::host::HostName;
 use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
 
@@ -31,6 +32,10 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
     let configuration = introspection
         .zip(issuer)
         .map(|(introspection, issuer)| Configuration {
+            hex_thumbprints: match file.accept_hex_thumbprint {
+                true => HexThumbprints::Accepted,
+                false => HexThumbprints::Refused,
+            },
             listen: file.listen,
             passthrough,
             tls: file.tls,

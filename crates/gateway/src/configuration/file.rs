@@ -14,6 +14,10 @@ use super::client_certificates::ClientCertificatesSection;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigurationFile {
+    /// Whether a token may name its certificate in hexadecimal digits instead of base64url, as some issuers write it
+    /// against RFC 8705 §3.1.
+    #[serde(default)]
+    pub accept_hex_thumbprint: bool,
     /// `[listen]`.
     #[serde(default)]
     pub listen: ListenSection,

@@ -92,13 +92,16 @@ fn refuses_keys_that_are_not_implemented_as_unknown() {
         let message = Configuration::from_toml(&text).unwrap_err().to_string();
         assert!(message.contains("unknown field"), "{key}: {message}");
     }
-    let message = Configuration::from_toml(&format!("accept_hex_thumbprint = true\n{MINIMAL}")).unwrap_err();
-    assert!(
-        message
-            .to_string()
-            .contains("unknown field `accept_hex_thumbprint`"),
-        "{message}"
-    );
+}
+
+/// W10: only by an explicit switch.
+#[test]
+fn hexadecimal_thumbprints_are_refused_unless_they_are_accepted() {
+    let configuration = Configuration::from_toml(MINIMAL).unwrap();
+    assert_eq!(configuration.hex_thumbprints, HexThumbprints::Refused);
+    let configuration =
+        Configuration::from_toml(&format!("accept_hex_thumbprint = true\n{MINIMAL}")).unwrap();
+    assert_eq!(configuration.hex_thumbprints, HexThumbprints::Accepted);
 }
 
 #[test]

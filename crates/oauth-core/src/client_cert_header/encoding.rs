@@ -7,8 +7,9 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use x509_cert::der::{Decode as _, Tag, Tagged as _, asn1::AnyRef};
+
+use crate::thumbprint::CertificateThumbprint;
 
 /// An encoding of a client certificate as a header's value, by its name in configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -234,11 +235,8 @@ fn envoy(value: &str) -> Option<Vec<Vec<u8>>> {
 }
 
 fn is_hash_of(hex: &str, leaf: &[Vec<u8>]) -> bool {
-    let hashes = leaf.iter().map(|der| {
-        let hash: [u8; 32] = Sha256::digest(der).into();
-        hash.map(|byte| format!("{byte:02x}")).concat()
-    });
-    hashes.eq([hex.to_ascii_lowercase()])
+    let hashes = leaf.iter().map(|der| CertificateThumbprint::of_der(der));
+    CertificateThumbprint::parse_hex(hex).is_ok_and(|hash| hashes.eq([hash]))
 }
 
 fn unquoted(value: &str) -> &str {

@@ -1,6 +1,5 @@
 use crate::certificate::ClientCertificate;
 use crate::client_cert_header::encode;
-use crate::thumbprint::CertificateThumbprint;
 
 use super::*;
 
