@@ -6,6 +6,7 @@
 )]
 
 pub mod log;
+pub mod nginx;
 pub mod processes;
 pub mod raw;
 pub mod upstream;

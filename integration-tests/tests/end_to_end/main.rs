@@ -20,3 +20,4 @@ mod restart;
 mod story;
 mod theft;
 mod trust;
+mod wso2;

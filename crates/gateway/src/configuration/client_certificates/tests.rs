@@ -190,3 +190,17 @@ fn refuses_proof_of_possession_beside_what_would_not_be_looked_at() {
     );
     assert!(Configuration::from_toml(&header(r#""10.0.0.0/24""#)).is_ok());
 }
+
+/// W1, W2, W8: the file that people who come from WSO2 are shown.
+#[test]
+fn accepts_the_file_of_the_page_for_wso2s_users() {
+    let page = include_str!("../../../../../docs/coming-from-wso2.md");
+    let (_, file) = page.split_once("```toml\n").unwrap();
+    let (file, _) = file.split_once("```").unwrap();
+    let rules = rules(file);
+    assert_eq!(rules.name.as_str(), "ssl-client-cert");
+    assert_eq!(rules.encoding, HeaderEncoding::UrlEncodedPem);
+    for encoding in HeaderEncoding::ALL {
+        assert!(page.contains(&format!("| `{encoding}` |")), "{encoding}");
+    }
+}
