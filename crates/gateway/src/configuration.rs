@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mtls::{Credentials, TrustAnchors};
+use mtls::{Credentials, Network, TrustAnchors};
 use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 use url::Url;
 
@@ -21,12 +21,13 @@ pub use client_certificates::{
 };
 pub use file::{
     CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection,
-    PassthroughSection, RouteSection,
+    PassthroughSection, ProxyProtocolSection, RouteSection,
 };
 
 use crate::authorize::HexThumbprints;
 use crate::certificate_header::CertificateHeaderRules;
 use crate::host::HostName;
+use crate::passthrough::PassThrough;
 use crate::route::Routes;
 
 /// A checked configuration.
@@ -34,7 +35,9 @@ use crate::route::Routes;
 pub struct Configuration {
     pub(crate) hex_thumbprints: HexThumbprints,
     pub(crate) listen: ListenSection,
-    pub(crate) passthrough: HashMap<HostName, String>,
+    /// Who tells where connections come from.
+    pub(crate) proxies: Vec<Network>,
+    pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
     pub(crate) certificate_header: Option<CertificateHeaderRules>,
@@ -133,6 +136,7 @@ impl ConfigurationFile {
             passthrough: vec![PassthroughSection {
                 host: "login.example.com".to_owned(),
                 upstream: "127.0.0.1:8444".to_owned(),
+                proxy_protocol: false,
             }],
             tls: mtls::TlsSection {
                 certificate: certs("api.tls.pem"),

@@ -24,6 +24,7 @@ use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::host::HostName;
 use crate::introspection_client::IntrospectionClient;
+use crate::passthrough::PassThrough;
 use crate::request::RequestHandler;
 use crate::route::Routes;
 use crate::token_cache::TokenCache;
@@ -37,6 +38,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let Configuration {
         hex_thumbprints,
         listen,
+        proxies,
         passthrough,
         tls,
         client_certificates,
@@ -74,6 +76,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     running.serve_admin(admin, readiness)?;
     let public = TcpListener::from_std(public).context("listen.public")?;
     let frontier = Frontier {
+        proxies,
         destinations,
         tls,
         certificate_header,
@@ -160,10 +163,13 @@ fn introspection_client(
     })
 }
 
-fn destinations(passthrough: HashMap<HostName, String>, routes: &Routes) -> HashMap<HostName, Destination> {
+fn destinations(
+    passthrough: HashMap<HostName, PassThrough>,
+    routes: &Routes,
+) -> HashMap<HostName, Destination> {
     let passed_through = passthrough
         .into_iter()
-        .map(|(host, upstream)| (host, Destination::PassThrough(upstream)));
+        .map(|(host, destination)| (host, Destination::PassThrough(destination)));
     let terminated = routes.hosts().map(|host| (host.clone(), Destination::Terminate));
     passed_through.chain(terminated).collect()
 }

@@ -21,6 +21,7 @@ pub mod network;
 mod patience;
 pub mod pinned;
 pub mod provider;
+pub mod proxy_protocol;
 mod refusal;
 pub mod revocation;
 pub mod self_signed;

@@ -15,6 +15,7 @@ mod cluster;
 mod command_lines;
 mod kill;
 mod partner;
+mod proxy_protocol;
 mod requests;
 mod restart;
 mod story;

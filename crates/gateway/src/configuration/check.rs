@@ -4,17 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use http::Method;
+use mtls::Network;
 use oauth_core::scope::Scope;
 use service::{ConfigurationError, Problems};
 use url::Url;
 
 use super::file::{
     CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
-    RouteSection,
+    ProxyProtocolSection, RouteSection,
 };
 use super::{Configuration, Introspection, Issuer, client_certificates};
 use crate::authorize::HexThumbprints;
 use crate::host::HostName;
+use crate::passthrough::{EndsOfConnection, PassThrough};
 use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
 
 /// Bounds for how long a stuck authorization server can hold a request.
@@ -23,6 +25,7 @@ const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
 pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, ConfigurationError> {
     let mut problems = Problems::new();
     check_listen(&file.listen, &mut problems);
+    let proxies = proxies(file.listen.proxy_protocol.as_ref(), &mut problems);
     check_cache(&file.cache, &mut problems);
     let certificate_header = client_certificates::check(&file.client_certificates, &mut problems);
     let passthrough = passthrough(&file.passthrough, &mut problems);
@@ -37,6 +40,7 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
                 false => HexThumbprints::Refused,
             },
             listen: file.listen,
+            proxies,
             passthrough,
             tls: file.tls,
             client_certificates: file.client_certificates,
@@ -65,6 +69,31 @@ fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     }
 }
 
+fn proxies(section: Option<&ProxyProtocolSection>, problems: &mut Problems) -> Vec<Network> {
+    const KEY: &str = "listen.proxy_protocol.trusted_peers";
+    let Some(ProxyProtocolSection { trusted_peers }) = section else {
+        return Vec::new();
+    };
+    if trusted_peers.is_empty() {
+        problems.add(
+            KEY,
+            "names nobody; name the networks of the proxies, or leave proxy_protocol away",
+        );
+    }
+    let networks: Vec<Network> = trusted_peers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, text)| problems.take(format!("{KEY}[{index}]"), text.parse()))
+        .collect();
+    if Network::are_everybody(&networks) {
+        problems.add(
+            KEY,
+            "are all addresses together, and anybody could claim any address",
+        );
+    }
+    networks
+}
+
 fn check_cache(cache: &CacheSection, problems: &mut Problems) {
     if cache.capacity == 0 {
         problems.add(
@@ -74,7 +103,7 @@ fn check_cache(cache: &CacheSection, problems: &mut Problems) {
     }
 }
 
-fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> HashMap<HostName, String> {
+fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> HashMap<HostName, PassThrough> {
     let mut passthrough = HashMap::new();
     for (index, section) in sections.iter().enumerate() {
         let key = |name: &str| format!("passthrough[{index}].{name}");
@@ -84,7 +113,14 @@ fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> Hash
         let Some(host) = problems.take(key("host"), HostName::parse(&section.host)) else {
             continue;
         };
-        if passthrough.insert(host, section.upstream.clone()).is_some() {
+        let destination = PassThrough {
+            upstream: section.upstream.clone(),
+            ends: match section.proxy_protocol {
+                true => EndsOfConnection::Told,
+                false => EndsOfConnection::NotTold,
+            },
+        };
+        if passthrough.insert(host, destination).is_some() {
             problems.add(key("host"), "is passed through already");
         }
     }
@@ -102,7 +138,7 @@ fn is_host_and_port(upstream: &str) -> bool {
 
 fn routes(
     sections: &[RouteSection],
-    passthrough: &HashMap<HostName, String>,
+    passthrough: &HashMap<HostName, PassThrough>,
     problems: &mut Problems,
 ) -> Routes {
     if sections.is_empty() {

@@ -53,6 +53,8 @@ pub struct ListenSection {
     pub connections: usize,
     /// Those among them from one IPv4 address or one IPv6 network of 64 bits; further ones are closed.
     pub connections_per_address: usize,
+    /// Who tells where connections come from; absent: nobody.
+    pub proxy_protocol: Option<ProxyProtocolSection>,
 }
 
 impl Default for ListenSection {
@@ -63,8 +65,19 @@ impl Default for ListenSection {
             admin: loopback(9102),
             connections: 10_000,
             connections_per_address: 1_000,
+            proxy_protocol: None,
         }
     }
+}
+
+/// `listen.proxy_protocol`: proxies that pass TCP on, and begin each connection with a PROXY header of version 2.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocolSection {
+    /// The networks they connect from, such as `10.0.0.0/24`. From there a connection without header is refused; from
+    /// elsewhere, one with it.
+    #[serde(default)]
+    pub trusted_peers: Vec<String>,
 }
 
 /// One of `[[passthrough]]`.
@@ -75,6 +88,10 @@ pub struct PassthroughSection {
     pub host: String,
     /// `host:port` of the listener that gets the bytes.
     pub upstream: String,
+    /// Whether it is told first where they come from, by a PROXY header of version 2. For a listener that expects one:
+    /// any other takes it for a broken handshake.
+    #[serde(default)]
+    pub proxy_protocol: bool,
 }
 
 /// `[introspection]`.

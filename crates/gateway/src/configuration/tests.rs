@@ -64,7 +64,7 @@ fn the_demo_is_valid_and_listens_on_loopback_alone() {
     let demo = Configuration::try_from(ConfigurationFile::demo()).unwrap();
     assert!(demo.listen.public.ip().is_loopback() && demo.listen.admin.ip().is_loopback());
     let login = HostName::parse("login.example.com").unwrap();
-    assert_eq!(demo.passthrough.get(&login).unwrap(), "127.0.0.1:8444");
+    assert_eq!(demo.passthrough.get(&login).unwrap().upstream, "127.0.0.1:8444");
     let api = HostName::parse("api.example.com").unwrap();
     let route = demo.routes.find(&api, "/api/transactions").unwrap();
     assert_eq!(
@@ -163,6 +163,21 @@ fn refuses_limits_that_let_nobody_in() {
         assert_eq!(problems_of(&with(0)), [format!("listen.{key}")]);
         assert!(Configuration::from_toml(&with(1)).is_ok(), "{key}");
     }
+}
+
+/// T40.
+#[test]
+fn refuses_to_believe_anybody_about_addresses() {
+    const KEY: &str = "listen.proxy_protocol.trusted_peers";
+    let with =
+        |peers: &str| format!("{MINIMAL}\n[listen]\nproxy_protocol = {{ trusted_peers = [{peers}] }}\n");
+    let configuration = Configuration::from_toml(&with("'10.0.0.0/24', '::1'")).unwrap();
+    assert_eq!(configuration.proxies.len(), 2);
+    assert!(Configuration::from_toml(MINIMAL).unwrap().proxies.is_empty());
+    assert_eq!(problems_of(&with("")), [KEY]);
+    assert_eq!(problems_of(&with("'::/0'")), [format!("{KEY}[0]")]);
+    assert_eq!(problems_of(&with("'balancer'")), [format!("{KEY}[0]")]);
+    assert_eq!(problems_of(&with("'0.0.0.0/1', '128.0.0.0/1'")), [KEY]);
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(crate) struct Variation {
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
     pub(crate) connections_per_address: usize,
+    /// A line of `[listen]`.
+    pub(crate) proxy_protocol: &'static str,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
 }
@@ -94,6 +96,7 @@ impl Default for Variation {
             timeout: "5s",
             max_age: "60s",
             connections_per_address: 1_000,
+            proxy_protocol: "",
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
         }
@@ -190,6 +193,7 @@ fn configuration(
         timeout,
         max_age,
         connections_per_address,
+        proxy_protocol,
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
@@ -199,6 +203,7 @@ fn configuration(
         public = "127.0.0.1:0"
         admin = "127.0.0.1:0"
         connections_per_address = {connections_per_address}
+        {proxy_protocol}
 
         [[passthrough]]
         host = "login.example.com"
