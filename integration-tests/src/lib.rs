@@ -6,6 +6,7 @@
 )]
 
 pub mod log;
+pub mod nginx;
 pub mod processes;
 pub mod raw;
 pub mod upstream;
@@ -96,6 +97,12 @@ impl TestSystem {
             system: ground.start(settings).await,
             ground,
         }
+    }
+
+    /// A system on a ground that is there already.
+    pub async fn on(ground: Ground, settings: Settings) -> Self {
+        let system = ground.start(settings).await;
+        Self { system, ground }
     }
 
     /// The ground it stands on.

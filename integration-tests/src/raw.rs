@@ -41,6 +41,7 @@ pub struct RawClient {
     config: Arc<ClientConfig>,
     address: SocketAddr,
     cut: Cut,
+    preface: Vec<u8>,
 }
 
 impl RawClient {
@@ -61,6 +62,16 @@ impl RawClient {
             config,
             address,
             cut: Cut::Whole,
+            preface: Vec::new(),
+        }
+    }
+
+    /// Sends these bytes before everything else, as a proxy does.
+    #[must_use]
+    pub fn prefaced_by(self, preface: impl Into<Vec<u8>>) -> Self {
+        Self {
+            preface: preface.into(),
+            ..self
         }
     }
 
@@ -106,6 +117,12 @@ impl RawClient {
         let mut tcp = TcpStream::connect(self.address)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+        match self.cut {
+            Cut::Whole | Cut::OneBytePerRecord => tcp.write_all(&self.preface)?,
+            Cut::OneBytePerSegment | Cut::OneBytePerRecordAndSegment => {
+                self.preface.iter().try_for_each(|byte| tcp.write_all(&[*byte]))?;
+            }
+        }
         let mut hello = Vec::new();
         tls.write_tls(&mut hello)?;
         send(&mut tcp, &hello, self.cut)?;

@@ -12,8 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
 use mtls::server_tls::Offer;
-use mtls::{ServerTls, linger};
+use mtls::{Network, ServerTls, linger};
 use rustls::ServerConfig;
 use rustls::server::Accepted;
 use service::Shutdown;
@@ -24,15 +25,19 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use self::client_hello::{ClientHello, ClientHelloError};
+use crate::addresses::AddressPlace;
+use crate::certificate_header::CertificateHeader;
 use crate::connection::Connection;
 use crate::gate::Gate;
 use crate::host::HostName;
 use crate::hosts::LiveHosts;
 use crate::metrics;
-use crate::passthrough::pass_through;
+use crate::passthrough::{PassThrough, pass_through};
 use crate::request::RequestHandler;
 use crate::serve::{Protocol, serve};
 
+/// For the header of a proxy; it has all of it before it connects.
+const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// For the `ClientHello` alone.
 const CLIENT_HELLO: Duration = Duration::from_secs(5);
 /// For `ClientHello` and handshake together.
@@ -45,8 +50,12 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// What becomes of the connections of the public port.
 #[derive(Clone)]
 pub(crate) struct Frontier {
+    /// Those who tell where connections come from.
+    pub(crate) proxies: Vec<Network>,
     pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
+    /// Where load balancers hand on their clients' certificates.
+    pub(crate) certificate_header: Option<Arc<CertificateHeader>>,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
 }
@@ -54,8 +63,8 @@ pub(crate) struct Frontier {
 /// Where the connections to one host go.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
-    /// On, unopened, to this `host:port`.
-    PassThrough(String),
+    /// On, unopened.
+    PassThrough(PassThrough),
     /// To the handshake here.
     Terminate,
 }
@@ -77,11 +86,18 @@ async fn accept_all(listener: &TcpListener, frontier: &Arc<Frontier>, gate: &Arc
         let Some((stream, peer)) = next(listener).await else {
             continue;
         };
-        let Some(place) = gate.place(peer.ip()).await else {
+        let Some(place) = gate.place().await else {
             continue;
         };
+        let origin = match frontier.is_proxy(peer) {
+            true => Origin::Told(Arc::clone(gate)),
+            false => match gate.share(peer.ip()) {
+                Some(share) => Origin::Seen(share),
+                None => continue,
+            },
+        };
         let frontier = Arc::clone(frontier);
-        gate.spawn(async move { frontier.admit(stream, peer).await }, place);
+        gate.spawn(async move { frontier.admit(stream, peer, origin).await }, place);
     }
 }
 
@@ -103,15 +119,37 @@ async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     }
 }
 
+/// Where a connection comes from.
+enum Origin {
+    /// From its peer, which has its share of the places.
+    Seen(AddressPlace),
+    /// From whom its peer, a proxy, says: then that address is to have its share.
+    Told(Arc<Gate>),
+}
+
 impl Frontier {
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
-        if let Err(refusal) = self.route(stream, peer).await {
-            metrics::connection("refused");
-            tracing::info!(peer.address = %peer, reason = %refusal, "connection from {peer} refused: {refusal}");
+    fn is_proxy(&self, peer: SocketAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(peer.ip()))
+    }
+
+    async fn admit(&self, mut stream: TcpStream, peer: SocketAddr, origin: Origin) {
+        let ends = match ends_of(&mut stream, peer, &origin).await {
+            Ok(ends) => ends,
+            Err(refusal) => return log_refusal(peer, &refusal),
+        };
+        let peer = ends.source;
+        let share = match origin {
+            Origin::Seen(share) => Some(share),
+            Origin::Told(gate) => gate.share(peer.ip()),
+        };
+        if share.is_some()
+            && let Err(refusal) = self.route(stream, ends).await
+        {
+            log_refusal(peer, &refusal);
         }
     }
 
-    async fn route(&self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
+    async fn route(&self, mut stream: TcpStream, ends: Ends) -> Result<(), Refusal> {
         let deadline = Instant::now() + HANDSHAKE;
         stream.set_nodelay(true).map_err(Refusal::Broken)?;
         let hello = match read_client_hello(&mut stream).await {
@@ -119,16 +157,16 @@ impl Frontier {
             Err(refusal) => return refuse(stream, refusal).await,
         };
         match self.destination(hello.accepted.client_hello().server_name()) {
-            Ok((_, Destination::PassThrough(upstream))) => {
+            Ok((_, Destination::PassThrough(destination))) => {
                 metrics::connection("passed_through");
-                pass_on(stream, peer, &hello.received, &upstream).await;
+                pass_on(stream, ends, &hello.received, &destination).await;
                 Ok(())
             }
             Ok((server_name, Destination::Terminate)) => {
                 let offer = self.tls.offer();
                 let stream = handshake(stream, hello.accepted, offer.config(), deadline).await?;
                 metrics::connection("terminated");
-                self.serve(stream, offer, server_name, peer).await
+                self.serve(stream, offer, server_name, ends.source).await
             }
             Err(refusal) => refuse(stream, refusal).await,
         }
@@ -156,6 +194,10 @@ impl Frontier {
         let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
             .map_err(Refusal::UnreadableCertificate)?
             .with_chain(chain.unwrap_or_default().iter().skip(1).map(AsRef::as_ref));
+        let connection = match &self.certificate_header {
+            Some(header) => connection.with_certificate_header(header),
+            None => connection,
+        };
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
@@ -198,6 +240,26 @@ async fn handshake(
     }
 }
 
+/// The two ends of a connection: those of its sockets, unless a proxy tells of others.
+async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> Result<Ends, Refusal> {
+    let sockets = Ends {
+        source: peer,
+        destination: stream.local_addr().map_err(Refusal::Broken)?,
+    };
+    match origin {
+        Origin::Seen(_) => Ok(sockets),
+        Origin::Told(_) => match timeout(PROXY_HEADER, proxy_protocol::read(stream)).await {
+            Ok(told) => Ok(told?.unwrap_or(sockets)),
+            Err(_elapsed) => Err(Refusal::TooSlow),
+        },
+    }
+}
+
+fn log_refusal(peer: SocketAddr, refusal: &Refusal) {
+    metrics::connection("refused");
+    tracing::info!(peer.address = %peer, reason = %refusal, "connection from {peer} refused: {refusal}");
+}
+
 async fn read_client_hello(stream: &mut TcpStream) -> Result<ClientHello, Refusal> {
     match timeout(CLIENT_HELLO, client_hello::read(stream)).await {
         Ok(Ok(hello)) => Ok(hello),
@@ -226,8 +288,9 @@ async fn refuse(mut stream: TcpStream, refusal: Refusal) -> Result<(), Refusal> 
     Err(refusal)
 }
 
-async fn pass_on(stream: TcpStream, peer: SocketAddr, received: &[u8], upstream: &str) {
-    if let Err(error) = pass_through(stream, received, upstream).await {
+async fn pass_on(stream: TcpStream, ends: Ends, received: &[u8], destination: &PassThrough) {
+    if let Err(error) = pass_through(stream, ends, received, destination).await {
+        let (peer, upstream) = (ends.source, &destination.upstream);
         tracing::info!(
             peer.address = %peer, upstream, %error,
             "connection from {peer}, passed through to {upstream}, ended: {error}"
@@ -238,6 +301,8 @@ async fn pass_on(stream: TcpStream, peer: SocketAddr, received: &[u8], upstream:
 /// Why a connection comes to nothing; for the log.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
+    #[error("{0}")]
+    ProxyProtocol(#[from] ProxyProtocolError),
     #[error("{0}")]
     ClientHello(ClientHelloError),
     #[error("it names no server")]

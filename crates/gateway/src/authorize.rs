@@ -9,13 +9,12 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use oauth_core::bearer::{self, BearerError};
-use oauth_core::certificate::ClientCertificate;
-use oauth_core::confirmation::{BindingError, BindingPolicy, verify_binding};
+use oauth_core::confirmation::{BindingError, BindingPolicy, Confirmation, verify_binding};
 use oauth_core::jwt::AccessTokenClaims;
 use oauth_core::time::Timestamp;
 
 use crate::accepted_token::AcceptedToken;
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::introspection_client::IntrospectionError;
 use crate::rejection::Rejection;
 use crate::route::{NoRoute, Route, Routes};
@@ -32,6 +31,7 @@ pub(crate) struct AuthorizedRequest<B> {
     request: Request<B>,
     route: Arc<Route>,
     token: Arc<AcceptedToken>,
+    certificate: Option<Arc<PresentedCertificate>>,
     connection: Arc<Connection>,
 }
 
@@ -44,6 +44,11 @@ impl<B> AuthorizedRequest<B> {
     /// The connection it came over.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// Its client's certificate.
+    pub(crate) const fn certificate(&self) -> Option<&Arc<PresentedCertificate>> {
+        self.certificate.as_ref()
     }
 
     /// The value of `Authorization` for the API.
@@ -67,10 +72,18 @@ impl<B> AuthorizedRequest<B> {
 pub(crate) struct Authorizer {
     pub(crate) routes: Routes,
     pub(crate) tokens: TokenCache,
+    pub(crate) hex_thumbprints: HexThumbprints,
+}
+
+/// Whether a token may name its certificate in hexadecimal digits, against RFC 8705 §3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HexThumbprints {
+    Accepted,
+    Refused,
 }
 
 impl Authorizer {
-    /// Decides whether a request over `connection` may be forwarded at `now`.
+    /// Decides whether a request over `connection`, of the client with `certificate`, may be forwarded at `now`.
     ///
     /// A path without a route, or between two, is told from one with a route to authenticated callers alone.
     ///
@@ -82,13 +95,14 @@ impl Authorizer {
     pub(crate) async fn authorize<B>(
         &self,
         request: WellFormedRequest<B>,
+        certificate: Option<Arc<PresentedCertificate>>,
         connection: &Arc<Connection>,
         now: Timestamp,
     ) -> Result<AuthorizedRequest<B>, Rejection> {
         let token = bearer_token(request.headers())?;
         let route = self.routes.find(&connection.server_name, request.path());
         let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
-        let certificate = valid_certificate(connection, binding, now)?;
+        verify_certificate(certificate.as_deref(), binding, now)?;
         let token = self
             .tokens
             .find(token, now)
@@ -99,7 +113,8 @@ impl Authorizer {
             .verify_time(now)
             .map_err(|_| Rejection::TokenExpired)?;
         let claims = token.verified().claims();
-        verify_holder(claims, certificate, binding)?;
+        let confirmation = self.confirmation(claims);
+        verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
         let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
         verify_audience(claims, &route)?;
@@ -108,8 +123,16 @@ impl Authorizer {
             request: request.into_request(),
             route,
             token,
+            certificate,
             connection: Arc::clone(connection),
         })
+    }
+
+    fn confirmation(&self, claims: &AccessTokenClaims) -> Option<Confirmation> {
+        match self.hex_thumbprints {
+            HexThumbprints::Accepted => claims.cnf.map(Confirmation::accepting_hex),
+            HexThumbprints::Refused => claims.cnf,
+        }
     }
 }
 
@@ -125,38 +148,30 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     Ok(token)
 }
 
-/// The connection's certificate, as long as it is valid and trusted: a connection can outlive both. Where no token could pass
-/// without one, none is looked up.
-fn valid_certificate(
-    connection: &Connection,
+/// A certificate counts as long as it is valid and trusted. Where no token could pass without one, none is looked up.
+fn verify_certificate(
+    certificate: Option<&PresentedCertificate>,
     binding: BindingPolicy,
     now: Timestamp,
-) -> Result<Option<&ClientCertificate>, Rejection> {
-    match connection
-        .client_certificate
-        .as_ref()
-        .map(|presented| &presented.certificate)
-    {
-        Some(certificate) if !certificate.is_valid_at(now) => Err(Rejection::CertificateExpired),
-        Some(certificate) => match connection.standing.verify(now) {
-            Ok(()) => Ok(Some(certificate)),
-            Err(_logged) => Err(Rejection::CertificateUntrusted),
-        },
+) -> Result<(), Rejection> {
+    match certificate {
+        Some(certificate) => certificate.verify(now),
         None if binding == BindingPolicy::Required => Err(Rejection::CertificateMissing),
-        None => Ok(None),
+        None => Ok(()),
     }
 }
 
-/// The check on which everything rests; never remembered, always against this connection.
+/// The check on which everything rests; never remembered, always against this request's certificate.
 fn verify_holder(
-    claims: &AccessTokenClaims,
-    certificate: Option<&ClientCertificate>,
+    confirmation: Option<&Confirmation>,
+    certificate: Option<&PresentedCertificate>,
     binding: BindingPolicy,
 ) -> Result<(), Rejection> {
-    let thumbprint = certificate.map(ClientCertificate::thumbprint);
-    verify_binding(claims.cnf.as_ref(), thumbprint, binding).map_err(|error| match error {
+    let thumbprint = certificate.map(|presented| presented.certificate.thumbprint());
+    verify_binding(confirmation, thumbprint, binding).map_err(|error| match error {
         BindingError::NotBound => Rejection::TokenNotBound,
         BindingError::CertificateMissing => Rejection::CertificateMissing,
+        BindingError::HexThumbprint => Rejection::ThumbprintInHex,
         _ => Rejection::CertificateMismatch,
     })
 }

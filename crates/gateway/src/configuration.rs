@@ -3,6 +3,7 @@
 //! A configuration error stops the gateway at start and names every key at fault; it never opens a door.
 
 mod check;
+mod client_certificates;
 mod file;
 mod files;
 mod origin;
@@ -13,17 +14,25 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mtls::Network;
 use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
 use url::Url;
 
+pub use client_certificates::{
+    CertificateHeaderSection, CertificateVerification, ClientCertificatePolicy, ClientCertificatesSection,
+    TrustedPeerSection, TrustedPeerTable,
+};
 pub use file::{
-    CacheSection, ClientCertificatePolicy, ClientCertificatesSection, ConfigurationFile,
-    IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection, RouteSection,
+    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection,
+    PassthroughSection, ProxyProtocolSection, RouteSection,
 };
 
 pub(crate) use origin::Origin;
 
+use crate::authorize::HexThumbprints;
+use crate::certificate_header::CertificateHeaderRules;
 use crate::host::HostName;
+use crate::passthrough::PassThrough;
 use crate::resource::NamedResources;
 use crate::route::Routes;
 
@@ -32,10 +41,14 @@ const DEMO: &str = include_str!("demo.toml");
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Configuration {
+    pub(crate) hex_thumbprints: HexThumbprints,
     pub(crate) listen: ListenSection,
-    pub(crate) passthrough: HashMap<HostName, String>,
+    /// Who tells where connections come from.
+    pub(crate) proxies: Vec<Network>,
+    pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
+    pub(crate) certificate_header: Option<CertificateHeaderRules>,
     pub(crate) introspection: Introspection,
     pub(crate) issuer: Issuer,
     pub(crate) cache: CacheSection,
@@ -49,7 +62,7 @@ pub struct Configuration {
 /// The part of a configuration that can change while the gateway runs.
 #[derive(Debug)]
 pub(crate) struct Followed {
-    pub(crate) passthrough: HashMap<HostName, String>,
+    pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) routes: Routes,
     pub(crate) resources: NamedResources,
 }

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mtls::Standing;
 use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header;
+use oauth_core::time::Timestamp;
 
 use crate::activity::Activity;
+use crate::certificate_header::CertificateHeader;
 use crate::host::HostName;
+use crate::rejection::Rejection;
 use crate::response_body::ResponseBodies;
 use crate::tunnel::TunnelSlot;
 
@@ -18,9 +21,9 @@ use crate::tunnel::TunnelSlot;
 pub(crate) struct Connection {
     pub(crate) server_name: HostName,
     pub(crate) peer_address: SocketAddr,
-    pub(crate) client_certificate: Option<PresentedCertificate>,
-    /// Whether that certificate is still trusted.
-    pub(crate) standing: Standing,
+    /// The peer's own: the client's, or that of a load balancer between.
+    pub(crate) client_certificate: Option<Arc<PresentedCertificate>>,
+    certificate_source: CertificateSource,
     pub(crate) activity: Arc<Activity>,
     /// What goes on over the connection after its last request, if that request switched it to another protocol.
     pub(crate) tunnel: TunnelSlot,
@@ -31,14 +34,27 @@ pub(crate) struct Connection {
     pub(crate) forwarded_host: HeaderValue,
 }
 
-/// The certificate whose key the peer proved to hold.
+/// The certificate whose key the client proved to hold, here or to a load balancer that is trusted to say so.
 #[derive(Debug)]
 pub(crate) struct PresentedCertificate {
     pub(crate) certificate: ClientCertificate,
+    /// Whether it is still trusted.
+    pub(crate) standing: Standing,
     /// The value of `Client-Cert`. RFC 9440 §2.2
     pub(crate) header: HeaderValue,
     /// The value of `Client-Cert-Chain`, if the peer sent more than the certificate. RFC 9440 §2.3
     pub(crate) chain_header: Option<HeaderValue>,
+    /// The load balancer's header, where APIs are to get it as it came.
+    pub(crate) handed_on_in: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Where the certificates of a connection's requests come from.
+#[derive(Debug)]
+enum CertificateSource {
+    Handshake,
+    /// The handshake, whatever this header says.
+    HandshakeDespite(Arc<CertificateHeader>),
+    Header(Arc<CertificateHeader>),
 }
 
 impl Connection {
@@ -56,9 +72,9 @@ impl Connection {
     ) -> Result<Self, CertificateError> {
         Ok(Self {
             client_certificate: client_certificate
-                .map(PresentedCertificate::from_der)
+                .map(|der| PresentedCertificate::from_der(der, standing).map(Arc::new))
                 .transpose()?,
-            standing,
+            certificate_source: CertificateSource::Handshake,
             activity: Arc::new(Activity::new()),
             tunnel: TunnelSlot::default(),
             response_bodies: Arc::default(),
@@ -70,22 +86,93 @@ impl Connection {
     }
 
     /// The same connection, whose peer also sent these certificates (DER) above its own, in this order.
+    #[must_use]
     pub(crate) fn with_chain<'a>(mut self, above: impl Iterator<Item = &'a [u8]>) -> Self {
         let members: Vec<_> = above.map(client_cert_header::encode).collect();
-        if let (Some(presented), false) = (&mut self.client_certificate, members.is_empty()) {
+        let presented = self.client_certificate.as_mut().and_then(Arc::get_mut);
+        if let (Some(presented), false) = (presented, members.is_empty()) {
             presented.chain_header = Some(visible(&members.join(", ")));
         }
         self
     }
+
+    /// The same connection where load balancers hand on certificates in `header`: its requests' are read from there if
+    /// its peer is trusted, and that is decided here, once.
+    #[must_use]
+    pub(crate) fn with_certificate_header(mut self, header: &Arc<CertificateHeader>) -> Self {
+        let own = self.client_certificate.as_ref().map(|own| &own.certificate);
+        self.certificate_source = match header.trusts(self.peer_address.ip(), own) {
+            true => CertificateSource::Header(Arc::clone(header)),
+            false => CertificateSource::HandshakeDespite(Arc::clone(header)),
+        };
+        self
+    }
+
+    /// The certificate of the client that a request comes from, taken out of its fields where it stands in them. `None`
+    /// where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] where the load balancer's header cannot be read, or its own certificate counts for nothing any
+    /// more.
+    pub(crate) fn take_certificate(
+        &self,
+        fields: &mut HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PresentedCertificate>>, Rejection> {
+        match &self.certificate_source {
+            CertificateSource::Handshake => Ok(self.client_certificate.clone()),
+            CertificateSource::HandshakeDespite(header) => {
+                header.remove_from(fields);
+                Ok(self.client_certificate.clone())
+            }
+            CertificateSource::Header(header) => {
+                let taken = header.take_from(fields);
+                self.client_certificate
+                    .as_ref()
+                    .map_or(Ok(()), |own| own.verify(now))?;
+                taken.map_err(Rejection::CertificateHeaderMalformed)
+            }
+        }
+    }
+
+    /// Resolves once the peer's own certificate is known to be no longer trusted.
+    pub(crate) async fn lost(&self) {
+        match &self.client_certificate {
+            Some(own) => own.standing.lost().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl PresentedCertificate {
-    fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    /// The certificate with this encoding, trusted as long as `standing` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] where it cannot be read.
+    pub(crate) fn from_der(der: &[u8], standing: Standing) -> Result<Self, CertificateError> {
         Ok(Self {
             certificate: ClientCertificate::from_der(der)?,
+            standing,
             header: visible(&client_cert_header::encode(der)),
             chain_header: None,
+            handed_on_in: None,
         })
+    }
+
+    /// Whether it is valid and trusted at `now`: connections and memories can outlive both.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::CertificateExpired`] or [`Rejection::CertificateUntrusted`].
+    pub(crate) fn verify(&self, now: Timestamp) -> Result<(), Rejection> {
+        if !self.certificate.is_valid_at(now) {
+            return Err(Rejection::CertificateExpired);
+        }
+        self.standing
+            .verify(now)
+            .map_err(|_logged| Rejection::CertificateUntrusted)
     }
 }
 

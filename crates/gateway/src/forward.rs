@@ -23,7 +23,7 @@ use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Right, Tunnel};
 use crate::upstream::{Connector, Exchange, Lease, Outbound, Protocols, Upstream};
 
 /// The way to the APIs, of one worker.
@@ -65,7 +65,11 @@ impl Forwarder {
         request_id: &RequestId,
     ) -> Result<Response<Content>, Rejection> {
         let route = Arc::clone(authorized.route());
-        let (connection, expires_at) = (Arc::clone(authorized.connection()), authorized.expires_at());
+        let connection = Arc::clone(authorized.connection());
+        let right = Right {
+            expires_at: authorized.expires_at(),
+            certificate: authorized.certificate().cloned(),
+        };
         let outgoing = Outgoing::new(authorized, request_id);
         let over = match outgoing.upgrade {
             Some(_) => Over::ConnectionOfItsOwn,
@@ -81,9 +85,7 @@ impl Forwarder {
         // An API that switches to what nobody asked for has not answered.
         let caller = caller.ok_or(Rejection::UpstreamFailed)?;
         let api = hyper::upgrade::on(&mut response);
-        connection
-            .tunnel
-            .put(Tunnel::new(caller, api, exchange, expires_at));
+        connection.tunnel.put(Tunnel::new(caller, api, exchange, right));
         Ok(switching(response))
     }
 

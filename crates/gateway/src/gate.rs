@@ -30,7 +30,6 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 pub(crate) struct Place {
     _vacancy: OwnedSemaphorePermit,
-    _share: AddressPlace,
 }
 
 impl Gate {
@@ -44,15 +43,15 @@ impl Gate {
         }
     }
 
-    /// A place for a connection from `peer`, once there is one; `None` where that address has its share. While a
-    /// worker waits here it accepts no further connection.
-    pub(crate) async fn place(&self, peer: IpAddr) -> Option<Place> {
+    /// A place for one more connection, once there is one. While a worker waits here it accepts no further connection.
+    pub(crate) async fn place(&self) -> Option<Place> {
         let vacancy = Arc::clone(&self.vacancies).acquire_owned().await.ok()?;
-        let share = self.addresses.place(peer)?;
-        Some(Place {
-            _vacancy: vacancy,
-            _share: share,
-        })
+        Some(Place { _vacancy: vacancy })
+    }
+
+    /// One of the places of the address `peer`; `None` where it has its share of them.
+    pub(crate) fn share(&self, peer: IpAddr) -> Option<AddressPlace> {
+        self.addresses.place(peer)
     }
 
     /// Lets a connection in: on this worker, until it ends or is cut.

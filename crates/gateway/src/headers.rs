@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, Entry, HOST, HeaderMap,
+    HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -74,6 +74,14 @@ const IDENTITY: [&str; 42] = [
     "x-webauth-user",
     "x-wso2",
 ];
+
+/// Fields without which a request is another one.
+const OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
+
+/// Whether a field of this name belongs to one hop or to the request itself, and so can carry nothing else.
+pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || OF_THE_REQUEST.contains(name)
+}
 
 /// Cleans a request's fields for the next hop: what belongs to this one goes, and whatever the API might take for
 /// the gateway's word. The token goes too.
@@ -159,6 +167,28 @@ fn remove_identity(headers: &mut HeaderMap) {
 
 fn remove_client_cert(headers: &mut HeaderMap) {
     remove_where(headers, is_client_cert);
+}
+
+/// Takes every field out that is called `name` or could be taken for it: in another letter case, with `_` for `-`, or
+/// the reverse.
+pub(crate) fn take_every_spelling(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let wanted = canonical(name.as_str());
+    let spellings: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| canonical(name.as_str()) == wanted)
+        .cloned()
+        .collect();
+    let mut taken = Vec::new();
+    for spelling in spellings {
+        if let Entry::Occupied(field) = headers.entry(spelling) {
+            let (name, values) = field.remove_entry_mult();
+            taken.extend(values.map(|value| (name.clone(), value)));
+        }
+    }
+    taken
 }
 
 fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {

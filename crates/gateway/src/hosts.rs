@@ -11,9 +11,10 @@ use arc_swap::ArcSwap;
 
 use crate::accept::Destination;
 use crate::audiences::Audiences;
-use crate::authorize::Authorizer;
+use crate::authorize::{Authorizer, HexThumbprints};
 use crate::configuration::{Configuration, Followed, Origin};
 use crate::host::HostName;
+use crate::passthrough::PassThrough;
 use crate::resource::Resources;
 use crate::route::Routes;
 use crate::token_cache::TokenCache;
@@ -37,6 +38,7 @@ pub(crate) struct Foundation {
     pub(crate) audiences: Audiences,
     /// Who issues the tokens.
     pub(crate) issuers: Vec<String>,
+    pub(crate) hex_thumbprints: HexThumbprints,
 }
 
 impl Foundation {
@@ -54,6 +56,7 @@ impl Foundation {
             authorizer: Authorizer {
                 tokens: self.tokens.clone(),
                 routes,
+                hex_thumbprints: self.hex_thumbprints,
             },
         }
     }
@@ -92,10 +95,13 @@ impl LiveHosts {
     }
 }
 
-fn destinations(passthrough: HashMap<HostName, String>, routes: &Routes) -> HashMap<HostName, Destination> {
+fn destinations(
+    passthrough: HashMap<HostName, PassThrough>,
+    routes: &Routes,
+) -> HashMap<HostName, Destination> {
     let passed_through = passthrough
         .into_iter()
-        .map(|(host, upstream)| (host, Destination::PassThrough(upstream)));
+        .map(|(host, destination)| (host, Destination::PassThrough(destination)));
     let terminated = routes.hosts().map(|host| (host.clone(), Destination::Terminate));
     passed_through.chain(terminated).collect()
 }

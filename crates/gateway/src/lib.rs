@@ -1,7 +1,7 @@
 //! The certbound gateway: one public port, pass-through or termination, the binding checked on every request.
 //!
 //! Decides, by server name, whether a connection is passed on unopened or ends here; and of every request on one that
-//! ends here, whether its opaque token and the connection's certificate belong together and are good for the API it
+//! ends here, whether its opaque token and its client's certificate belong together and are good for the API it
 //! asks for. What travels on is the JWT the token stands for. Every rule of OAuth is [`oauth_core`]'s; the reason codes
 //! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics). Routes and pass-through hosts
 //! follow the configuration file while the gateway runs.
@@ -14,6 +14,7 @@ mod admin_pages;
 mod audiences;
 mod authorize;
 mod body;
+mod certificate_header;
 pub mod configuration;
 mod connection;
 mod descriptors;
@@ -38,6 +39,7 @@ mod route;
 mod serve;
 mod start;
 mod token_cache;
+mod trusted_peers;
 mod tunnel;
 mod upstream;
 mod watched;

@@ -1,10 +1,12 @@
-//! Passing a connection on unopened: the bytes of its `ClientHello` first, then everything, both ways.
+//! Passing a connection on unopened: where it comes from, if the upstream is to know; the bytes of its `ClientHello`; then
+//! everything, both ways.
 //!
 //! The gateway sees nothing of it but the server name. Either side may close its half; silence on both ends it.
 
 use std::io;
 use std::time::Duration;
 
+use mtls::proxy_protocol::Ends;
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,16 +21,39 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 /// For each direction; TLS records have up to 16 KiB.
 const BUFFER: usize = 32 * 1024;
 
-/// Passes `client` on to `upstream`, after the bytes `received` from it already.
+/// Where connections to a host are passed on to.
+#[derive(Clone, Debug)]
+pub(crate) struct PassThrough {
+    /// `host:port`.
+    pub(crate) upstream: String,
+    pub(crate) ends: EndsOfConnection,
+}
+
+/// Whether the upstream is told, by a PROXY header, who connected to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndsOfConnection {
+    Told,
+    NotTold,
+}
+
+/// Passes `client`, of the connection between `ends`, on to its destination, after the bytes `received` from it already.
 ///
 /// # Errors
 ///
 /// Where the upstream cannot be reached, a side breaks off, or both are silent for too long. The caller closes.
-pub(crate) async fn pass_through(client: TcpStream, received: &[u8], upstream: &str) -> io::Result<()> {
-    let mut server = timeout(CONNECT, TcpStream::connect(upstream))
+pub(crate) async fn pass_through(
+    client: TcpStream,
+    ends: Ends,
+    received: &[u8],
+    destination: &PassThrough,
+) -> io::Result<()> {
+    let mut server = timeout(CONNECT, TcpStream::connect(&destination.upstream))
         .await
         .map_err(|_| too_late("connecting"))??;
     server.set_nodelay(true)?;
+    if destination.ends == EndsOfConnection::Told {
+        server.write_all(&ends.header()).await?;
+    }
     server.write_all(received).await?;
     let activity = Activity::new();
     let mut client = Watched::new(client, &activity);

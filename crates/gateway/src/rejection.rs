@@ -11,15 +11,17 @@
 //! | `path_ambiguous` | 400 | the path could be read in more than one way, or be taken for another route's |
 //! | `token_in_query` | 400 | `access_token` in the query |
 //! | `token_malformed` | 400 | two `Authorization` fields, or a token that breaks the grammar |
+//! | `client_cert_header_malformed` | 400 | the load balancer's header holds no certificate in the encoding that is configured, or stands there twice; `reason.detail` says which |
 //! | `token_missing` | 401 | no bearer token |
-//! | `certificate_missing` | 401 | the token must be bound, and the connection has no client certificate |
-//! | `certificate_expired` | 401 | the connection's certificate is no longer valid, or not yet |
-//! | `certificate_untrusted` | 401 | the connection's certificate was revoked, or lost its authority, since the handshake |
+//! | `certificate_missing` | 401 | the token must be bound, and neither the connection nor a load balancer's header has a client certificate |
+//! | `certificate_expired` | 401 | the client's or the load balancer's certificate is no longer valid, or not yet |
+//! | `certificate_untrusted` | 401 | the client's or the load balancer's certificate was revoked, or lost its authority, since the handshake; or one in a header never had any |
 //! | `token_too_long` | 401 | the token is longer than any is, and is not looked up |
 //! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
 //! | `token_expired` | 401 | the token's time is over |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
 //! | `certificate_mismatch` | 401 | the token is bound to another certificate |
+//! | `thumbprint_in_hex` | 401 | the token names its certificate in hexadecimal digits, and `accept_hex_thumbprint` does not allow that |
 //! | `audience_mismatch` | 401 | the token is for another API |
 //! | `scope_insufficient` | 403 | the token lacks scope |
 //! | `route_unknown` | 404 | no route has this path |
@@ -44,6 +46,7 @@ use oauth_core::bearer::{Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID
 use oauth_core::error::OAuthError;
 use serde::Serialize;
 
+use crate::certificate_header::CertificateHeaderFault;
 use crate::host::HostName;
 use crate::request_id::RequestId;
 use crate::route::Route;
@@ -59,6 +62,7 @@ pub(crate) enum Rejection {
     PathAmbiguous,
     TokenInQuery,
     TokenMalformed,
+    CertificateHeaderMalformed(CertificateHeaderFault),
     TokenMissing,
     CertificateMissing,
     CertificateExpired,
@@ -68,6 +72,7 @@ pub(crate) enum Rejection {
     TokenExpired,
     TokenNotBound,
     CertificateMismatch,
+    ThumbprintInHex,
     AudienceMismatch,
     ScopeInsufficient(Arc<Route>),
     RouteUnknown,
@@ -94,6 +99,7 @@ impl Rejection {
             Self::PathAmbiguous => "path_ambiguous",
             Self::TokenInQuery => "token_in_query",
             Self::TokenMalformed => "token_malformed",
+            Self::CertificateHeaderMalformed(_) => "client_cert_header_malformed",
             Self::TokenMissing => "token_missing",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateExpired => "certificate_expired",
@@ -103,6 +109,7 @@ impl Rejection {
             Self::TokenExpired => "token_expired",
             Self::TokenNotBound => "token_not_bound",
             Self::CertificateMismatch => "certificate_mismatch",
+            Self::ThumbprintInHex => "thumbprint_in_hex",
             Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeInsufficient(_) => "scope_insufficient",
             Self::RouteUnknown => "route_unknown",
@@ -117,6 +124,14 @@ impl Rejection {
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::IntrospectionTimeout => "introspection_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// What more the log is told, where the code leaves open what to mend.
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::CertificateHeaderMalformed(fault) => Some(fault.to_string()),
+            _ => None,
         }
     }
 
@@ -143,6 +158,7 @@ impl Rejection {
             | Self::TokenExpired
             | Self::TokenNotBound
             | Self::CertificateMismatch
+            | Self::ThumbprintInHex
             | Self::AudienceMismatch => {
                 challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, asked)
             }
@@ -155,6 +171,7 @@ impl Rejection {
                 "write the path in its plain form: without dot segments, empty segments, needless percent-encoding, \
                  parameters or other letter case",
             ),
+            Self::CertificateHeaderMalformed(_) => bad_request("the client certificate cannot be read"),
             Self::RouteUnknown => {
                 Answer::new(StatusCode::NOT_FOUND, "not_found", "there is no such path here")
             }

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::forward::Forwarder;
 use crate::hosts::{Hosts, LiveHosts};
 use crate::metrics;
@@ -31,20 +31,33 @@ impl RequestHandler {
     /// Answers one request; a request that is not forwarded is logged here, once.
     pub(crate) async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         connection: &Arc<Connection>,
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
-        let (id, asked) = (RequestId::new(), Asked::of(&request));
+        let (id, now) = (RequestId::new(), Timestamp::from(SystemTime::now()));
+        let taken = connection.take_certificate(request.headers_mut(), now);
+        let certificate = taken.as_ref().ok().cloned().flatten();
+        let asked = Asked::of(&request);
         let (uri, hosts) = (request.uri().clone(), self.hosts.now());
-        let mut response = match self.pass(request, connection, &hosts, &id).await {
+        let passed = match taken {
+            Ok(taken) => self.pass(request, taken, connection, &hosts, &id, now).await,
+            Err(rejection) => Err(rejection),
+        };
+        let mut response = match passed {
             Ok(response) => response,
             Err(rejection) => {
                 let host = &connection.server_name;
                 let routes = &hosts.authorizer.routes;
                 let metadata_url = hosts.resources.metadata_url(host, uri.path(), routes);
                 let response = rejection.respond(host, metadata_url, &id);
-                asked.log(&rejection, response.status(), connection, &id);
+                asked.log(
+                    &rejection,
+                    response.status(),
+                    certificate.as_deref(),
+                    connection,
+                    &id,
+                );
                 metrics::rejection(&rejection);
                 response.map(Content::own)
             }
@@ -57,11 +70,12 @@ impl RequestHandler {
     async fn pass(
         &self,
         request: Request<Incoming>,
+        certificate: Option<Arc<PresentedCertificate>>,
         connection: &Arc<Connection>,
         hosts: &Hosts,
         id: &RequestId,
+        now: Timestamp,
     ) -> Result<Response<Content>, Rejection> {
-        let now = Timestamp::from(SystemTime::now());
         let request = WellFormedRequest::verify(request, &connection.server_name)?;
         if request.is_cors_preflight() {
             return Ok(no_cross_origin_access());
@@ -70,7 +84,10 @@ impl RequestHandler {
         if let Some(resource) = resources.described_at(&connection.server_name, request.path()) {
             return Ok(resource.answer(request.method())?.map(Content::own));
         }
-        let authorized = hosts.authorizer.authorize(request, connection, now).await?;
+        let authorized = hosts
+            .authorizer
+            .authorize(request, certificate, connection, now)
+            .await?;
         self.forwarder.forward(authorized, id).await
     }
 }
@@ -98,14 +115,19 @@ impl Asked {
         }
     }
 
-    fn log(&self, rejection: &Rejection, status: StatusCode, connection: &Connection, id: &RequestId) {
+    fn log(
+        &self,
+        rejection: &Rejection,
+        status: StatusCode,
+        certificate: Option<&PresentedCertificate>,
+        connection: &Connection,
+        id: &RequestId,
+    ) {
         let (reason, status, peer) = (rejection.reason(), status.as_u16(), connection.peer_address);
-        let certificate = connection
-            .client_certificate
-            .as_ref()
-            .map(|presented| presented.certificate.thumbprint());
+        let certificate = certificate.map(|presented| presented.certificate.thumbprint());
         tracing::info!(
             reason,
+            reason.detail = rejection.detail(),
             request.id = %id,
             request.method = self.method,
             request.path = ?self.path,

@@ -153,7 +153,7 @@ where
         ended = http.as_mut() => Some(ended),
         () = shutdown.requested() => None,
         () = connection.activity.quiet_for(IDLE) => None,
-        () = connection.standing.lost() => None,
+        () = connection.lost() => None,
         () = sleep(OLDEST) => None,
     };
     let ended = match ended {

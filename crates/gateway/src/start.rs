@@ -8,8 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use jwks::RemoteJwks;
 use mtls::{
-    Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors,
-    bind,
+    Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors, bind,
 };
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
@@ -17,10 +16,8 @@ use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 use crate::accept::Frontier;
 use crate::admin_pages::admin_pages;
 use crate::audiences::{Audiences, LiveVerifier};
-use crate::configuration::{
-    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Followed, Introspection, Issuer,
-    Origin, OutboundTlsSection,
-};
+use crate::certificate_header::CertificateHeader;
+use crate::configuration::{Configuration, Followed, Introspection, Issuer, Origin, OutboundTlsSection};
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::gate::Gate;
@@ -37,10 +34,13 @@ use crate::workers;
 /// Names the configuration key, the file or the address at fault.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let Configuration {
+        hex_thumbprints,
         listen,
+        proxies,
         passthrough,
         tls,
         client_certificates,
+        certificate_header,
         introspection,
         issuer,
         cache,
@@ -51,8 +51,10 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let mut running = Running::new(shutdown.clone());
     let readiness = Readiness::new(shutdown.clone());
 
-    let tls = server_tls(&mut running, server_files(tls, &client_certificates))?;
+    let tls = server_tls(&mut running, client_certificates.server_files(tls))?;
     add_revocation_check(&readiness, tls.clone());
+    let certificate_header =
+        certificate_header.map(|rules| Arc::new(CertificateHeader::new(rules, tls.clone())));
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let audiences = Audiences::new(&routes.audiences());
@@ -61,6 +63,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         tokens: TokenCache::new(introspection, &cache),
         audiences,
         issuers: vec![issuer.issuer],
+        hex_thumbprints,
     };
     let followed = Followed {
         passthrough,
@@ -80,7 +83,9 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
     let frontier = move |worker| Frontier {
         hosts: hosts.clone(),
+        proxies: proxies.clone(),
         tls: tls.clone(),
+        certificate_header: certificate_header.clone(),
         handler: Arc::new(RequestHandler {
             hosts: hosts.clone(),
             forwarder: forwarder.of_worker(worker),
@@ -90,14 +95,6 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let gate = Gate::new(&listen);
     running.spawn("the public listener", workers::run(public, frontier, gate));
     Ok(running)
-}
-
-fn server_files(tls: TlsSection, section: &ClientCertificatesSection) -> ServerFiles {
-    let presence = match section.client_certificate {
-        ClientCertificatePolicy::Required => Presence::Required,
-        ClientCertificatePolicy::Optional => Presence::Optional,
-    };
-    ServerFiles::new(tls).asking_for(section.shared(), presence)
 }
 
 /// The TLS of the public listener, which follows its files.

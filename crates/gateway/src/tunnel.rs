@@ -15,7 +15,7 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::time::{sleep, timeout};
 
 use crate::activity::Activity;
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::rejection::Rejection;
 use crate::upstream::Exchange;
 use crate::watched::Watched;
@@ -37,7 +37,16 @@ pub(crate) struct Tunnel {
     caller: OnUpgrade,
     api: OnUpgrade,
     exchange: Exchange,
-    expires_at: Timestamp,
+    right: Right,
+}
+
+/// What entitles to a tunnel, as long as it is good.
+#[derive(Debug)]
+pub(crate) struct Right {
+    /// When the token ends.
+    pub(crate) expires_at: Timestamp,
+    /// The client's certificate.
+    pub(crate) certificate: Option<Arc<PresentedCertificate>>,
 }
 
 /// Where a request leaves the tunnel that its connection becomes.
@@ -57,18 +66,13 @@ impl TunnelSlot {
 }
 
 impl Tunnel {
-    /// Between `caller` and `api`, with a token that is good until `expires_at`.
-    pub(crate) const fn new(
-        caller: OnUpgrade,
-        api: OnUpgrade,
-        exchange: Exchange,
-        expires_at: Timestamp,
-    ) -> Self {
+    /// Between `caller` and `api`, for as long as there is a `right` to it.
+    pub(crate) const fn new(caller: OnUpgrade, api: OnUpgrade, exchange: Exchange, right: Right) -> Self {
         Self {
             caller,
             api,
             exchange,
-            expires_at,
+            right,
         }
     }
 
@@ -84,7 +88,7 @@ impl Tunnel {
         let ended = tokio::select! {
             _ = copy_bidirectional_with_sizes(&mut caller, &mut api, BUFFER, BUFFER) => None,
             () = activity.quiet_for(IDLE) => None,
-            reason = right_ends(connection, self.expires_at) => Some(reason),
+            reason = right_ends(connection, &self.right) => Some(reason),
         };
         if let Some(reason) = ended {
             log(connection, &reason);
@@ -94,19 +98,16 @@ impl Tunnel {
     }
 }
 
-/// Resolves when the token or the certificate is not good any more.
-async fn right_ends(connection: &Connection, expires_at: Timestamp) -> Rejection {
+/// Resolves when the token or a certificate is not good any more: the client's, or that of the load balancer between.
+async fn right_ends(connection: &Connection, right: &Right) -> Rejection {
     loop {
         let now = Timestamp::from(SystemTime::now());
-        if now >= expires_at {
+        if now >= right.expires_at {
             return Rejection::TokenExpired;
         }
-        if let Some(presented) = &connection.client_certificate {
-            if !presented.certificate.is_valid_at(now) {
-                return Rejection::CertificateExpired;
-            }
-            if connection.standing.verify(now).is_err() {
-                return Rejection::CertificateUntrusted;
+        for presented in [&right.certificate, &connection.client_certificate] {
+            if let Some(Err(rejection)) = presented.as_ref().map(|presented| presented.verify(now)) {
+                return rejection;
             }
         }
         sleep(BETWEEN_CHECKS).await;

@@ -26,6 +26,10 @@ impl PresentedChain {
         Self(certificates.into_iter().map(CertificateDer::from).collect())
     }
 
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.0
+    }
+
     pub(crate) fn new(certificates: Option<&[CertificateDer<'static>]>) -> Self {
         Self(certificates.unwrap_or_default().into())
     }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oauth_core::revocation::RevokedCertificates;
 use oauth_core::time::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
@@ -13,6 +14,7 @@ use rustls::server::NoServerSessionStorage;
 use serde::Deserialize;
 
 use crate::credentials::{Credentials, CredentialsError};
+use crate::pinned::PinnedCertificates;
 use crate::provider::{Alpn, crypto_provider};
 use crate::revocation::{CrlPolicy, RevocationError, RevocationLists};
 use crate::self_signed::SelfSignedCertificates;
@@ -93,23 +95,63 @@ pub enum ClientEku {
 /// How a listener verifies the certificates its peers send.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    pub(crate) trust: TrustAnchors,
-    pub(crate) revocation: RevocationLists,
-    pub(crate) client_eku: ClientEku,
+    pub(crate) chains: Chains,
     pub(crate) admitted_dns_names: Option<Vec<String>>,
     pub(crate) self_signed: SelfSignedCertificates,
+    pub(crate) pinned: PinnedCertificates,
+}
+
+/// What is asked of the chain behind a certificate.
+#[derive(Clone, Debug)]
+pub(crate) enum Chains {
+    Verified {
+        trust: TrustAnchors,
+        revocation: RevocationLists,
+        client_eku: ClientEku,
+    },
+    /// None is good enough.
+    Refused,
+    /// That its peer holds the key is all.
+    NotVerified,
 }
 
 impl Verification {
     /// Verifies against `trust` and `revocation`, and lets every such certificate in.
     pub fn new(trust: TrustAnchors, revocation: RevocationLists, client_eku: ClientEku) -> Self {
-        Self {
+        Self::of(Chains::Verified {
             trust,
             revocation,
             client_eku,
+        })
+    }
+
+    /// Verifies that the peer holds the key of its certificate, and that this is valid in time; nobody vouches for what
+    /// it says. For listeners behind which nothing but the binding of tokens counts.
+    ///
+    /// [RFC 8705 §6.2](https://www.rfc-editor.org/rfc/rfc8705#section-6.2)
+    pub fn proof_of_possession() -> Self {
+        Self::of(Chains::NotVerified)
+    }
+
+    /// Lets nobody in but those whose certificates are [pinned](Self::pin).
+    pub fn pinned_alone() -> Self {
+        Self::of(Chains::Refused)
+    }
+
+    fn of(chains: Chains) -> Self {
+        Self {
+            chains,
             admitted_dns_names: None,
             self_signed: SelfSignedCertificates::default(),
+            pinned: PinnedCertificates::default(),
         }
+    }
+
+    /// Lets these certificates in as well, whoever issued them, as long as they are valid in time.
+    #[must_use]
+    pub fn pin(mut self, certificates: PinnedCertificates) -> Self {
+        self.pinned = certificates;
+        self
     }
 
     /// Lets these self-signed certificates in as well, which no authority vouches for: each by its thumbprint, and
@@ -131,7 +173,18 @@ impl Verification {
 
     /// When the first of the revocation lists expires, after which its issuer's certificates are refused.
     pub fn revocation_next_update(&self) -> Option<Timestamp> {
-        self.revocation.next_update()
+        match &self.chains {
+            Chains::Verified { revocation, .. } => revocation.next_update(),
+            Chains::Refused | Chains::NotVerified => None,
+        }
+    }
+
+    /// What the revocation lists name.
+    pub(crate) fn revoked(&self) -> RevokedCertificates {
+        match &self.chains {
+            Chains::Verified { revocation, .. } => revocation.revoked().clone(),
+            Chains::Refused | Chains::NotVerified => RevokedCertificates::default(),
+        }
     }
 }
 
@@ -218,6 +271,9 @@ pub enum VerificationError {
     /// The key `crl`.
     #[error("crl: {0}")]
     Revocation(#[from] RevocationError),
+    /// The key `pinned`.
+    #[error("pinned: {0}")]
+    Pinned(TrustError),
 }
 
 pub(crate) fn verifier(

@@ -13,13 +13,15 @@ use oauth_core::time::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
+use crate::chain::PresentedChain;
 use crate::credentials::CredentialsError;
+use crate::pinned::PinnedCertificates;
 use crate::provider::Alpn;
 use crate::revocation::Revocations;
 use crate::self_signed::SelfSignedCertificates;
 use crate::server::{
-    ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, VerificationError,
-    config_under, verifier,
+    ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, Verification,
+    VerificationError, config_under, verifier,
 };
 use crate::standing::Standing;
 use crate::verifier::Verifier;
@@ -37,10 +39,19 @@ pub enum Presence {
 #[derive(Clone, Debug)]
 pub struct ServerFiles {
     tls: TlsSection,
-    client_certificates: Option<(ClientCertificatesSection, Presence)>,
+    client_certificates: Asked,
+    pinned: Vec<PathBuf>,
     admitted_dns_names: Option<Vec<String>>,
     self_signed: SelfSignedCertificates,
     revocations: Revocations,
+}
+
+/// Which client certificates a listener asks for.
+#[derive(Clone, Debug)]
+enum Asked {
+    None,
+    Vouched(ClientCertificatesSection, Presence),
+    Any(Presence),
 }
 
 impl ServerFiles {
@@ -48,7 +59,8 @@ impl ServerFiles {
     pub fn new(tls: TlsSection) -> Self {
         Self {
             tls,
-            client_certificates: None,
+            client_certificates: Asked::None,
+            pinned: Vec::new(),
             admitted_dns_names: None,
             self_signed: SelfSignedCertificates::default(),
             revocations: Revocations::default(),
@@ -58,7 +70,23 @@ impl ServerFiles {
     /// Asks for client certificates, and verifies them so.
     #[must_use]
     pub fn asking_for(mut self, section: ClientCertificatesSection, presence: Presence) -> Self {
-        self.client_certificates = Some((section, presence));
+        self.client_certificates = Asked::Vouched(section, presence);
+        self
+    }
+
+    /// Asks for client certificates, and verifies nothing but that the peer holds the key; as
+    /// [`Verification::proof_of_possession`](crate::Verification::proof_of_possession).
+    #[must_use]
+    pub fn asking_for_proof_of_possession(mut self, presence: Presence) -> Self {
+        self.client_certificates = Asked::Any(presence);
+        self
+    }
+
+    /// Lets the certificates of these PEM files in as well; as [`Verification::pin`](crate::Verification::pin). Where
+    /// no authority is trusted, nobody else.
+    #[must_use]
+    pub fn pin(mut self, files: Vec<PathBuf>) -> Self {
+        self.pinned = files;
         self
     }
 
@@ -86,18 +114,30 @@ impl ServerFiles {
     /// Every file, to be watched.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.tls.certificate.clone(), self.tls.key.clone()];
-        if let Some((section, _)) = &self.client_certificates {
+        if let Asked::Vouched(section, _) = &self.client_certificates {
             paths.extend(section.trust.iter().chain(&section.crl).cloned());
         }
+        paths.extend(self.pinned.iter().cloned());
         paths
     }
 
-    fn client_certificates(&self) -> Result<ClientCertificates, VerificationError> {
-        let Some((section, presence)) = &self.client_certificates else {
-            return Ok(ClientCertificates::NotRequested);
+    /// Reads what decides whose certificates are let in.
+    ///
+    /// # Errors
+    ///
+    /// Names the key of `[client_certificates]` and the file at fault.
+    pub fn client_certificates(&self) -> Result<ClientCertificates, VerificationError> {
+        let (verification, presence) = match &self.client_certificates {
+            Asked::None => return Ok(ClientCertificates::NotRequested),
+            Asked::Vouched(section, presence) if section.trust.is_empty() && !self.pinned.is_empty() => {
+                (Verification::pinned_alone(), presence)
+            }
+            Asked::Vouched(section, presence) => (section.verification()?, presence),
+            Asked::Any(presence) => (Verification::proof_of_possession(), presence),
         };
-        let mut verification = section
-            .verification()?
+        let pinned = PinnedCertificates::from_pem_files(&self.pinned).map_err(VerificationError::Pinned)?;
+        let mut verification = verification
+            .pin(pinned)
             .admit_self_signed(self.self_signed.clone());
         if let Some(names) = &self.admitted_dns_names {
             verification = verification.admit_san_dns(names.clone());
@@ -175,6 +215,12 @@ impl ServerTls {
         }
     }
 
+    /// The standing of a certificate that was not presented in a handshake here but handed on by somebody who saw one:
+    /// whether it would pass a handshake.
+    pub fn standing_of(&self, chain: &PresentedChain) -> Standing {
+        Standing::handed_on(self.clone(), chain)
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.0.current.load_full()
     }
@@ -243,10 +289,9 @@ impl State {
         let client_certificates = files.client_certificates()?;
         let (revocation_next_update, revoked) = match &client_certificates {
             ClientCertificates::NotRequested => (None, RevokedCertificates::default()),
-            ClientCertificates::Optional(verification) | ClientCertificates::Required(verification) => (
-                verification.revocation_next_update(),
-                verification.revocation.revoked().clone(),
-            ),
+            ClientCertificates::Optional(verification) | ClientCertificates::Required(verification) => {
+                (verification.revocation_next_update(), verification.revoked())
+            }
         };
         let verifier = verifier(&client_certificates)?;
         let state = Self {

@@ -1,4 +1,4 @@
-//! Whether the certificate of an open connection is still trusted.
+//! Whether the certificate of an open connection is still trusted, and whether one that was handed on is.
 //!
 //! A handshake is verified once, and a connection may live for long: a revocation, the end of a certification
 //! authority or an expiry on the way up would come too late for it. So its chain is verified again, by the very
@@ -9,26 +9,37 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use oauth_core::thumbprint::CertificateThumbprint;
 use oauth_core::time::Timestamp;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use tokio::sync::watch;
 
 use crate::acceptor::words_of;
+use crate::chain::PresentedChain;
 use crate::server_tls::ServerTls;
 
 /// Bounds for how long a verdict is believed while nothing changes but the time.
 const VERDICT_HOLDS: u64 = 60;
 
-/// The standing of one connection; clones share it.
+/// The standing of one connection, or of one certificate that was handed on; clones share it.
 #[derive(Clone, Default)]
 pub struct Standing(Option<Arc<Chain>>);
 
 struct Chain {
     tls: ServerTls,
     certificates: Vec<CertificateDer<'static>>,
-    latest: Mutex<Verdict>,
+    origin: Origin,
+    // `None`: not verified yet.
+    latest: Mutex<Option<Verdict>>,
     lost: watch::Sender<bool>,
+}
+
+/// How the chain came here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Handshake,
+    HandedOn,
 }
 
 #[derive(Clone)]
@@ -55,13 +66,24 @@ impl Standing {
             Arc::new(Chain {
                 tls,
                 certificates: certificates.to_vec(),
-                latest: Mutex::new(latest),
+                origin: Origin::Handshake,
+                latest: Mutex::new(Some(latest)),
                 lost: watch::Sender::new(false),
             })
         }))
     }
 
-    /// Whether the chain of the handshake would pass a handshake now.
+    pub(crate) fn handed_on(tls: ServerTls, chain: &PresentedChain) -> Self {
+        Self(Some(Arc::new(Chain {
+            tls,
+            certificates: chain.certificates().to_vec(),
+            origin: Origin::HandedOn,
+            latest: Mutex::new(None),
+            lost: watch::Sender::new(false),
+        })))
+    }
+
+    /// Whether the chain would pass a handshake now.
     ///
     /// # Errors
     ///
@@ -101,24 +123,45 @@ impl Chain {
         let minute = now.as_unix_seconds() / VERDICT_HOLDS;
         // Held while verifying: the requests of one connection need one verdict, not one each.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.epoch == state.epoch && *latest.minute.get_or_insert(minute) == minute {
+        if let Some(latest) = latest.as_mut()
+            && latest.epoch == state.epoch
+            && *latest.minute.get_or_insert(minute) == minute
+        {
             return latest.result.clone();
         }
         let result = state
             .verifier
             .as_ref()
             .map_or(Ok(()), |verifier| self.verify_with(verifier.as_ref(), now));
-        *latest = Verdict {
+        *latest = Some(Verdict {
             epoch: state.epoch,
             minute: Some(minute),
             result: result.clone(),
-        };
+        });
         if let Err(reason) = &result
             && !self.lost.send_replace(true)
         {
-            tracing::info!(%reason, "{reason}; its connection ends");
+            self.log(reason);
         }
         result
+    }
+
+    fn log(&self, reason: &NoLongerTrusted) {
+        match self.origin {
+            Origin::Handshake => tracing::info!(%reason, "{reason}; its connection ends"),
+            Origin::HandedOn => {
+                let NoLongerTrusted(words) = reason;
+                let thumbprint = self
+                    .certificates
+                    .first()
+                    .map(|leaf| CertificateThumbprint::of_der(leaf));
+                let thumbprint = thumbprint.map(tracing::field::display);
+                tracing::info!(
+                    reason = %words, client_certificate.thumbprint = thumbprint,
+                    "a client certificate that was handed on is not trusted: {words}"
+                );
+            }
+        }
     }
 
     fn verify_with(&self, verifier: &dyn ClientCertVerifier, now: Timestamp) -> Result<(), NoLongerTrusted> {

@@ -25,8 +25,7 @@ impl TrustAnchors {
     pub fn from_pem_files(files: &[PathBuf]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         for path in files {
-            let pem = file::read(path)?;
-            add_pem(&mut roots, &pem).map_err(|error| error.in_file(path))?;
+            add(&mut roots, certificates_in(path)?).map_err(|error| error.in_file(path))?;
         }
         Self::new(roots)
     }
@@ -38,7 +37,7 @@ impl TrustAnchors {
     /// When it holds no certificate, or one that cannot be an anchor.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
-        add_pem(&mut roots, pem)?;
+        add(&mut roots, certificates_of(pem)?)?;
         Self::new(roots)
     }
 
@@ -92,18 +91,28 @@ impl TrustError {
     }
 }
 
-fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| TrustError::DamagedPem(error.to_string()))?;
+fn add(roots: &mut RootCertStore, certificates: Vec<CertificateDer<'static>>) -> Result<(), TrustError> {
+    for certificate in certificates {
         roots
             .add(certificate)
             .map_err(|error| TrustError::UnusableCertificate(error.to_string()))?;
     }
-    if roots.len() == before {
+    Ok(())
+}
+
+/// Every certificate of a PEM file, of which there is at least one.
+pub(crate) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    certificates_of(&file::read(path)?).map_err(|error| error.in_file(path))
+}
+
+fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TrustError::DamagedPem(error.to_string()))?;
+    if certificates.is_empty() {
         Err(TrustError::NoCertificate)
     } else {
-        Ok(())
+        Ok(certificates)
     }
 }
 

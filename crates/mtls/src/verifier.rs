@@ -1,14 +1,17 @@
 //! The one client certificate verifier: rustls's own, and then what this project asks beyond it.
 //!
 //! The proof that the peer holds the certificate's key is rustls's to verify, always; so are the chain, its validity
-//! and revocation, but for self-signed certificates that are registered one by one. What else is added here can only
-//! refuse.
+//! and revocation, but for certificates that are registered or pinned one by one, and where nothing but that proof is
+//! asked for. What else is added here can only refuse.
 
 use std::sync::Arc;
 
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::thumbprint::CertificateThumbprint;
+use oauth_core::time::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -18,10 +21,12 @@ use rustls::{
 use x509_cert::der::asn1::UintRef;
 use x509_cert::der::{Decode, Reader, SliceReader};
 
+use crate::pinned::PinnedCertificates;
 use crate::provider::crypto_provider;
-use crate::revocation::CrlPolicy;
+use crate::revocation::{CrlPolicy, RevocationLists};
 use crate::self_signed::SelfSignedCertificates;
-use crate::server::{ClientEku, ServerConfigError, Verification};
+use crate::server::{Chains, ClientEku, ServerConfigError, Verification};
+use crate::trust::TrustAnchors;
 
 /// Bounds the work of building a path through certificates a stranger chose.
 const LONGEST_CHAIN: usize = 10;
@@ -39,34 +44,47 @@ pub(crate) enum Anonymous {
 
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    webpki: Arc<dyn ClientCertVerifier>,
-    client_eku: ClientEku,
+    anonymous: Anonymous,
+    chains: ChainsUnder,
     admitted_dns_names: Option<Vec<String>>,
     self_signed: SelfSignedCertificates,
+    pinned: PinnedCertificates,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// What chains are verified with.
+#[derive(Debug)]
+enum ChainsUnder {
+    Anchors {
+        webpki: Arc<dyn ClientCertVerifier>,
+        client_eku: ClientEku,
+    },
+    Nothing,
+    /// They are not.
+    Anything,
 }
 
 impl Verifier {
     pub(crate) fn new(verification: &Verification, anonymous: Anonymous) -> Result<Self, ServerConfigError> {
-        let roots = verification.trust.roots();
-        // webpki accepts expired lists unless told otherwise.
-        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, crypto_provider())
-            .with_crls(verification.revocation.lists())
-            .enforce_revocation_expiration();
-        if verification.revocation.policy() == CrlPolicy::IfPresent {
-            builder = builder.allow_unknown_revocation_status();
-        }
-        if anonymous == Anonymous::Allowed {
-            builder = builder.allow_unauthenticated();
-        }
-        let webpki = builder
-            .build()
-            .map_err(|error| ServerConfigError::Verifier(error.to_string()))?;
-        let admitted_dns_names = verification.admitted_dns_names.clone();
+        let chains = match &verification.chains {
+            Chains::Verified {
+                trust,
+                revocation,
+                client_eku,
+            } => ChainsUnder::Anchors {
+                webpki: webpki_under(trust, revocation)?,
+                client_eku: *client_eku,
+            },
+            Chains::Refused => ChainsUnder::Nothing,
+            Chains::NotVerified => ChainsUnder::Anything,
+        };
         Ok(Self {
-            webpki,
-            client_eku: verification.client_eku,
-            admitted_dns_names,
+            anonymous,
+            chains,
+            admitted_dns_names: verification.admitted_dns_names.clone(),
             self_signed: verification.self_signed.clone(),
+            pinned: verification.pinned.clone(),
+            algorithms: crypto_provider().signature_verification_algorithms,
         })
     }
 
@@ -81,13 +99,33 @@ impl Verifier {
         certificate.is_self_issued().then_some(certificate)
     }
 
-    fn verify_usage(&self, certificate: &ClientCertificate) -> Result<(), CertificateError> {
-        // webpki refuses a wrong usage and lets an absent one pass.
-        match self.client_eku {
-            ClientEku::Required if !certificate.has_client_auth_usage() => {
-                Err(CertificateError::InvalidPurpose)
+    /// Whether anything but the certificate itself vouches for it.
+    fn verify_chain(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertificate, Error> {
+        let read = || ClientCertificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding);
+        // First: webpki would call a self-signed certificate an authority's, for what OpenSSL makes by default is one.
+        if let Some(certificate) = self.registered_self_signed(leaf) {
+            return Ok(certificate);
+        }
+        if self.pinned.contains(&CertificateThumbprint::of_der(leaf)) {
+            return valid(read()?, now);
+        }
+        match &self.chains {
+            ChainsUnder::Anchors { webpki, client_eku } => {
+                webpki.verify_client_cert(leaf, intermediates, now)?;
+                let certificate = read()?;
+                // webpki refuses a wrong usage and lets an absent one pass.
+                if *client_eku == ClientEku::Required && !certificate.has_client_auth_usage() {
+                    return Err(CertificateError::InvalidPurpose.into());
+                }
+                Ok(certificate)
             }
-            ClientEku::Required | ClientEku::RequiredIfPresent => Ok(()),
+            ChainsUnder::Nothing => Err(CertificateError::UnknownIssuer.into()),
+            ChainsUnder::Anything => valid(read()?, now),
         }
     }
 
@@ -108,19 +146,20 @@ impl Verifier {
 
 impl ClientCertVerifier for Verifier {
     fn offer_client_auth(&self) -> bool {
-        self.webpki.offer_client_auth()
+        true
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.webpki.client_auth_mandatory()
+        self.anonymous == Anonymous::Refused
     }
 
-    /// None where self-signed certificates are let in: a peer that goes by the hints would not send its own.
+    /// None where certificates of no known authority are let in: a peer that goes by the hints would not send its own.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        if self.self_signed.is_empty() {
-            self.webpki.root_hint_subjects()
-        } else {
-            &[]
+        match &self.chains {
+            ChainsUnder::Anchors { webpki, .. } if self.self_signed.is_empty() && self.pinned.is_empty() => {
+                webpki.root_hint_subjects()
+            }
+            ChainsUnder::Anchors { .. } | ChainsUnder::Nothing | ChainsUnder::Anything => &[],
         }
     }
 
@@ -131,19 +170,10 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         verify_bounds(end_entity, intermediates)?;
-        // First: webpki would call a self-signed certificate an authority's, for what OpenSSL makes by default is one.
-        if let Some(certificate) = self.registered_self_signed(end_entity) {
-            verify_key_strength(end_entity)?;
-            self.verify_admitted(&certificate)?;
-            return Ok(ClientCertVerified::assertion());
-        }
-        let verified = self.webpki.verify_client_cert(end_entity, intermediates, now)?;
+        let certificate = self.verify_chain(end_entity, intermediates, now)?;
         verify_key_strength(end_entity)?;
-        let certificate =
-            ClientCertificate::from_der(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-        self.verify_usage(&certificate)?;
         self.verify_admitted(&certificate)?;
-        Ok(verified)
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -152,7 +182,7 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -161,12 +191,28 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
+}
+
+fn webpki_under(
+    trust: &TrustAnchors,
+    revocation: &RevocationLists,
+) -> Result<Arc<dyn ClientCertVerifier>, ServerConfigError> {
+    // webpki accepts expired lists unless told otherwise.
+    let mut builder = WebPkiClientVerifier::builder_with_provider(trust.roots(), crypto_provider())
+        .with_crls(revocation.lists())
+        .enforce_revocation_expiration();
+    if revocation.policy() == CrlPolicy::IfPresent {
+        builder = builder.allow_unknown_revocation_status();
+    }
+    builder
+        .build()
+        .map_err(|error| ServerConfigError::Verifier(error.to_string()))
 }
 
 /// What is refused beyond rustls's own reasons and has no certificate error of its own there.
@@ -194,6 +240,18 @@ fn verify_bounds(leaf: &[u8], intermediates: &[CertificateDer<'_>]) -> Result<()
         return Err(Refusal::CertificateTooLarge.into());
     }
     Ok(())
+}
+
+/// What webpki would have verified where a chain is.
+fn valid(certificate: ClientCertificate, now: UnixTime) -> Result<ClientCertificate, Error> {
+    let now = Timestamp::from_unix_seconds(now.as_secs());
+    if now < certificate.not_before() {
+        Err(CertificateError::NotValidYet.into())
+    } else if now > certificate.not_after() {
+        Err(CertificateError::Expired.into())
+    } else {
+        Ok(certificate)
+    }
 }
 
 fn verify_key_strength(leaf: &[u8]) -> Result<(), CertificateError> {

@@ -1,6 +1,9 @@
-//! The `Client-Cert` header: how a gateway tells the API behind it which certificate the connection presented.
+//! The `Client-Cert` header: how a gateway tells the API behind it which certificate the connection presented; and the
+//! other headers by which load balancers tell a gateway, in [`encoding`].
 //!
-//! Whoever reads it must know, by other means, that only the gateway could have written it.
+//! Whoever reads one must know, by other means, that only the gateway or the load balancer could have written it.
+
+pub mod encoding;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 

@@ -2,27 +2,76 @@
 //!
 //! Fails closed: a confirmation of any other shape than ours does not parse, so it can never pass as "not bound".
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{certificate::ClientCertificate, thumbprint::CertificateThumbprint};
 
 /// `{"x5t#S256": "…"}`: the certificate whose holder may use the token. Unknown members are errors.
 ///
 /// [RFC 8705 §3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1), RFC 7800 §3.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     /// SHA-256 thumbprint of the certificate.
-    #[serde(rename = "x5t#S256")]
     pub x5t_s256: CertificateThumbprint,
+    spelling: Spelling,
+}
+
+/// How the thumbprint is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    Base64Url,
+    /// As some issuers do against the RFC: understood, and confirming nothing unless that is accepted.
+    Hex,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    #[serde(rename = "x5t#S256")]
+    x5t_s256: String,
 }
 
 impl Confirmation {
     /// The confirmation of tokens issued to the holder of `certificate`.
     pub const fn of(certificate: &ClientCertificate) -> Self {
+        Self::new(*certificate.thumbprint())
+    }
+
+    /// The confirmation by the certificate with this thumbprint.
+    pub const fn new(x5t_s256: CertificateThumbprint) -> Self {
         Self {
-            x5t_s256: *certificate.thumbprint(),
+            x5t_s256,
+            spelling: Spelling::Base64Url,
         }
+    }
+
+    /// The same, worth as much if its thumbprint was written in hexadecimal digits; for the operator to decide.
+    #[must_use]
+    pub const fn accepting_hex(self) -> Self {
+        Self::new(self.x5t_s256)
+    }
+}
+
+impl Serialize for Confirmation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let x5t_s256 = match self.spelling {
+            Spelling::Base64Url => self.x5t_s256.to_string(),
+            Spelling::Hex => self.x5t_s256.to_hex(),
+        };
+        Members { x5t_s256 }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Confirmation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Members { x5t_s256: text } = Members::deserialize(deserializer)?;
+        if let Ok(x5t_s256) = CertificateThumbprint::parse_hex(&text) {
+            let spelling = Spelling::Hex;
+            return Ok(Self { x5t_s256, spelling });
+        }
+        CertificateThumbprint::parse(&text)
+            .map(Self::new)
+            .map_err(de::Error::custom)
     }
 }
 
@@ -59,6 +108,9 @@ pub fn verify_binding(
     match (policy, confirmation, thumbprint) {
         (BindingPolicy::Off, _, _) | (BindingPolicy::IfBound, None, _) => Ok(()),
         (BindingPolicy::Required, None, _) => Err(BindingError::NotBound),
+        (_, Some(confirmation), _) if confirmation.spelling == Spelling::Hex => {
+            Err(BindingError::HexThumbprint)
+        }
         (_, Some(_), None) => Err(BindingError::CertificateMissing),
         (_, Some(confirmation), Some(thumbprint)) if confirmation.x5t_s256 == *thumbprint => Ok(()),
         (_, Some(_), Some(_)) => Err(BindingError::OtherCertificate),
@@ -75,6 +127,9 @@ pub enum BindingError {
     /// The token is bound, and the connection has no client certificate.
     #[error("the token is bound to a certificate and the connection presented none")]
     CertificateMissing,
+    /// The thumbprint is written in hexadecimal digits, and nobody said that this will do.
+    #[error("the token's x5t#S256 is in hexadecimal digits")]
+    HexThumbprint,
     /// The connection's certificate is not the token's.
     #[error("the token is bound to another certificate")]
     OtherCertificate,
@@ -85,9 +140,7 @@ mod tests {
     use super::*;
 
     fn confirmation_of(der: &[u8]) -> Confirmation {
-        Confirmation {
-            x5t_s256: CertificateThumbprint::of_der(der),
-        }
+        Confirmation::new(CertificateThumbprint::of_der(der))
     }
 
     /// M35, M41.
@@ -131,6 +184,31 @@ mod tests {
             verify_binding(None, Some(&thumbprint), BindingPolicy::IfBound),
             Ok(())
         );
+    }
+
+    /// M40, W10: in either letter case, only where it is accepted, and never another certificate's.
+    #[test]
+    fn refuses_a_thumbprint_in_hexadecimal_digits_unless_it_is_accepted() {
+        let (mine, other) = (
+            CertificateThumbprint::of_der(b"mine"),
+            CertificateThumbprint::of_der(b"other"),
+        );
+        for hex in [mine.to_hex(), mine.to_hex().to_uppercase()] {
+            let json = serde_json::json!({ "x5t#S256": hex });
+            let confirmation: Confirmation = serde_json::from_value(json).unwrap();
+            for policy in [BindingPolicy::Required, BindingPolicy::IfBound] {
+                let verify =
+                    |confirmation, thumbprint| verify_binding(Some(&confirmation), Some(&thumbprint), policy);
+                assert_eq!(verify(confirmation, mine), Err(BindingError::HexThumbprint));
+                assert_eq!(verify(confirmation.accepting_hex(), mine), Ok(()));
+                assert_eq!(
+                    verify(confirmation.accepting_hex(), other),
+                    Err(BindingError::OtherCertificate)
+                );
+            }
+            let written = serde_json::to_value(confirmation).unwrap();
+            assert_eq!(written, serde_json::json!({ "x5t#S256": mine.to_hex() }));
+        }
     }
 
     /// M39.

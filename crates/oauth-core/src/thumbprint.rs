@@ -33,6 +33,30 @@ impl CertificateThumbprint {
         bytes.try_into().map(Self).map_err(|_| MalformedThumbprint)
     }
 
+    /// Reads 64 hexadecimal digits, as some issuers write the hash; it is for the caller to decide whether that will do.
+    ///
+    /// # Errors
+    ///
+    /// Anything else is [`MalformedThumbprint`].
+    pub fn parse_hex(text: &str) -> Result<Self, MalformedThumbprint> {
+        let mut hash = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != hash.len() || !rest.is_empty() {
+            return Err(MalformedThumbprint);
+        }
+        for (byte, digits) in hash.iter_mut().zip(pairs) {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            let (high, low) = high.zip(low).ok_or(MalformedThumbprint)?;
+            *byte = u8::try_from(high << 4 | low).map_err(|_| MalformedThumbprint)?;
+        }
+        Ok(Self(hash))
+    }
+
+    /// The same in lower-case hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        self.0.map(|byte| format!("{byte:02x}")).concat()
+    }
+
     /// The 32 bytes of the hash.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -105,15 +129,38 @@ mod tests {
         );
     }
 
+    /// M40, W10: by itself, and never in the place of the other.
+    #[test]
+    fn reads_hexadecimal_digits_where_it_is_asked_to() {
+        let thumbprint = CertificateThumbprint::of_der(b"certificate");
+        let hex = thumbprint.to_hex();
+        for right in [hex.clone(), hex.to_uppercase()] {
+            assert_eq!(CertificateThumbprint::parse_hex(&right), Ok(thumbprint));
+        }
+        let sample = "9a0c3570ac7392bee14a408ecb38978852a86d38cbc087feeeeaab2c9a07b9f1";
+        assert_eq!(CertificateThumbprint::parse_hex(sample).unwrap().to_hex(), sample);
+        for wrong in [
+            thumbprint.to_string(),
+            String::new(),
+            format!("{hex}0"),
+            format!("{hex}00"),
+            hex.replacen(&hex[..1], "g", 1),
+            hex.replacen(&hex[..2], "+1", 1),
+            hex.replacen(&hex[..2], "é", 1),
+        ] {
+            assert_eq!(
+                CertificateThumbprint::parse_hex(&wrong),
+                Err(MalformedThumbprint),
+                "{wrong:?}"
+            );
+        }
+    }
+
     /// M40.
     #[test]
     fn refuses_every_other_spelling_of_the_right_hash() {
         let thumbprint = CertificateThumbprint::of_der(b"certificate");
-        let hex: String = thumbprint
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = thumbprint.to_hex();
         let right = thumbprint.to_string();
         for wrong in [
             hex.clone(),

@@ -6,6 +6,7 @@
 
 mod api;
 mod authorization_server;
+mod certificate_header;
 mod certificates;
 mod client_hello;
 #[expect(dead_code, reason = "the tests of the store use the rest of it")]
@@ -14,6 +15,7 @@ mod cluster;
 mod command_lines;
 mod kill;
 mod partner;
+mod proxy_protocol;
 mod requests;
 mod resource_metadata;
 mod restart;
@@ -21,3 +23,4 @@ mod routes;
 mod story;
 mod theft;
 mod trust;
+mod wso2;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 use http::header::HOST;
 use jwks::RemoteJwks;
 use mtls::{ClientTls, Standing, Timeouts, TrustAnchors};
+use oauth_core::certificate::ClientCertificate;
 use oauth_core::confirmation::Confirmation;
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, VerificationKeys};
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
@@ -130,6 +131,7 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
     Authorizer {
         routes: routes.into_iter().collect(),
         tokens,
+        hex_thumbprints: HexThumbprints::Refused,
     }
 }
 
@@ -148,6 +150,16 @@ fn request(method: Method, path: &str, authorization: &[&str]) -> WellFormedRequ
     .unwrap()
 }
 
+async fn authorize(
+    authorizer: &Authorizer,
+    request: WellFormedRequest<()>,
+    connection: &Arc<Connection>,
+    now: Timestamp,
+) -> Result<AuthorizedRequest<()>, Rejection> {
+    let certificate = connection.client_certificate.clone();
+    authorizer.authorize(request, certificate, connection, now).await
+}
+
 async fn outcome(
     claims: &AccessTokenClaims,
     path: &str,
@@ -155,10 +167,7 @@ async fn outcome(
     now: Timestamp,
 ) -> Result<(), &'static str> {
     let request = request(Method::GET, path, &["Bearer opaque"]);
-    let authorized = authorizer(claims)
-        .await
-        .authorize(request, &connection(member), now)
-        .await;
+    let authorized = authorize(&authorizer(claims).await, request, &connection(member), now).await;
     authorized.map(|_| ()).map_err(|rejection| rejection.reason())
 }
 
@@ -208,6 +217,39 @@ async fn refuses_an_unbound_token_where_binding_is_required() {
     );
     assert_eq!(outcome(&unbound, "/if-bound", member, *NOW).await, Ok(()));
     assert_eq!(outcome(&unbound, "/if-bound", None, *NOW).await, Ok(()));
+}
+
+/// M40, W10.
+#[tokio::test]
+async fn refuses_a_thumbprint_in_hexadecimal_digits_unless_it_is_accepted() {
+    let thumbprint = *ClientCertificate::from_der(der_of(Member::Example))
+        .unwrap()
+        .thumbprint();
+    let cnf = serde_json::json!({ "x5t#S256": thumbprint.to_hex() });
+    let claims = AccessTokenClaims {
+        cnf: serde_json::from_value(cnf).unwrap(),
+        ..claims()
+    };
+    for (hex_thumbprints, member, expected) in [
+        (HexThumbprints::Refused, Member::Example, Err("thumbprint_in_hex")),
+        (HexThumbprints::Accepted, Member::Example, Ok(())),
+        (
+            HexThumbprints::Accepted,
+            Member::Other,
+            Err("certificate_mismatch"),
+        ),
+    ] {
+        let authorizer = Authorizer {
+            hex_thumbprints,
+            ..authorizer(&claims).await
+        };
+        let request = request(Method::GET, "/api", &["Bearer opaque"]);
+        let outcome = authorize(&authorizer, request, &connection(Some(member)), *NOW).await;
+        assert_eq!(
+            outcome.map(|_| ()).map_err(|rejection| rejection.reason()),
+            expected
+        );
+    }
 }
 
 /// I12: what is remembered is not believed past its time.
@@ -313,13 +355,12 @@ async fn refuses_a_method_that_the_route_does_not_allow() {
     let authorizer = authorizer(&claims()).await;
     let connection = connection(Some(Member::Example));
     let deleted = request(Method::DELETE, "/api", &["Bearer opaque"]);
-    let rejection = authorizer
-        .authorize(deleted, &connection, *NOW)
+    let rejection = authorize(&authorizer, deleted, &connection, *NOW)
         .await
         .unwrap_err();
     assert!(matches!(rejection, Rejection::MethodNotAllowed(_)));
     let read = request(Method::GET, "/api", &["bearer opaque"]);
-    assert!(authorizer.authorize(read, &connection, *NOW).await.is_ok());
+    assert!(authorize(&authorizer, read, &connection, *NOW).await.is_ok());
 }
 
 /// B1, B4, P12.
@@ -334,8 +375,7 @@ async fn refuses_no_token_two_and_malformed_ones() {
         (&["Bearer"], "token_malformed"),
     ] {
         let request = request(Method::GET, "/api", authorization);
-        let rejection = authorizer
-            .authorize(request, &connection(Some(Member::Example)), *NOW)
+        let rejection = authorize(&authorizer, request, &connection(Some(Member::Example)), *NOW)
             .await
             .unwrap_err();
         assert_eq!(rejection.reason(), reason, "{authorization:?}");
@@ -349,8 +389,7 @@ async fn refuses_a_token_longer_than_any_is() {
     for (length, reason) in [(4096, "introspection_unavailable"), (4097, "token_too_long")] {
         let authorization = format!("Bearer {}", "a".repeat(length));
         let request = request(Method::GET, "/api", &[&authorization]);
-        let rejection = authorizer
-            .authorize(request, &connection(Some(Member::Example)), *NOW)
+        let rejection = authorize(&authorizer, request, &connection(Some(Member::Example)), *NOW)
             .await
             .unwrap_err();
         assert_eq!(rejection.reason(), reason, "{length}");
@@ -362,9 +401,8 @@ async fn refuses_a_token_longer_than_any_is() {
 async fn a_new_token_while_nobody_can_be_asked_is_unavailable_and_not_unauthorized() {
     let request = request(Method::GET, "/api", &["Bearer unknown"]);
     let connection = connection(Some(Member::Example));
-    let rejection = authorizer(&claims())
-        .await
-        .authorize(request, &connection, *NOW)
+    let authorizer = authorizer(&claims()).await;
+    let rejection = authorize(&authorizer, request, &connection, *NOW)
         .await
         .unwrap_err();
     assert_eq!(rejection.reason(), "introspection_unavailable");

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use mtls::Network;
 use oauth_core::scope::Scope;
 use service::Problems;
 use url::Url;
 
 use super::file::{
     CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
-    RouteSection,
+    ProxyProtocolSection, RouteSection,
 };
 use super::resources::named_resources;
-use super::{Configuration, Introspection, Issuer};
+use super::{Configuration, Introspection, Issuer, client_certificates};
+use crate::authorize::HexThumbprints;
 use crate::host::HostName;
+use crate::passthrough::{EndsOfConnection, PassThrough};
 use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix, Route, Routes, Upgrades};
 use crate::upstream::{Protocols, Upstream, Upstreams};
 
@@ -31,7 +34,9 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(60 * 60);
 /// Everything but the files that the configuration names.
 pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option<Configuration> {
     check_listen(&file.listen, problems);
+    let proxies = proxies(file.listen.proxy_protocol.as_ref(), problems);
     check_cache(&file.cache, problems);
+    let certificate_header = client_certificates::check(&file.client_certificates, problems);
     let passthrough = passthrough(&file.passthrough, problems);
     let routes = routes(&file.routes, &passthrough, problems);
     let resources = named_resources(&file.routes, problems);
@@ -40,10 +45,16 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option
     introspection
         .zip(issuer)
         .map(|(introspection, issuer)| Configuration {
+            hex_thumbprints: match file.accept_hex_thumbprint {
+                true => HexThumbprints::Accepted,
+                false => HexThumbprints::Refused,
+            },
             listen: file.listen,
+            proxies,
             passthrough,
             tls: file.tls,
             client_certificates: file.client_certificates,
+            certificate_header,
             introspection,
             issuer,
             cache: file.cache,
@@ -75,6 +86,31 @@ fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     }
 }
 
+fn proxies(section: Option<&ProxyProtocolSection>, problems: &mut Problems) -> Vec<Network> {
+    const KEY: &str = "listen.proxy_protocol.trusted_peers";
+    let Some(ProxyProtocolSection { trusted_peers }) = section else {
+        return Vec::new();
+    };
+    if trusted_peers.is_empty() {
+        problems.add(
+            KEY,
+            "names nobody; name the networks of the proxies, or leave proxy_protocol away",
+        );
+    }
+    let networks: Vec<Network> = trusted_peers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, text)| problems.take(format!("{KEY}[{index}]"), text.parse()))
+        .collect();
+    if Network::are_everybody(&networks) {
+        problems.add(
+            KEY,
+            "are all addresses together, and anybody could claim any address",
+        );
+    }
+    networks
+}
+
 fn check_cache(cache: &CacheSection, problems: &mut Problems) {
     if cache.capacity == 0 {
         problems.add(
@@ -84,7 +120,7 @@ fn check_cache(cache: &CacheSection, problems: &mut Problems) {
     }
 }
 
-fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> HashMap<HostName, String> {
+fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> HashMap<HostName, PassThrough> {
     let mut passthrough = HashMap::new();
     for (index, section) in sections.iter().enumerate() {
         let key = |name: &str| format!("passthrough[{index}].{name}");
@@ -94,7 +130,14 @@ fn passthrough(sections: &[PassthroughSection], problems: &mut Problems) -> Hash
         let Some(host) = problems.take(key("host"), HostName::parse(&section.host)) else {
             continue;
         };
-        if passthrough.insert(host, section.upstream.clone()).is_some() {
+        let destination = PassThrough {
+            upstream: section.upstream.clone(),
+            ends: match section.proxy_protocol {
+                true => EndsOfConnection::Told,
+                false => EndsOfConnection::NotTold,
+            },
+        };
+        if passthrough.insert(host, destination).is_some() {
             problems.add(key("host"), "is passed through already");
         }
     }
@@ -112,7 +155,7 @@ fn is_host_and_port(upstream: &str) -> bool {
 
 fn routes(
     sections: &[RouteSection],
-    passthrough: &HashMap<HostName, String>,
+    passthrough: &HashMap<HostName, PassThrough>,
     problems: &mut Problems,
 ) -> Routes {
     if sections.is_empty() {

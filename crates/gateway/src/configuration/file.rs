@@ -4,14 +4,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mtls::{CrlPolicy, TlsSection};
+use mtls::TlsSection;
 use oauth_core::confirmation::BindingPolicy;
 use serde::Deserialize;
+
+use super::client_certificates::ClientCertificatesSection;
 
 /// The whole file; unknown keys are errors.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigurationFile {
+    /// Whether a token may name its certificate in hexadecimal digits instead of base64url, as some issuers write it
+    /// against RFC 8705 §3.1.
+    #[serde(default)]
+    pub accept_hex_thumbprint: bool,
     /// `[listen]`.
     #[serde(default)]
     pub listen: ListenSection,
@@ -49,6 +55,8 @@ pub struct ListenSection {
     pub connections_per_address: usize,
     /// Threads that accept, serve and forward, each on its own; by default one for each core.
     pub workers: usize,
+    /// Who tells where connections come from; absent: nobody.
+    pub proxy_protocol: Option<ProxyProtocolSection>,
 }
 
 impl Default for ListenSection {
@@ -60,8 +68,19 @@ impl Default for ListenSection {
             connections: 10_000,
             connections_per_address: 1_000,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            proxy_protocol: None,
         }
     }
+}
+
+/// `listen.proxy_protocol`: proxies that pass TCP on, and begin each connection with a PROXY header of version 2.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocolSection {
+    /// The networks they connect from, such as `10.0.0.0/24`. From there a connection without header is refused; from
+    /// elsewhere, one with it.
+    #[serde(default)]
+    pub trusted_peers: Vec<String>,
 }
 
 /// One of `[[passthrough]]`.
@@ -72,49 +91,10 @@ pub struct PassthroughSection {
     pub host: String,
     /// `host:port` of the listener that gets the bytes.
     pub upstream: String,
-}
-
-/// `[client_certificates]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCertificatesSection {
-    /// PEM files of the trusted certification authorities.
-    pub trust: Vec<PathBuf>,
-    /// PEM or DER files of their revocation lists.
+    /// Whether it is told first where they come from, by a PROXY header of version 2. For a listener that expects one:
+    /// any other takes it for a broken handshake.
     #[serde(default)]
-    pub crl: Vec<PathBuf>,
-    /// What the absence of a revocation list means.
-    #[serde(default)]
-    pub crl_policy: CrlPolicy,
-    /// Whether a certificate must carry the extended key usage clientAuth.
-    #[serde(default = "yes")]
-    pub require_client_eku: bool,
-    /// Whether there is a connection without a certificate.
-    #[serde(default)]
-    pub client_certificate: ClientCertificatePolicy,
-}
-
-/// What a handshake without a client certificate comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClientCertificatePolicy {
-    /// No connection.
-    #[default]
-    Required,
-    /// A connection on which tokens that must be bound are refused with 401.
-    Optional,
-}
-
-impl ClientCertificatesSection {
-    /// The part of the section that every service has.
-    pub(crate) fn shared(&self) -> mtls::ClientCertificatesSection {
-        mtls::ClientCertificatesSection {
-            trust: self.trust.clone(),
-            crl: self.crl.clone(),
-            crl_policy: self.crl_policy,
-            require_client_eku: self.require_client_eku,
-        }
-    }
+    pub proxy_protocol: bool,
 }
 
 /// `[introspection]`.
@@ -220,10 +200,6 @@ pub struct OutboundTlsSection {
     pub key: PathBuf,
 }
 
-const fn yes() -> bool {
-    true
-}
-
 fn gateway() -> String {
     "gateway".to_owned()
 }
@@ -238,6 +214,10 @@ const fn thirty_seconds() -> Duration {
 
 const fn thirty_two_kibibytes() -> usize {
     32 * 1024
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn root_path() -> String {

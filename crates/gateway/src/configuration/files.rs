@@ -4,15 +4,16 @@ use std::fs::File;
 use std::path::Path;
 
 use mtls::credentials::CredentialsError;
-use mtls::{Credentials, RevocationLists, TrustAnchors, UnreadableFile};
+use mtls::{Credentials, PinnedCertificates, RevocationLists, TlsSection, TrustAnchors, UnreadableFile};
 use service::Problems;
 
-use super::file::{ClientCertificatesSection, ConfigurationFile};
+use super::client_certificates::{CertificateVerification, ClientCertificatesSection};
+use super::file::ConfigurationFile;
 
 /// Notes every file that cannot be used, by the key that names it.
 pub(super) fn verify(file: &ConfigurationFile, problems: &mut Problems) {
     verify_pair("tls", &file.tls.certificate, &file.tls.key, problems);
-    verify_client_certificates(&file.client_certificates, problems);
+    verify_client_certificates(&file.tls, &file.client_certificates, problems);
     let outbound = &file.outbound_tls;
     problems.take(
         "outbound_tls.trust",
@@ -21,14 +22,31 @@ pub(super) fn verify(file: &ConfigurationFile, problems: &mut Problems) {
     verify_pair("outbound_tls", &outbound.certificate, &outbound.key, problems);
 }
 
-fn verify_client_certificates(section: &ClientCertificatesSection, problems: &mut Problems) {
+fn verify_client_certificates(
+    tls: &TlsSection,
+    section: &ClientCertificatesSection,
+    problems: &mut Problems,
+) {
+    if section.verify == CertificateVerification::ProofOfPossession {
+        return;
+    }
+    problems.take(
+        "client_certificates.pinned",
+        PinnedCertificates::from_pem_files(&section.pinned),
+    );
+    if section.trust.is_empty() {
+        return;
+    }
     let trust = TrustAnchors::from_pem_files(&section.trust);
     let lists = RevocationLists::load(&section.crl, section.crl_policy);
     let trust = problems.take("client_certificates.trust", trust);
     let lists = problems.take("client_certificates.crl", lists);
     // Only together do they tell whether the lists are the authorities' own.
     if trust.zip(lists).is_some() {
-        problems.take("client_certificates", section.shared().verification());
+        problems.take(
+            "client_certificates",
+            section.server_files(tls.clone()).client_certificates(),
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::resource::Resources;
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
     [[passthrough]]
     host = "login.example.com"
     upstream = "127.0.0.1:8444"
@@ -45,7 +45,7 @@ pub(crate) fn configured(routes: &str) -> (Resources, Routes) {
     (resources, configuration.routes)
 }
 
-fn problems_of(text: &str) -> Vec<String> {
+pub(super) fn problems_of(text: &str) -> Vec<String> {
     let error = Configuration::from_toml(text).unwrap_err();
     error
         .problems()
@@ -76,7 +76,7 @@ fn the_demo_is_valid_and_listens_on_loopback_alone() {
     let demo = Configuration::try_from(ConfigurationFile::demo().unwrap()).unwrap();
     assert!(demo.listen.public.ip().is_loopback() && demo.listen.admin.ip().is_loopback());
     let login = HostName::parse("login.example.com").unwrap();
-    assert_eq!(demo.passthrough.get(&login).unwrap(), "127.0.0.1:8444");
+    assert_eq!(demo.passthrough.get(&login).unwrap().upstream, "127.0.0.1:8444");
     let api = HostName::parse("api.example.com").unwrap();
     let route = demo.routes.find(&api, "/api/transactions").unwrap();
     assert_eq!(
@@ -92,7 +92,10 @@ fn refuses_keys_that_are_not_implemented_as_unknown() {
         ("[cache]", "stale_while_unavailable = '10s'"),
         ("[[routes]]", "tokens = ['jwt']"),
         ("[introspection]", "representation = 'json'"),
-        ("[client_certificates]", "header = { name = 'X-Client-Cert' }"),
+        (
+            "[client_certificates]",
+            "header = { encoding = 'rfc9440', trust = [] }",
+        ),
     ] {
         let text = match section {
             "[cache]" => format!("{MINIMAL}\n{section}\n{key}\n"),
@@ -101,13 +104,16 @@ fn refuses_keys_that_are_not_implemented_as_unknown() {
         let message = Configuration::from_toml(&text).unwrap_err().to_string();
         assert!(message.contains("unknown field"), "{key}: {message}");
     }
-    let message = Configuration::from_toml(&format!("accept_hex_thumbprint = true\n{MINIMAL}")).unwrap_err();
-    assert!(
-        message
-            .to_string()
-            .contains("unknown field `accept_hex_thumbprint`"),
-        "{message}"
-    );
+}
+
+/// W10: only by an explicit switch.
+#[test]
+fn hexadecimal_thumbprints_are_refused_unless_they_are_accepted() {
+    let configuration = Configuration::from_toml(MINIMAL).unwrap();
+    assert_eq!(configuration.hex_thumbprints, HexThumbprints::Refused);
+    let configuration =
+        Configuration::from_toml(&format!("accept_hex_thumbprint = true\n{MINIMAL}")).unwrap();
+    assert_eq!(configuration.hex_thumbprints, HexThumbprints::Accepted);
 }
 
 #[test]
@@ -193,10 +199,10 @@ fn names_values_and_files_at_fault_at_once() {
         [
             "tls.certificate",
             "tls.key",
-            "client_certificates.trust",
-            "client_certificates.crl",
             "outbound_tls.trust",
             "outbound_tls.key",
+            "client_certificates.trust",
+            "client_certificates.crl",
             "routes[0].scope",
             "introspection.endpoint",
         ]
@@ -290,6 +296,21 @@ fn refuses_limits_that_let_nobody_in() {
         assert_eq!(problems_of(&with(0)), [format!("listen.{key}")]);
         assert!(Configuration::from_toml(&with(1)).is_ok(), "{key}");
     }
+}
+
+/// T40.
+#[test]
+fn refuses_to_believe_anybody_about_addresses() {
+    const KEY: &str = "listen.proxy_protocol.trusted_peers";
+    let with =
+        |peers: &str| format!("{MINIMAL}\n[listen]\nproxy_protocol = {{ trusted_peers = [{peers}] }}\n");
+    let configuration = Configuration::from_toml(&with("'10.0.0.0/24', '::1'")).unwrap();
+    assert_eq!(configuration.proxies.len(), 2);
+    assert!(Configuration::from_toml(MINIMAL).unwrap().proxies.is_empty());
+    assert_eq!(problems_of(&with("")), [KEY]);
+    assert_eq!(problems_of(&with("'::/0'")), [format!("{KEY}[0]")]);
+    assert_eq!(problems_of(&with("'balancer'")), [format!("{KEY}[0]")]);
+    assert_eq!(problems_of(&with("'0.0.0.0/1', '128.0.0.0/1'")), [KEY]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 
 use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::headers::{clean_request, list_members};
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -41,6 +41,7 @@ impl Outgoing {
         let authorization = authorized.authorization();
         let route = Arc::clone(authorized.route());
         let connection = Arc::clone(authorized.connection());
+        let certificate = authorized.certificate().cloned();
         let mut request = authorized.into_request();
         let upgrade = (route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request))
             .then(|| hyper::upgrade::on(&mut request));
@@ -49,7 +50,10 @@ impl Outgoing {
         clean_request(fields);
         fields.insert(AUTHORIZATION, authorization);
         fields.insert(X_REQUEST_ID, request_id.header());
-        tell_connection(fields, &connection, &route);
+        tell_connection(fields, &connection);
+        if let Some(presented) = certificate {
+            tell_certificate(fields, &presented, &route);
+        }
         if upgrade.is_some() {
             fields.insert(UPGRADE, WEBSOCKET);
         }
@@ -82,13 +86,17 @@ pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
         && protocols.next().is_none()
 }
 
-fn tell_connection(fields: &mut HeaderMap, connection: &Connection, route: &Route) {
+fn tell_connection(fields: &mut HeaderMap, connection: &Connection) {
     fields.insert(X_FORWARDED_FOR, connection.forwarded_for.clone());
     fields.insert(X_FORWARDED_HOST, connection.forwarded_host.clone());
     fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    if let (ClientCertHeader::Sent, Some(presented)) =
-        (route.client_cert_header, &connection.client_certificate)
-    {
+}
+
+fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, route: &Route) {
+    if let Some((name, value)) = &presented.handed_on_in {
+        fields.insert(name, value.clone());
+    }
+    if route.client_cert_header == ClientCertHeader::Sent {
         fields.insert(CLIENT_CERTIFICATE, presented.header.clone());
         if let (ClientCertHeader::Sent, Some(chain)) =
             (route.forwarding.client_cert_chain, &presented.chain_header)

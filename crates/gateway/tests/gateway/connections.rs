@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mtls::proxy_protocol::Ends;
 use mtls::{Alpn, linger, peer_alert};
 use pki::Member;
 use rustls::ClientConnection;
@@ -316,6 +317,42 @@ async fn a_silent_connection_blocks_no_other() {
     let silent = TcpStream::connect(harness.public).await.unwrap();
     assert_eq!(harness.call(Member::Example, "unknown").await.status, 401);
     linger(silent).await;
+}
+
+/// T40: a proxy's connections are those of the addresses that it tells.
+#[tokio::test]
+async fn connections_through_a_proxy_share_by_the_address_that_it_tells() {
+    let harness = Harness::start_with(Variation {
+        connections_per_address: 1,
+        proxy_protocol: r#"proxy_protocol = { trusted_peers = ["127.0.0.0/8"] }"#,
+        ..Variation::default()
+    })
+    .await;
+    let connect = async |source: &str| {
+        let ends = Ends {
+            source: source.parse().unwrap(),
+            destination: harness.public,
+        };
+        let mut stream = TcpStream::connect(harness.public).await.unwrap();
+        let bytes = [ends.header(), client_hello("other.example.com")].concat();
+        stream.write_all(&bytes).await.unwrap();
+        stream
+    };
+    let mut first = TcpStream::connect(harness.public).await.unwrap();
+    let ends = Ends {
+        source: "192.0.2.1:1".parse().unwrap(),
+        destination: harness.public,
+    };
+    first.write_all(&ends.header()).await.unwrap();
+    let closed = timeout(DEADLINE, async {
+        while !read_to_end(&mut connect("192.0.2.1:2").await).await.is_empty() {}
+    });
+    closed.await.expect("the first takes the one place");
+    assert_eq!(
+        read_to_end(&mut connect("192.0.2.2:1").await).await,
+        UNRECOGNIZED_NAME
+    );
+    drop(first);
 }
 
 /// Whoever comes from one address leaves room for those from others.

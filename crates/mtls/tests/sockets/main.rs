@@ -5,6 +5,7 @@
 mod admission;
 mod bounds;
 mod http_client;
+mod pinned;
 mod pki;
 mod refusal;
 mod reload;

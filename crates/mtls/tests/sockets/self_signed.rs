@@ -118,10 +118,10 @@ async fn refuses_a_registered_certificate_of_an_unknown_authority() {
 
 /// A certificate that is public, and a key that is not its own.
 #[derive(Debug)]
-struct Stolen(Arc<CertifiedKey>);
+pub(crate) struct Stolen(Arc<CertifiedKey>);
 
 impl Stolen {
-    fn new(certificate: &Leaf, key: &Leaf) -> Self {
+    pub(crate) fn new(certificate: &Leaf, key: &Leaf) -> Self {
         let chain = vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(key.key.as_bytes()).unwrap();
         let key = mtls::crypto_provider()

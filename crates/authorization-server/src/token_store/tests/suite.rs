@@ -84,9 +84,7 @@ async fn finds_after_a_restart_whatever_it_kept(ground: Ground) {
     for minute in 0..120 {
         let (token, mut record) = token_issued_at(START + minute * 60);
         record.client_id = format!("client \"{minute}\" \u{0} ü");
-        record.confirmation = Some(Confirmation {
-            x5t_s256: CertificateThumbprint::of_der(b"a certificate"),
-        });
+        record.confirmation = Some(Confirmation::new(CertificateThumbprint::of_der(b"a certificate")));
         tokens.push((token, record));
     }
     let inserted = join_all(tokens.iter().map(|(_, record)| store.insert(record.clone()))).await;
@@ -176,7 +174,7 @@ async fn a_mark_revokes_the_tokens_of_one_certificate_and_of_no_other(ground: Gr
     let mut tokens = Vec::new();
     for x5t_s256 in thumbprints {
         let (token, mut record) = token_issued_at(START);
-        record.confirmation = Some(Confirmation { x5t_s256 });
+        record.confirmation = Some(Confirmation::new(x5t_s256));
         store.insert(record).await.unwrap();
         tokens.push(token);
     }

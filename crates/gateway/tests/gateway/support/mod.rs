@@ -59,6 +59,8 @@ pub(crate) struct Variation {
     pub(crate) connections_per_address: usize,
     /// One, where it matters over which connection a request goes on.
     pub(crate) workers: usize,
+    /// A line of `[listen]`.
+    pub(crate) proxy_protocol: &'static str,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
     /// Further keys of the route of `/api`.
@@ -104,6 +106,7 @@ impl Default for Variation {
             max_age: "60s",
             connections_per_address: 1_000,
             workers: 2,
+            proxy_protocol: "",
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
             route: "",
@@ -223,6 +226,7 @@ fn configuration(
         connections_per_address,
         workers,
         route,
+        proxy_protocol,
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
@@ -233,6 +237,7 @@ fn configuration(
         admin = "127.0.0.1:0"
         connections_per_address = {connections_per_address}
         workers = {workers}
+        {proxy_protocol}
 
         [[passthrough]]
         host = "login.example.com"

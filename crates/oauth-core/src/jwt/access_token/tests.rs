@@ -43,9 +43,7 @@ fn claims() -> AccessTokenClaims {
         nbf: None,
         jti: "1".to_owned(),
         scope: "transactions".parse().unwrap(),
-        cnf: Some(Confirmation {
-            x5t_s256: CertificateThumbprint::of_der(b"certificate"),
-        }),
+        cnf: Some(Confirmation::new(CertificateThumbprint::of_der(b"certificate"))),
     }
 }
 

@@ -1,0 +1,281 @@
+//! Certificates that a load balancer hands on in a header: worth as much as a handshake from a trusted peer, and
+//! nothing from anybody else.
+
+use demo::{
+    actor::{Actor, Answer},
+    configuration::Settings,
+};
+use integration_tests::{Ground, TestSystem, log, upstream::RecordingUpstream};
+use oauth_core::{client_cert_header, time::Timestamp};
+use pki::{Authority, Certificate, Member};
+use reqwest::{StatusCode, header::HeaderMap};
+
+/// The gateway's own client certificate plays the balancer's.
+const BALANCER: Member = Member::Gateway;
+const BY_NAME: &str = r#"[{ san_dns = "gateway-internal.example.com" }]"#;
+const HEADER: &str = "x-client-certificate";
+
+fn settings(trusted_peers: &str, further: &str) -> Settings {
+    Settings {
+        gateway_client_certificates: format!(
+            r#"{further}
+            [client_certificates.header]
+            name = "X-Client-Certificate"
+            encoding = "rfc9440"
+            trusted_peers = {trusted_peers}
+            "#
+        ),
+        ..Settings::default()
+    }
+}
+
+async fn system(trusted_peers: &str) -> TestSystem {
+    TestSystem::start_with(settings(trusted_peers, "")).await
+}
+
+fn certificate_of(system: &TestSystem, member: Member) -> String {
+    client_cert_header::encode(system.credentials(member).unwrap().leaf_der())
+}
+
+fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().unwrap());
+    }
+    headers
+}
+
+async fn call(peer: &Actor, token: &str, fields: &[(&'static str, &str)]) -> Answer {
+    peer.call(Some(token), headers(fields)).await
+}
+
+fn assert_accepted(answer: &Answer) {
+    assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
+}
+
+async fn assert_refused(answer: &Answer, status: StatusCode, reason: &str) {
+    assert_eq!(answer.status(), Some(status), "{answer}");
+    let expected = match status {
+        StatusCode::BAD_REQUEST => "invalid_request",
+        _ => "invalid_token",
+    };
+    assert_eq!(answer.error().as_deref(), Some(expected));
+    let request_id = answer.header("x-request-id").unwrap();
+    assert_eq!(log::field_of_request(request_id, "reason").await, reason);
+}
+
+async fn assert_unauthorized(answer: &Answer, reason: &str) {
+    assert_refused(answer, StatusCode::UNAUTHORIZED, reason).await;
+}
+
+/// W2, W5, W12, W13: asked again with every request, over HTTP/2 and over HTTP/1.1.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_in_a_trusted_balancers_header_is_the_clients() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let partner = certificate_of(&system, Member::Example);
+    let other = certificate_of(&system, Member::Other);
+    for balancer in [
+        system.actor(Some(BALANCER)).unwrap(),
+        system.http1_actor(Some(BALANCER)).unwrap(),
+    ] {
+        for _ in 0..2 {
+            assert_accepted(&call(&balancer, &token, &[(HEADER, &partner)]).await);
+            let stolen = call(&balancer, &token, &[(HEADER, &other)]).await;
+            assert_unauthorized(&stolen, "certificate_mismatch").await;
+            // The balancer's own certificate is nobody's.
+            assert_unauthorized(&call(&balancer, &token, &[]).await, "certificate_missing").await;
+            let empty = call(&balancer, &token, &[(HEADER, "")]).await;
+            assert_unauthorized(&empty, "certificate_missing").await;
+        }
+    }
+}
+
+/// W2, W3, W5, H3, H6: whoever is not trusted speaks for himself alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_header_from_anybody_else_is_ignored() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let partner = certificate_of(&system, Member::Example);
+    let stolen = call(&system.other(), &token, &[(HEADER, &partner)]).await;
+    assert_unauthorized(&stolen, "certificate_mismatch").await;
+    let other = certificate_of(&system, Member::Other);
+    assert_accepted(&call(&system.partner(), &token, &[(HEADER, &other)]).await);
+    assert_accepted(&call(&system.partner(), &token, &[(HEADER, "no certificate")]).await);
+}
+
+/// W2, W3: by address alone, where the balancer has no certificate of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_without_certificate_is_told_by_its_address() {
+    for (network, trusted) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
+        let peers = format!(r#"["{network}"]"#);
+        let system = TestSystem::start_with(settings(&peers, r#"client_certificate = "optional""#)).await;
+        let token = system.partner_token().await;
+        let partner = certificate_of(&system, Member::Example);
+        let balancer = system.actor(None).unwrap();
+        let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
+        match trusted {
+            true => assert_accepted(&answer),
+            false => assert_unauthorized(&answer, "certificate_missing").await,
+        }
+    }
+}
+
+/// W2: neither is enough without the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn address_and_certificate_must_both_be_the_balancers_where_both_are_configured() {
+    for (network, trusted) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
+        let peers = format!(r#"[{{ network = "{network}", san_dns = "gateway-internal.example.com" }}]"#);
+        let system = system(&peers).await;
+        let token = system.partner_token().await;
+        let partner = certificate_of(&system, Member::Example);
+        let balancer = system.actor(Some(BALANCER)).unwrap();
+        let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
+        match trusted {
+            true => assert_accepted(&answer),
+            false => assert_unauthorized(&answer, "certificate_mismatch").await,
+        }
+        let other = call(&system.other(), &token, &[(HEADER, &partner)]).await;
+        assert_unauthorized(&other, "certificate_mismatch").await;
+    }
+}
+
+/// W6: and the log says what was seen instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_cannot_be_read_is_the_balancers_fault_and_a_bad_request() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let balancer = system.actor(Some(BALANCER)).unwrap();
+    let partner = certificate_of(&system, Member::Example);
+    let bare = partner.trim_matches(':');
+    for (value, detail) in [
+        (bare, "it is encoded as base64-der"),
+        (":MAA=:", "not the DER encoding of an X.509 certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----",
+            "nor in any other encoding known here",
+        ),
+    ] {
+        let answer = call(&balancer, &token, &[(HEADER, value)]).await;
+        assert_refused(&answer, StatusCode::BAD_REQUEST, "client_cert_header_malformed").await;
+        let request_id = answer.header("x-request-id").unwrap();
+        let logged = log::field_of_request(request_id, "reason.detail").await;
+        assert!(logged.contains(detail), "{value}: {logged}");
+    }
+    assert_accepted(&call(&balancer, &token, &[(HEADER, &partner)]).await);
+}
+
+/// W7, H10, X5: a balancer that passes on what its client wrote is not believed either.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_headers_and_other_spellings_are_refused() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let balancer = system.actor(Some(BALANCER)).unwrap();
+    let value = certificate_of(&system, Member::Example);
+    let value = value.as_str();
+    let two = format!("{value}, {value}");
+    for fields in [
+        &[(HEADER, value), (HEADER, value)][..],
+        &[(HEADER, value), ("x_client_certificate", value)],
+        &[("x_client_certificate", value)],
+        &[("x-client_certificate", value)],
+        &[(HEADER, &two)],
+    ] {
+        let answer = call(&balancer, &token, fields).await;
+        assert_refused(&answer, StatusCode::BAD_REQUEST, "client_cert_header_malformed").await;
+    }
+    assert_accepted(&call(&balancer, &token, &[(HEADER, value)]).await);
+}
+
+/// W2, T3, T5, T13: what no handshake would let in, no header lets in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_a_handshake_would_refuse_is_refused_in_the_header() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let balancer = system.actor(Some(BALANCER)).unwrap();
+    for (member, reason) in [
+        (Member::Rogue, "certificate_untrusted"),
+        (Member::Revoked, "certificate_untrusted"),
+        (Member::ServerOnly, "certificate_untrusted"),
+        (Member::Expired, "certificate_expired"),
+        (Member::NotYetValid, "certificate_expired"),
+    ] {
+        let value = certificate_of(&system, member);
+        assert_unauthorized(&call(&balancer, &token, &[(HEADER, &value)]).await, reason).await;
+    }
+}
+
+/// T13, T21: a certificate revoked while the balancer's connection is open, and one that was remembered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_in_the_header_is_refused_once_it_is_revoked() {
+    let system = system(BY_NAME).await;
+    let token = system.partner_token().await;
+    let others = system.other().request_token("other-client").await;
+    let others = others.access_token().unwrap();
+    let balancer = system.actor(Some(BALANCER)).unwrap();
+    let (partner, other) = (
+        certificate_of(&system, Member::Example),
+        certificate_of(&system, Member::Other),
+    );
+    assert_accepted(&call(&balancer, &token, &[(HEADER, &partner)]).await);
+    assert_accepted(&call(&balancer, &others, &[(HEADER, &other)]).await);
+
+    revoke(&system, Member::Example);
+    let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
+    assert_unauthorized(&answer, "certificate_untrusted").await;
+    assert_accepted(&call(&balancer, &others, &[(HEADER, &other)]).await);
+
+    // The balancer's own: nothing it says counts any more.
+    revoke(&system, BALANCER);
+    let answer = call(&balancer, &others, &[(HEADER, &other)]).await;
+    assert_ne!(answer.status(), Some(StatusCode::OK), "{answer}");
+}
+
+fn revoke(system: &TestSystem, member: Member) {
+    let directory = system.ground().path().join("certs");
+    let pem = std::fs::read(directory.join(format!("{}.pem", member.path()))).unwrap();
+    let certificate = Certificate::from_pem_or_der(&pem).unwrap();
+    let now = Timestamp::from(std::time::SystemTime::now());
+    let authority = Authority::open(&directory).unwrap();
+    authority.revoke(&certificate, now).unwrap().unwrap();
+    system.reload();
+}
+
+/// W8, H3, H5, X5: the API gets the header if the operator says so, from trusted peers alone, and `Client-Cert` as the
+/// route has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_header_reaches_the_api_only_where_it_is_to() {
+    for (forward, expected) in [(false, 0), (true, 1)] {
+        let ground = Ground::new();
+        let upstream = RecordingUpstream::start(&ground, HeaderMap::new());
+        let mut settings = settings(BY_NAME, "");
+        settings.gateway_client_certificates += &format!("forward = {forward}\n");
+        settings.gateway_upstream = Some(upstream.url());
+        let system = TestSystem::on(ground, settings).await;
+        let token = system.partner_token().await;
+        let partner = certificate_of(&system, Member::Example);
+        let lie = certificate_of(&system, Member::Other);
+
+        let balancer = system.actor(Some(BALANCER)).unwrap();
+        let fields = [
+            (HEADER, partner.as_str()),
+            ("client-cert", &lie),
+            ("ssl_client_cert", &lie),
+        ];
+        assert_accepted(&call(&balancer, &token, &fields).await);
+        let fields = [(HEADER, lie.as_str()), ("x_client_certificate", &lie)];
+        assert_accepted(&call(&system.partner(), &token, &fields).await);
+
+        let requests = upstream.requests();
+        let [from_balancer, from_partner] = requests.as_slice() else {
+            panic!("two requests were forwarded: {requests:?}");
+        };
+        assert_eq!(from_balancer.values(HEADER), vec![partner.as_str(); expected]);
+        assert!(from_partner.values(HEADER).is_empty());
+        for request in [from_balancer, from_partner] {
+            assert_eq!(request.values("client-cert"), [partner.as_str()]);
+            assert!(request.values("ssl_client_cert").is_empty());
+            assert!(request.values("x_client_certificate").is_empty());
+        }
+    }
+}
