@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 use client::{ClientConfiguration, Method, TokenEndpoint};
 use mtls::{ConnectTo, Credentials, Timeouts, TrustAnchors};
-use oauth_core::metadata::metadata_url;
+use oauth_core::metadata::{ResourceIdentifier, metadata_url};
 use oauth_core::scope::Scope;
 use reqwest::Url;
 
@@ -35,6 +35,10 @@ Examples:
   Elsewhere, with the token endpoint from the issuer's metadata:
       client --connect-to none --cacert ca.pem \\
           --issuer https://login.example.org \\
+          call https://api.example.org/orders
+  The same, with the issuer from the API's own metadata:
+      client --connect-to none --cacert ca.pem \\
+          --resource https://api.example.org \\
           call https://api.example.org/orders
   With curl:
       curl --cert certs/example.client.pem --key certs/example.client.key \\
@@ -137,6 +141,10 @@ struct Servers {
     #[arg(long, value_name = "URL", env = "CERTBOUND_ISSUER", global = true)]
     issuer: Option<String>,
 
+    /// API whose metadata names the issuer; goes before --issuer and --token-endpoint
+    #[arg(long, value_name = "URL", env = "CERTBOUND_RESOURCE", global = true)]
+    resource: Option<String>,
+
     /// Where a host is really reached: HOST=ADDRESS:PORT, repeatable or separated by commas; `none` for no mapping
     /// [default: login.example.com and api.example.com at 127.0.0.1:3000]
     ///
@@ -196,11 +204,16 @@ impl Arguments {
             cacert,
             token_endpoint,
             issuer,
+            resource,
             connect_to,
         } = &self.servers;
+        let token_endpoint = match resource {
+            Some(resource) => checked_resource(resource)?,
+            None => checked_token_endpoint(token_endpoint, issuer.as_deref())?,
+        };
         let scope = self.identity.scope.as_deref().unwrap_or_default();
         Ok(ClientConfiguration {
-            token_endpoint: checked_token_endpoint(token_endpoint, issuer.as_deref())?,
+            token_endpoint,
             client_id: checked_client_id(&self.identity.client_id)?,
             scope: scope.parse::<Scope>().context("--scope")?,
             credentials: self.identity.credentials()?,
@@ -225,6 +238,17 @@ fn checked_token_endpoint(url: &str, issuer: Option<&str>) -> anyhow::Result<Tok
         "--issuer: `{issuer}` is not an https URL without query and fragment"
     );
     Ok(TokenEndpoint::Issuer(issuer.to_owned()))
+}
+
+fn checked_resource(text: &str) -> anyhow::Result<TokenEndpoint> {
+    let resource: ResourceIdentifier = text
+        .parse()
+        .with_context(|| format!("--resource: `{text}` is none"))?;
+    ensure!(
+        is_https(&resource.metadata_url()),
+        "--resource: `{text}` is not an https URL"
+    );
+    Ok(TokenEndpoint::Resource(resource))
 }
 
 /// RFC 6749 §A.1

@@ -1,6 +1,7 @@
 //! What a client has to be told before it can call anything.
 
 use mtls::{ConnectTo, Credentials, Timeouts, TrustAnchors};
+use oauth_core::metadata::ResourceIdentifier;
 use oauth_core::scope::Scope;
 
 /// Who the client is, whom it trusts, and where its tokens come from.
@@ -31,4 +32,8 @@ pub enum TokenEndpoint {
     ///
     /// [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3), RFC 8705 §5
     Issuer(String),
+    /// The endpoint of the first issuer that this resource's metadata names, as for [`Self::Issuer`].
+    ///
+    /// [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728#section-3)
+    Resource(ResourceIdentifier),
 }

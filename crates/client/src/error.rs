@@ -69,9 +69,9 @@ pub enum TokenError {
     },
 }
 
-/// Why the metadata of an issuer is of no use.
+/// Why the metadata of an issuer, or of a resource, is of no use.
 ///
-/// RFC 8414 §3.3
+/// RFC 8414 §3.3, RFC 9728 §3.3
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiscoveryError {
@@ -93,6 +93,24 @@ pub enum DiscoveryError {
     /// The metadata is somebody else's.
     #[error("the metadata at {url} is that of another issuer, and is not believed")]
     OtherIssuer {
+        /// Where it is.
+        url: String,
+    },
+    /// The answer is not 200, or no metadata of a resource.
+    #[error("there is no resource metadata at {url}; is the resource right?")]
+    NoResourceMetadata {
+        /// Where it should be.
+        url: String,
+    },
+    /// The metadata is another resource's.
+    #[error("the metadata at {url} is that of another resource, and is not believed")]
+    OtherResource {
+        /// Where it is.
+        url: String,
+    },
+    /// The resource does not say who issues tokens for it.
+    #[error("the metadata at {url} names no authorization server; name its issuer with --issuer")]
+    NoIssuer {
         /// Where it is.
         url: String,
     },

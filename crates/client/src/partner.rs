@@ -184,6 +184,10 @@ impl Partner {
                 let discover = || discovery::token_endpoint(transport, issuer, connect_to);
                 Ok(self.discovered.get_or_try_init(discover).await?)
             }
+            TokenEndpoint::Resource(resource) => {
+                let discover = || discovery::token_endpoint_of_resource(transport, resource, connect_to);
+                Ok(self.discovered.get_or_try_init(discover).await?)
+            }
         }
     }
 

@@ -132,6 +132,7 @@ async fn exits_64_with_a_sentence_when_a_file_or_value_cannot_be_used() {
             "https",
         ),
         (&["--issuer", "nonsense", "token"], "--issuer"),
+        (&["--resource", "http://api.example.com", "token"], "--resource"),
         (&["call", "--data", "{"], "--data"),
         (&["call", "notaurl"], "notaurl"),
         (&["call", "http://api.example.com/api"], "https"),

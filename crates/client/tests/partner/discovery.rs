@@ -3,11 +3,14 @@
 use client::{Client, ClientConfiguration, ClientError, DiscoveryError, TokenEndpoint, TokenError};
 use serde_json::json;
 
-use crate::server::{Behaviour, ISSUER, Servers};
+use crate::server::{API, Behaviour, ISSUER, Servers};
 
 fn client_of(servers: &Servers, issuer: &str) -> Client {
+    client_with(servers, TokenEndpoint::Issuer(issuer.into()))
+}
+
+fn client_with(servers: &Servers, token_endpoint: TokenEndpoint) -> Client {
     let configuration = servers.configuration(&servers.authority.client());
-    let token_endpoint = TokenEndpoint::Issuer(issuer.into());
     Client::new(ClientConfiguration {
         token_endpoint,
         ..configuration
@@ -83,6 +86,59 @@ async fn names_the_place_where_there_is_no_metadata() {
         error
             .to_string()
             .contains("/.well-known/oauth-authorization-server/nobody"),
+        "{error}"
+    );
+}
+
+/// What comes of a client that knows the API alone, which describes itself so.
+async fn discovered_from(resource_metadata: serde_json::Value) -> Result<String, DiscoveryError> {
+    let servers = Servers::start(Behaviour {
+        resource_metadata,
+        ..Behaviour::default()
+    });
+    let client = client_with(&servers, TokenEndpoint::Resource(API.parse().unwrap()));
+    match client.token().await {
+        Ok(token) => Ok(token.expose().to_owned()),
+        Err(ClientError::Token(TokenError::Discovery(error))) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// S1, S2.
+#[tokio::test]
+async fn finds_the_issuer_that_the_api_names_first() {
+    for resource_metadata in [
+        json!({ "resource": API, "authorization_servers": [ISSUER] }),
+        json!({ "resource": API, "authorization_servers": [ISSUER, "https://login.example.com/2"], "x": 1 }),
+    ] {
+        let token = discovered_from(resource_metadata).await;
+        assert_eq!(token.as_deref(), Ok("token-1"));
+    }
+}
+
+/// S2.
+#[tokio::test]
+async fn refuses_metadata_of_another_resource() {
+    for resource in [
+        "https://api.example.com",
+        "https://api.example.com/api/",
+        "https://other.example.com/api",
+    ] {
+        let other = json!({ "resource": resource, "authorization_servers": [ISSUER] });
+        let error = discovered_from(other).await.unwrap_err();
+        assert!(matches!(error, DiscoveryError::OtherResource { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn says_what_the_metadata_of_the_api_lacks() {
+    let error = discovered_from(json!({ "resource": API })).await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::NoIssuer { .. }), "{error}");
+    let error = discovered_from(json!(["nothing"])).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("https://api.example.com/.well-known/oauth-protected-resource/api"),
         "{error}"
     );
 }

@@ -29,6 +29,7 @@ pub(crate) struct Behaviour {
     pub(crate) token: Box<dyn Fn(usize) -> Response + Send + Sync>,
     pub(crate) api: Handler,
     pub(crate) metadata: Value,
+    pub(crate) resource_metadata: Value,
 }
 
 impl Default for Behaviour {
@@ -37,6 +38,7 @@ impl Default for Behaviour {
             token: Box::new(|number| token_answer(number, 900)),
             api: Box::new(|token, _| Json(json!({ "token": token })).into_response()),
             metadata: json!({ "issuer": ISSUER, "token_endpoint": TOKEN_ENDPOINT }),
+            resource_metadata: json!({ "resource": API, "authorization_servers": [ISSUER] }),
         }
     }
 }
@@ -150,6 +152,10 @@ fn router(seen: Arc<Seen>) -> Router {
         .route("/token", post(token))
         .route("/api", any(api))
         .route("/.well-known/oauth-authorization-server/issuer", get(metadata))
+        .route(
+            "/.well-known/oauth-protected-resource/api",
+            get(resource_metadata),
+        )
         .with_state(seen)
 }
 
@@ -169,4 +175,8 @@ async fn api(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> 
 
 async fn metadata(State(seen): State<Arc<Seen>>) -> Json<Value> {
     Json(seen.behaviour.metadata.clone())
+}
+
+async fn resource_metadata(State(seen): State<Arc<Seen>>) -> Json<Value> {
+    Json(seen.behaviour.resource_metadata.clone())
 }
