@@ -12,6 +12,8 @@ mod client_hello;
 #[path = "../../../crates/authorization-server/src/token_store/tests/cluster.rs"]
 mod cluster;
 mod command_lines;
+mod endurance;
+mod floods;
 mod kill;
 mod partner;
 mod requests;
