@@ -93,9 +93,14 @@ pub struct Processes {
 impl Processes {
     /// Writes the configurations and starts all three.
     pub fn start(ground: &Ground) -> Self {
+        Self::start_with(ground, Settings::default())
+    }
+
+    /// The same, with other settings.
+    pub fn start_with(ground: &Ground, settings: Settings) -> Self {
         mtls::install_crypto_provider();
         let listeners = Listeners::on_ports(free_ports());
-        let parts = ground.parts(listeners, Settings::default());
+        let parts = ground.parts(listeners, settings);
         let Listeners {
             tls,
             mutual_tls,
@@ -129,6 +134,12 @@ impl Processes {
         self.listeners.public
     }
 
+    /// What a service holds of the machine's memory.
+    pub fn memory(&self, service: Service) -> Memory {
+        let process = self.running[service as usize].as_ref().expect("it runs");
+        Memory::of(process.child.id())
+    }
+
     /// Ends a service as `kill -9` does.
     pub fn kill(&mut self, service: Service) {
         self.running[service as usize] = None;
@@ -147,6 +158,29 @@ impl Processes {
         let started = Instant::now();
         while !is_ready(service, &configuration) {
             assert!(started.elapsed() < PATIENCE, "{service:?} is ready in time");
+        }
+    }
+}
+
+/// Resident memory, in KiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Now.
+    pub resident: u64,
+    /// At most, so far.
+    pub peak: u64,
+}
+
+impl Memory {
+    fn of(process: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Self {
+            resident: field("VmRSS:"),
+            peak: field("VmHWM:"),
         }
     }
 }

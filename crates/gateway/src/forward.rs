@@ -146,7 +146,12 @@ impl Forwarder {
                 return Err(Failure::NotSent(Box::new(request)));
             }
         };
-        send_over(lease, server, request, progress, forwarding).await
+        let sent = send_over(lease, server, request, progress, forwarding).await;
+        if let Err(Failure::NotSent(_)) = &sent {
+            server.health().out_of_reach();
+            tracing::warn!(upstream = %server, "{server} failed: it closed a new connection before any request");
+        }
+        sent
     }
 }
 

@@ -203,7 +203,12 @@ fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
 }
 
 fn is_identity(canonical_name: &str) -> bool {
-    IDENTITY.iter().any(|identity| {
+    // The initial tells most names apart at once.
+    let initial = canonical_name.as_bytes().first();
+    let mut alike = IDENTITY
+        .iter()
+        .filter(|identity| identity.as_bytes().first() == initial);
+    alike.any(|identity| {
         canonical_name
             .strip_prefix(identity)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

@@ -9,9 +9,11 @@
 //! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `inactive` (remembered as such), `miss` |
 //! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `failed` |
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
+use metrics::{Counter, Histogram};
 
 use crate::accepted_token::AcceptedToken;
 use crate::introspection_client::IntrospectionError;
@@ -22,9 +24,16 @@ pub(crate) fn connection(outcome: &'static str) {
 }
 
 pub(crate) fn answered(status: StatusCode, duration: Duration) {
-    metrics::counter!("certbound_gateway_requests_total", "status" => status.as_str().to_owned())
-        .increment(1);
-    metrics::histogram!("certbound_gateway_request_duration_seconds").record(duration);
+    // Looked up once: this is done for every request.
+    static STATUSES: [OnceLock<Counter>; 1000] = [const { OnceLock::new() }; 1000];
+    static DURATION: OnceLock<Histogram> = OnceLock::new();
+    let requests = STATUSES[usize::from(status.as_u16())].get_or_init(
+        || metrics::counter!("certbound_gateway_requests_total", "status" => status.as_str().to_owned()),
+    );
+    requests.increment(1);
+    let durations =
+        DURATION.get_or_init(|| metrics::histogram!("certbound_gateway_request_duration_seconds"));
+    durations.record(duration);
 }
 
 pub(crate) fn rejection(rejection: &Rejection) {

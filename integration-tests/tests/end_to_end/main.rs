@@ -13,6 +13,8 @@ mod client_hello;
 #[path = "../../../crates/authorization-server/src/token_store/tests/cluster.rs"]
 mod cluster;
 mod command_lines;
+mod endurance;
+mod floods;
 mod kill;
 mod partner;
 mod proxy_protocol;

@@ -175,3 +175,15 @@ async fn a_shutdown_lets_every_worker_finish_the_requests_in_hand() {
         .unwrap()
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_closes_every_connection_at_once_is_tried_once_for_each_request() {
+    let (address, connections) = serve(|stream| async move { drop(stream) }).await;
+    let harness = harness(Api::At(address), "").await;
+    for _ in 0..3 {
+        let answered = harness.call(Member::Example, "opaque").await;
+        // Whether the end is seen before the request is written is a race.
+        assert!(matches!(answered.status, 502 | 503), "{answered:?}");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}

@@ -299,9 +299,13 @@ async fn a_client_identity_follows_its_files() {
     };
     assert_eq!(shown().await, (200, thumbprint(&old)));
     write(&renewed);
+    let generation = client.generation();
     identity.reload().unwrap();
+    assert!(client.generation() > generation);
     assert_eq!(shown().await, (200, thumbprint(&renewed)));
     listener.write("client.key", &old.key);
+    let generation = client.generation();
     assert!(identity.reload().is_err());
+    assert_eq!(client.generation(), generation);
     assert_eq!(shown().await, (200, thumbprint(&renewed)));
 }
