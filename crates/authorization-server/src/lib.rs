@@ -50,9 +50,13 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Well below a key's announcement.
 const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Between the attempts to get the first keys from a database that answers.
+const FIRST_KEYS_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Starts an authorization server with the listeners `tls`, `mutual_tls` and `admin`.
 ///
-/// It stops when `shutdown` is requested, and fails when its token store does: then it is to be started again.
+/// It stops when `shutdown` is requested, and fails when its token store does: then it is to be started again. While
+/// its database is away, from the start or later, it is not ready, and answers 503 where it would need that.
 ///
 /// # Errors
 ///
@@ -82,6 +86,11 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let health = store.health();
     readiness.add("token_store", move || {
         health.verify().map_err(|error| error.to_string())
+    });
+    let keys = Arc::downgrade(&server);
+    readiness.add("signing_keys", move || match keys.upgrade() {
+        Some(server) if server.signing_keys.is_empty() => Err("there are none yet".to_owned()),
+        Some(_) | None => Ok(()),
     });
     let lists = mutual_tls.clone();
     readiness.add("revocation_lists", move || {
@@ -182,12 +191,22 @@ async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyh
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
-            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+            () = until_keys_are_due(&server) => {}
         }
         if let Err(error) = server.signing_keys.maintain(now()).await {
             metrics::counter!("certbound_authorization_server_key_rotation_failures_total").increment(1);
             tracing::error!(reason = %error, "the signing keys cannot be rotated: {error}");
         }
+    }
+}
+
+/// A server that was started before its database has no keys, and waits for nothing else.
+async fn until_keys_are_due(server: &AuthorizationServer) {
+    if server.signing_keys.is_empty() {
+        tokio::time::sleep(FIRST_KEYS_INTERVAL).await;
+        server.tokens.health().works().await;
+    } else {
+        tokio::time::sleep(KEYS_INTERVAL).await;
     }
 }
 
