@@ -4,7 +4,7 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +40,7 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
+use configuration::keys_waiting_for_a_restart;
 use registrations::Registrations;
 use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
@@ -144,13 +145,28 @@ fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<Autho
     let read = Fingerprint::of(&files);
     // The reload keeps nothing alive: it outlives the server's work.
     let server = Arc::downgrade(server);
+    let started_with = std::fs::read_to_string(&file).unwrap_or_default();
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
+        warn_of_waiting_keys(&file, &started_with);
         let registrations = Registrations::load(&Configuration::read(&file)?)?;
         if let Some(server) = server.upgrade() {
             server.register_anew(registrations);
         }
         Ok(())
     }));
+}
+
+/// Nobody should believe that a value is in force because it stands in the file.
+fn warn_of_waiting_keys(file: &Path, started_with: &str) {
+    let now = std::fs::read_to_string(file).unwrap_or_default();
+    let waiting = keys_waiting_for_a_restart(started_with, &now).join(", ");
+    if !waiting.is_empty() {
+        let file = file.display();
+        tracing::warn!(
+            configuration.keys = waiting,
+            "{file}: {waiting} changed and will be in force from the next start on"
+        );
+    }
 }
 
 /// The store, and the keys, which lie where the store does.
