@@ -13,13 +13,17 @@ use oauth_core::token_request::LIFETIMES;
 use serde::Deserialize;
 use service::configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 
-use crate::client_anchors::{ClientAnchors, ClientTrust};
+use crate::client_anchors::ClientTrust;
 use crate::issuer::Issuer;
 use crate::published_keys::ClientsPublishedKeys;
 use crate::signing_keys::key_set::LONGEST_REIGN;
 
+mod changes;
+mod files;
 mod profile;
 mod store;
+
+pub(crate) use changes::keys_waiting_for_a_restart;
 
 pub use profile::Profile;
 pub(crate) use store::{Encryption, EncryptionError};
@@ -196,14 +200,12 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError`] names the file and every key at fault.
+    /// [`ConfigurationError`] names the file and every key at fault: values and files at once.
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
-        let configuration = match source {
-            ConfigurationSource::Demo => Self::demo()?,
-            ConfigurationSource::File(path) => Self::read(&path)?,
-        };
-        configuration.verify_files()?;
-        Ok(configuration)
+        match source {
+            ConfigurationSource::Demo => Self::check(parse(DEMO)?, Files::Read),
+            ConfigurationSource::File(path) => Self::of_file(&path, Files::Read),
+        }
     }
 
     /// Reads and checks a configuration file, and none of the files it names.
@@ -212,21 +214,15 @@ impl Configuration {
     ///
     /// As [`Self::load`].
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
-        let configuration: Self = read_toml::<ConfigurationFile>(path)?.try_into()?;
+        Self::of_file(path, Files::Unread)
+    }
+
+    fn of_file(path: &Path, files: Files) -> Result<Self, ConfigurationError> {
+        let configuration = Self::check(read_toml(path)?, files)?;
         Ok(Self {
             file: Some(path.to_path_buf()),
             ..configuration
         })
-    }
-
-    fn verify_files(&self) -> Result<(), ConfigurationError> {
-        let mut problems = Problems::new();
-        problems.take("tls", self.tls.credentials());
-        problems.take("client_certificates", self.client_certificates.verification());
-        ClientAnchors::load(&self.client_trust, &mut problems);
-        ClientsPublishedKeys::load(&self.clients, &self.outbound_tls, &mut problems);
-        self.store.verify_files(&mut problems);
-        problems.into_result(())
     }
 
     /// The demo: registrations of two partners, the gateway and an introspecting client, on loopback.
@@ -244,20 +240,14 @@ impl Configuration {
     ///
     /// [`ConfigurationError`] names line and column, or every key at fault.
     pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
-        let file: ConfigurationFile =
-            toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
-                path: Path::new("the configuration").to_path_buf(),
-                reason: error.to_string(),
-            })?;
-        file.try_into()
+        Self::check(parse(text)?, Files::Unread)
     }
-}
 
-impl TryFrom<ConfigurationFile> for Configuration {
-    type Error = ConfigurationError;
-
-    fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
+    fn check(file: ConfigurationFile, files: Files) -> Result<Self, ConfigurationError> {
         let mut problems = Problems::new();
+        if files == Files::Read {
+            files::verify(&file, &mut problems);
+        }
         let issuer = problems.take("issuer", Issuer::parse(file.issuer));
         verify_lifetimes(file.tokens, &mut problems);
         verify_limits(file.limits, &mut problems);
@@ -272,6 +262,9 @@ impl TryFrom<ConfigurationFile> for Configuration {
         }
         file.profile.verify_signing(file.signing.algorithm, &mut problems);
         let clients = registry(file.clients, file.profile, &mut problems);
+        if files == Files::Read {
+            ClientsPublishedKeys::load(&clients, &file.outbound_tls, &mut problems);
+        }
         let configuration = issuer.zip(store).map(|(issuer, store)| Self {
             issuer,
             profile: file.profile,
@@ -289,6 +282,20 @@ impl TryFrom<ConfigurationFile> for Configuration {
         });
         problems.conclude(configuration)
     }
+}
+
+/// Whether the files that a configuration names are read with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    Read,
+    Unread,
+}
+
+fn parse(text: &str) -> Result<ConfigurationFile, ConfigurationError> {
+    toml::from_str(text).map_err(|error| ConfigurationError::NotUnderstood {
+        path: Path::new("the configuration").to_path_buf(),
+        reason: error.to_string(),
+    })
 }
 
 fn verify_signing_keys(signing: &SigningSection, store: &StoreSection, problems: &mut Problems) {

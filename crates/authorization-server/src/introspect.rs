@@ -127,8 +127,8 @@ fn access_token_jwt(
     let Some(record) = record else {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
-    let jwt =
-        AccessTokenClaims::of(record, server.issuer.as_str()).sign(&server.signing_keys.current(now))?;
+    let key = server.signing_keys.current(now).ok_or(Cause::NoKeys)?;
+    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(&key)?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (
@@ -168,7 +168,7 @@ fn introspection_jwt(
             .signing_keys
             .current_with(algorithm, now)
             .ok_or(Cause::KeyNotYetShown)?,
-        None => server.signing_keys.current(now),
+        None => server.signing_keys.current(now).ok_or(Cause::NoKeys)?,
     };
     let claims = IntrospectionClaims {
         iss: server.issuer.as_str(),

@@ -4,7 +4,7 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +40,7 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
+use configuration::keys_waiting_for_a_restart;
 use registrations::Registrations;
 use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
@@ -50,9 +51,13 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Well below a key's announcement.
 const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Between the attempts to get the first keys from a database that answers.
+const FIRST_KEYS_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Starts an authorization server with the listeners `tls`, `mutual_tls` and `admin`.
 ///
-/// It stops when `shutdown` is requested, and fails when its token store does: then it is to be started again.
+/// It stops when `shutdown` is requested, and fails when its token store does: then it is to be started again. While
+/// its database is away, from the start or later, it is not ready, and answers 503 where it would need that.
 ///
 /// # Errors
 ///
@@ -82,6 +87,11 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let health = store.health();
     readiness.add("token_store", move || {
         health.verify().map_err(|error| error.to_string())
+    });
+    let keys = Arc::downgrade(&server);
+    readiness.add("signing_keys", move || match keys.upgrade() {
+        Some(server) if server.signing_keys.is_empty() => Err("there are none yet".to_owned()),
+        Some(_) | None => Ok(()),
     });
     let lists = mutual_tls.clone();
     readiness.add("revocation_lists", move || {
@@ -135,13 +145,28 @@ fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<Autho
     let read = Fingerprint::of(&files);
     // The reload keeps nothing alive: it outlives the server's work.
     let server = Arc::downgrade(server);
+    let started_with = std::fs::read_to_string(&file).unwrap_or_default();
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
+        warn_of_waiting_keys(&file, &started_with);
         let registrations = Registrations::load(&Configuration::read(&file)?)?;
         if let Some(server) = server.upgrade() {
             server.register_anew(registrations);
         }
         Ok(())
     }));
+}
+
+/// Nobody should believe that a value is in force because it stands in the file.
+fn warn_of_waiting_keys(file: &Path, started_with: &str) {
+    let now = std::fs::read_to_string(file).unwrap_or_default();
+    let waiting = keys_waiting_for_a_restart(started_with, &now).join(", ");
+    if !waiting.is_empty() {
+        let file = file.display();
+        tracing::warn!(
+            configuration.keys = waiting,
+            "{file}: {waiting} changed and will be in force from the next start on"
+        );
+    }
 }
 
 /// The store, and the keys, which lie where the store does.
@@ -182,12 +207,22 @@ async fn keep_keys(server: Arc<AuthorizationServer>, shutdown: Shutdown) -> anyh
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
-            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+            () = until_keys_are_due(&server) => {}
         }
         if let Err(error) = server.signing_keys.maintain(now()).await {
             metrics::counter!("certbound_authorization_server_key_rotation_failures_total").increment(1);
             tracing::error!(reason = %error, "the signing keys cannot be rotated: {error}");
         }
+    }
+}
+
+/// A server that was started before its database has no keys, and waits for nothing else.
+async fn until_keys_are_due(server: &AuthorizationServer) {
+    if server.signing_keys.is_empty() {
+        tokio::time::sleep(FIRST_KEYS_INTERVAL).await;
+        server.tokens.health().works().await;
+    } else {
+        tokio::time::sleep(KEYS_INTERVAL).await;
     }
 }
 

@@ -14,6 +14,7 @@ use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
 
 use crate::configuration::{Configuration, Profile};
+use crate::response::{Cause, Refusal};
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
 use crate::server::AuthorizationServer;
 
@@ -130,6 +131,10 @@ pub(crate) async fn handle(State(server): State<Arc<AuthorizationServer>>) -> Re
 
 /// `GET` on the JWKS.
 pub(crate) async fn handle_jwks(State(server): State<Arc<AuthorizationServer>>) -> Response {
+    if server.signing_keys.is_empty() {
+        // An empty set would be believed, and kept.
+        return Refusal::from(Cause::NoKeys).into_response();
+    }
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, CACHE_CONTROL),

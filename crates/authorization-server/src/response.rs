@@ -64,6 +64,8 @@ pub(crate) enum Cause {
     TooSlow,
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("there are no signing keys yet: the store has not answered since the start")]
+    NoKeys,
     /// Never with another algorithm than the one registered.
     #[error("the key for this client's algorithm has not been shown for long enough to sign")]
     KeyNotYetShown,
@@ -105,6 +107,7 @@ impl Cause {
             | Self::TooManyRequests(_)
             | Self::ClientKeys(_)
             | Self::TooSlow
+            | Self::NoKeys
             | Self::KeyNotYetShown
             | Self::Store(_) => OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again later"),
             Self::Signing(_) | Self::NoRandomness | Self::Panicked => server_error(),
@@ -148,6 +151,7 @@ impl Cause {
             Self::TooSlow => "too_slow",
             Self::Store(StoreError::Overloaded) => "store_overloaded",
             Self::Store(_) => "store_failed",
+            Self::NoKeys => "no_signing_keys",
             Self::KeyNotYetShown => "key_not_yet_shown",
             Self::Signing(_) => "signing_failed",
             Self::NoRandomness => "no_randomness",

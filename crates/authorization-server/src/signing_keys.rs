@@ -25,7 +25,7 @@ pub mod key_set;
 pub use failure::SigningKeysError;
 pub use key_set::{Ownership, RotationPolicy};
 
-use crate::token_store::PostgresTokenStore;
+use crate::token_store::{PostgresTokenStore, TokenStore as _};
 use directory::KeyDirectory;
 use kept::KeptKey;
 use key_set::{KeyRecord, Step};
@@ -94,15 +94,21 @@ impl SigningKeys {
     /// Whoever can read that database can sign as the authorization server: it is to be guarded as the directory of
     /// keys would be, its backups too.
     ///
+    /// While the database cannot be reached there are none, and [`Self::maintain`] gets them later.
+    ///
     /// # Errors
     ///
-    /// [`SigningKeysError`] where the database cannot say, or what it holds is no key.
+    /// [`SigningKeysError`] where the database fails, or what it holds is no key.
     pub async fn shared(
         store: Arc<PostgresTokenStore>,
         policy: RotationPolicy,
         now: Timestamp,
     ) -> Result<Self, SigningKeysError> {
-        let keys = database::change(&store, Occasion::Schedule, &policy, now).await?;
+        let changed = database::change(&store, Occasion::Schedule, &policy, now).await;
+        let keys = match changed {
+            Err(_) if store.health().verify().is_err() => Vec::new(),
+            changed => changed?,
+        };
         Self::of(Keeper::Database(store), keys, policy)
     }
 
@@ -157,13 +163,19 @@ impl SigningKeys {
         self.policy.store(Arc::new(RotationPolicy { further, ..policy }));
     }
 
-    /// The key that signs at `now`.
-    pub fn current(&self, now: Timestamp) -> Arc<SigningKey> {
+    /// Whether there are no keys yet, because the database has not been there since the start.
+    pub fn is_empty(&self) -> bool {
+        self.held.load().keys.is_empty()
+    }
+
+    /// The key that signs at `now`; `None` where there are no keys yet.
+    pub fn current(&self, now: Timestamp) -> Option<Arc<SigningKey>> {
         let held = self.held.load();
-        let record = key_set::signing(&held.records, self.policy.load().algorithm, now);
-        record
-            .and_then(|record| held.key_of(record))
-            .expect("a key is there since the start, and the last one is never removed")
+        held.key_of(key_set::signing(
+            &held.records,
+            self.policy.load().algorithm,
+            now,
+        )?)
     }
 
     /// The key that signs with `algorithm` at `now`; `None` while none has been shown for long enough.

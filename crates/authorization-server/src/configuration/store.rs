@@ -37,6 +37,19 @@ pub struct StoreSection {
     pub danger_plain_text: bool,
 }
 
+impl StoreSection {
+    /// Notes which of its files cannot be used.
+    pub(super) fn verify_files(&self, problems: &mut Problems) {
+        if self.url.is_none() {
+            return;
+        }
+        if let Some(path) = &self.password_file {
+            problems.take("store.password_file", read_password(path));
+        }
+        problems.take("store.trust", encryption(&self.trust));
+    }
+}
+
 /// Where tokens are kept.
 #[derive(Clone, Debug)]
 pub enum StoreConfiguration {
@@ -72,13 +85,6 @@ impl StoreConfiguration {
                 );
                 None
             }
-        }
-    }
-
-    pub(super) fn verify_files(&self, problems: &mut Problems) {
-        if let Self::Postgres(postgres) = self {
-            problems.take("store.password_file", postgres.password());
-            problems.take("store.trust", postgres.encryption());
         }
     }
 }
@@ -218,17 +224,21 @@ impl PostgresConfiguration {
 
     /// Whom to trust, if anybody: the certificate's name and its issuer are verified.
     pub(crate) fn encryption(&self) -> Result<Encryption, EncryptionError> {
-        if self.trust.is_empty() {
-            return Ok(Encryption::None);
-        }
-        let trust = TrustAnchors::from_pem_files(&self.trust)?;
-        let tls = ClientTls::new(trust).rustls_client_config(Alpn::Unset)?;
-        Ok(Encryption::Tls(Box::new(MakeRustlsConnect::new(tls))))
+        encryption(&self.trust)
     }
 
     fn password(&self) -> Result<Option<Zeroizing<String>>, UnreadablePassword> {
         self.password_file.as_deref().map(read_password).transpose()
     }
+}
+
+fn encryption(trust: &[PathBuf]) -> Result<Encryption, EncryptionError> {
+    if trust.is_empty() {
+        return Ok(Encryption::None);
+    }
+    let trust = TrustAnchors::from_pem_files(trust)?;
+    let tls = ClientTls::new(trust).rustls_client_config(Alpn::Unset)?;
+    Ok(Encryption::Tls(Box::new(MakeRustlsConnect::new(tls))))
 }
 
 fn parse(url: &str) -> Option<tokio_postgres::Config> {

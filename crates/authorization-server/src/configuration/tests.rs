@@ -404,21 +404,17 @@ fn names_the_client_whose_trust_anchor_is_not_there() {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let root = directory.path().join("root.pem");
     std::fs::write(&root, params.self_signed(&key).unwrap().pem()).unwrap();
-    let trusting = |file: &Path| {
-        let file = file.display();
-        with_client(&format!(
-            "token_endpoint_auth_method = \"tls_client_auth\"\ntls_client_auth_subject_dn = \"CN=a\"\ntrust = [\"{file}\"]"
-        ))
-    };
-    let checked = |file: &Path| {
-        let mut configuration = trusting(file).unwrap();
-        configuration.client_certificates.trust = vec![root.clone()];
-        configuration.client_certificates.crl.clear();
-        configuration.client_certificates.crl_policy = mtls::CrlPolicy::IfPresent;
-        configuration.tls.certificate = root.clone();
-        configuration.tls.key = directory.path().join("key.pem");
-        std::fs::write(&configuration.tls.key, key.serialize_pem()).unwrap();
-        configuration.verify_files()
+    let key_file = directory.path().join("key.pem");
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let checked = |anchor: &Path| {
+        let client = "[[clients]]\nclient_id = \"one-more\"\ntoken_endpoint_auth_method = \"tls_client_auth\"\n\
+            tls_client_auth_subject_dn = \"CN=a\"";
+        let text = DEMO
+            .replace("certs/login.tls.pem", &root.display().to_string())
+            .replace("certs/login.tls.key", &key_file.display().to_string())
+            .replace("certs/root.pem", &root.display().to_string())
+            .replace("crl = [\"certs/root.crl.pem\"]", "crl_policy = \"if-present\"");
+        loaded(&format!("{text}\n{client}\ntrust = [\"{}\"]\n", anchor.display()))
     };
     assert!(checked(&root).is_ok());
     let error = checked(&directory.path().join("absent.pem")).unwrap_err();
@@ -427,4 +423,54 @@ fn names_the_client_whose_trust_anchor_is_not_there() {
     };
     assert_eq!(problem.key, "clients[4] (one-more).trust");
     assert!(problem.message.contains("absent.pem"), "{}", problem.message);
+}
+
+/// As `--check-config` does it.
+fn loaded(text: &str) -> Result<Configuration, ConfigurationError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Configuration::load(ConfigurationSource::File(file.path().to_path_buf()))
+}
+
+/// Whoever mends one finds no other behind it.
+#[test]
+fn lists_values_and_files_at_once_by_their_keys() {
+    let text = DEMO
+        .replacen("https://login", "http://login", 1)
+        .replacen("certs/", "absent/", 4)
+        .replacen("[store]", "[limits]\ntoken_requests_per_client = 0\n[store]", 1)
+        .replacen("scope = \"transactions\"", "scope = \"trans\\\\actions\"", 1)
+        .replacen(
+            "resource_server =",
+            "trust = [\"absent.pem\"]\nresource_server =",
+            1,
+        );
+    assert_eq!(
+        keys(loaded(&text)),
+        [
+            "tls.certificate",
+            "client_certificates.trust",
+            "client_certificates.crl",
+            "clients[2] (gateway).trust",
+            "issuer",
+            "limits.token_requests_per_client",
+            "clients[0] (partner-client)",
+        ]
+    );
+    let shared = DEMO
+        .replacen(
+            "path = \"data/authorization-server/tokens.redb\"",
+            "url = \"postgres://certbound@db.example.com/certbound\"\npassword_file = \"absent\"\ntrust = [\"absent.pem\"]",
+            1,
+        )
+        .replacen("certs/", "absent/", 4);
+    let found = keys(loaded(&shared));
+    for key in [
+        "tls.certificate",
+        "store.password_file",
+        "store.trust",
+        "signing.keys",
+    ] {
+        assert!(found.iter().any(|found| found == key), "{key}: {found:?}");
+    }
 }

@@ -62,7 +62,7 @@ async fn a_rotation_changes_the_key_that_signs_and_breaks_no_verification() {
 
     // As long after the first start as the announcement takes.
     let later = Timestamp::from_unix_seconds(rotation.signs_from.as_unix_seconds());
-    assert_eq!(keys.current(later).key_id(), rotation.key_id);
+    assert_eq!(keys.current(later).unwrap().key_id(), rotation.key_id);
     verifier().verify(&before, &harness.keys(), now()).unwrap();
 }
 

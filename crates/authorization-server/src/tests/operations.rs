@@ -111,7 +111,13 @@ async fn ends_a_compromised_key_and_refuses_one_that_is_not_there() {
     let token = harness.token(&certificate("demo-partner")).await;
     let jwt = harness.introspect(&token, "application/jwt").await.body;
     assert!(verifier().verify(&jwt, &harness.keys(), now()).is_ok());
-    let compromised = harness.server.signing_keys.current(now()).key_id().to_owned();
+    let compromised = harness
+        .server
+        .signing_keys
+        .current(now())
+        .unwrap()
+        .key_id()
+        .to_owned();
     for (kid, expected) in [
         ("unheard-of", StatusCode::NOT_FOUND),
         (compromised.as_str(), StatusCode::OK),

@@ -129,6 +129,63 @@ async fn refuse_while_the_database_is_stopped_and_resume_by_themselves() {
     assert!(server.is_active(&server.token(&partner).await).await);
 }
 
+/// R7: a server may be started before its database.
+#[tokio::test]
+async fn refuse_until_a_database_that_was_stopped_at_their_start_is_there() {
+    let Some(mut cluster) = Cluster::start() else {
+        return;
+    };
+    cluster.stop();
+    let server = server(&postgres(&format!("url = \"{}\"", cluster.url("postgres")))).await;
+    let partner = certificate("demo-partner");
+    let token_request = || post(TOKEN, "grant_type=client_credentials&client_id=partner-client");
+    let answer = server.send(token_request(), Some(&partner)).await;
+    assert_eq!(
+        answer.refusal(),
+        (503, "temporarily_unavailable".into(), "store_failed")
+    );
+    let answer = server.send(request(Method::GET, JWKS), None).await;
+    assert_eq!(
+        answer.refusal(),
+        (503, "temporarily_unavailable".into(), "no_signing_keys")
+    );
+    assert!(answer.header(header::RETRY_AFTER).is_some());
+
+    cluster.resume();
+    let works = tokio::time::timeout(PATIENCE, server.server.tokens.health().works());
+    works.await.unwrap();
+    server.server.signing_keys.maintain(now()).await.unwrap();
+    let token = server.token(&partner).await;
+    let jwt = server.introspect(&token, JWT).await;
+    assert!(verifier().verify(&jwt.body, &jwks(&server).await, now()).is_ok());
+}
+
+/// As a whole: it comes up, is not ready, and becomes so by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_started_before_their_database_and_become_ready_with_it() {
+    let directory = TempDir::new().unwrap();
+    let Some(mut cluster) = Cluster::start() else {
+        return;
+    };
+    cluster.stop();
+    let mut configuration = configuration(directory.path());
+    let lines = format!("url = \"{}\"", cluster.url("postgres"));
+    configuration.store = whole_configuration(&lines).store;
+    configuration.signing.keys = None;
+    let shutdown = Shutdown::new();
+    let running = start(configuration, shutdown.clone()).await.unwrap();
+    let admin = running.address("admin");
+    let answer = until_ready(admin, "503").await;
+    assert!(
+        answer.contains("token_store") && answer.contains("signing_keys"),
+        "{answer}"
+    );
+    cluster.resume();
+    until_ready(admin, "200").await;
+    shutdown.trigger();
+    running.finished().await.unwrap();
+}
+
 /// The answer of `/readyz`.
 fn readiness(admin: SocketAddr) -> String {
     let mut stream = TcpStream::connect(admin).unwrap();

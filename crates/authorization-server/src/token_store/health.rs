@@ -46,6 +46,11 @@ impl StoreHealth {
         while self.0.changed().await.is_ok() {}
     }
 
+    /// Resolves once the store works, or has stopped for good.
+    pub(crate) async fn works(mut self) {
+        let _stopped = self.0.wait_for(|condition| condition.works).await;
+    }
+
     #[cfg(test)]
     pub(super) fn commits(&self) -> u64 {
         self.0.borrow().commits

@@ -39,11 +39,12 @@ pub struct PostgresTokenStore {
 }
 
 impl PostgresTokenStore {
-    /// Connects, and makes or upgrades the tables where that is needed.
+    /// Connects, and makes or upgrades the tables where that is needed. While nobody answers there, every call is
+    /// refused, and all that is done as soon as somebody does.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`] names the server and the remedy.
+    /// [`PostgresError`] names the server and the remedy, where waiting is none.
     pub async fn open(configuration: &PostgresConfiguration) -> Result<Self, PostgresError> {
         let failed = |cause| PostgresError {
             server: configuration.server(),
@@ -51,9 +52,17 @@ impl PostgresTokenStore {
         };
         let (condition, health) = health::channel();
         let connections = Connections::new(configuration, condition).map_err(failed)?;
-        let mut client = connections.first_client().await.map_err(failed)?;
-        schema::make_or_upgrade(&mut client).await.map_err(failed)?;
-        drop(client);
+        match connections.prepare().await {
+            Err(failure) if failure.may_pass() => {
+                let server = configuration.server();
+                tracing::warn!(
+                    store.server = server,
+                    "store.url: started without {server}, and waiting for it"
+                );
+                connections.note(&Err(failure));
+            }
+            prepared => prepared.map_err(failed)?,
+        }
         let connections = Arc::new(connections);
         let (queue, waiting) = Queue::new();
         let mut tasks = JoinSet::new();

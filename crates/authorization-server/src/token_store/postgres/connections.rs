@@ -3,7 +3,8 @@
 //! After any failure a connection is thrown away, and the database asked whether it still answers. While it does
 //! not, every call is refused at once, and one connection alone tries again, at growing intervals.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::failure::Failure;
+use super::schema;
 use crate::configuration::{Encryption, PostgresConfiguration};
 use crate::token_store::StoreError;
 use crate::token_store::health::Condition;
@@ -33,6 +35,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Connections {
     pool: Pool,
     condition: watch::Sender<Condition>,
+    /// Whether the tables are known to be there; a server may be started before its database.
+    is_prepared: AtomicBool,
+    latest_failure: Mutex<String>,
     /// Wakes whoever watches over the connections.
     doubt: Notify,
 }
@@ -57,13 +62,23 @@ impl Connections {
         Ok(Self {
             pool,
             condition,
+            is_prepared: AtomicBool::new(false),
+            latest_failure: Mutex::default(),
             doubt: Notify::new(),
         })
     }
 
-    /// A connection to start with, and precisely why there is none.
-    pub(super) async fn first_client(&self) -> Result<Client, Failure> {
-        Ok(self.pool.get().await?)
+    /// Makes or upgrades the tables where that is needed; until this has been done once, nothing else is.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; one that [may pass](Failure::may_pass) is tried again by [`watch_over`].
+    pub(super) async fn prepare(&self) -> Result<(), Failure> {
+        if !self.is_prepared.load(Ordering::Acquire) {
+            schema::make_or_upgrade(&mut self.pool.get().await?).await?;
+            self.is_prepared.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// A connection, which is to be given back to [`Self::done`].
@@ -102,6 +117,7 @@ impl Connections {
     }
 
     async fn ask(&self) -> Result<(), Failure> {
+        self.prepare().await?;
         let client = self.pool.get().await?;
         let answer = bounded(async { Ok(client.simple_query("SELECT 1").await?) }).await;
         if answer.is_err() {
@@ -110,16 +126,21 @@ impl Connections {
         answer.map(|_| ())
     }
 
-    fn note(&self, answer: &Result<(), Failure>) {
+    pub(super) fn note(&self, answer: &Result<(), Failure>) {
         gauge!("certbound_authorization_server_store_reachable").set(if answer.is_ok() { 1.0 } else { 0.0 });
         let worked = self.condition.borrow().works;
-        match answer {
-            Ok(()) if !worked => tracing::info!("the token store works again"),
-            Err(failure) if worked => tracing::error!(
-                reason = %failure,
-                "the token store cannot be reached; requests are refused until it can: {failure}"
-            ),
-            Ok(()) | Err(_) => return,
+        let reason = answer.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let is_news = self.is_news(&reason);
+        if answer.is_ok() == worked && !is_news {
+            return;
+        }
+        if answer.is_err() {
+            tracing::error!(
+                reason,
+                "the token store cannot be used; requests are refused until it can: {reason}"
+            );
+        } else if !worked {
+            tracing::info!("the token store works again");
         }
         if answer.is_err() {
             // Idle connections are worth nothing any more, and some do not know it yet.
@@ -127,6 +148,16 @@ impl Connections {
         }
         self.condition
             .send_modify(|condition| condition.works = answer.is_ok());
+    }
+}
+
+impl Connections {
+    /// Whether the latest failure was another one; of several in a row each is told once.
+    fn is_news(&self, reason: &str) -> bool {
+        let mut latest = self.latest_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = !reason.is_empty() && *latest != reason;
+        reason.clone_into(&mut latest);
+        is_news
     }
 }
 

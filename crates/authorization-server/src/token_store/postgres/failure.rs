@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 
 use deadpool_postgres::{BuildError, HookError, PoolError};
 use tokio_postgres::error::SqlState;
@@ -14,6 +15,9 @@ use crate::configuration::{EncryptionError, UnreadablePassword};
 pub(super) enum Failure {
     #[error("{0}; check the address, the user and the password, and that the server runs")]
     Connection(String),
+    /// Nobody there, or nobody who lets anyone in at the moment: it may pass by itself.
+    #[error("{0}; check the address, and that the server runs")]
+    Unreachable(String),
     #[error("{0}")]
     Query(String),
     #[error("the database was not done in time")]
@@ -35,9 +39,20 @@ pub(super) enum Failure {
     Encryption(#[from] EncryptionError),
 }
 
+impl Failure {
+    /// Whether it may pass without anybody changing the configuration or the database.
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::TooSlow)
+    }
+}
+
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Query(explanation(&error))
+        if is_unreachable(&error) {
+            Self::Unreachable(explanation(&error))
+        } else {
+            Self::Query(explanation(&error))
+        }
     }
 }
 
@@ -46,7 +61,11 @@ impl From<PoolError> for Failure {
         match error {
             PoolError::Timeout(_) => Self::TooSlow,
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                Self::Connection(explanation(&error))
+                if is_unreachable(&error) {
+                    Self::Unreachable(explanation(&error))
+                } else {
+                    Self::Connection(explanation(&error))
+                }
             }
             other => Self::Connection(other.to_string()),
         }
@@ -59,6 +78,22 @@ pub(super) fn is_contention(error: &tokio_postgres::Error) -> bool {
         error.code(),
         Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
     )
+}
+
+/// Whether nobody answered, or a server that is starting, stopping or full; a certificate that is not believed will
+/// not be believed later either.
+fn is_unreachable(error: &tokio_postgres::Error) -> bool {
+    if let Some(code) = error.code() {
+        let is_passing = [
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::TOO_MANY_CONNECTIONS,
+        ];
+        return is_passing.contains(code);
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.is_closed() || cause.is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidData)
 }
 
 /// What the server said, with the code of the error; or what became of the connection.
