@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     pub(crate) cores: Vec<usize>,
 
     /// Where configurations, logs, report.md and report.json go
-    #[arg(long, default_value = "target/bench", value_name = "DIRECTORY")]
+    #[arg(long, global = true, default_value = "target/bench", value_name = "DIRECTORY")]
     pub(crate) directory: PathBuf,
 
     #[command(subcommand)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::callgrind::collected;
 use crate::bench::Bench;
-use crate::generator::{Load, Request, Requests, Resume, Reuse, Target, send_all};
+use crate::generator::{Load, Request, Requests, Resume, Reuse, Target, WarmUp, send_all};
 use crate::jobs::{GATEWAY, PARTNER, Stage, authorized, forwarded, jwt, token_form};
 use crate::systems::Counted;
 use crate::systems::authorization_server::AuthorizationServer;
@@ -81,6 +81,7 @@ impl Whole {
             connections: 1,
             requests: Rc::new(RefCell::new(Repeated { request, left: count })),
             expected: 200,
+            warm_up: WarmUp::UntilAnswered,
         })
         .await?;
         drop(stage);

@@ -4,7 +4,7 @@ use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
 use super::stage::{OTHER, PARTNER, Stage};
 use crate::bench::Bench;
-use crate::generator::{Load, Request, Resume, Reuse, Same, Target};
+use crate::generator::{Load, Request, Resume, Reuse, Same, Target, WarmUp};
 use crate::report::{Comparison, JobReport};
 use crate::systems::nginx::Variant;
 use std::cell::RefCell;
@@ -96,6 +96,7 @@ pub(crate) fn load(
         },
         requests: Rc::new(RefCell::new(Same(request.clone()))),
         expected: 200,
+        warm_up: WarmUp::UntilAnswered,
     })
 }
 

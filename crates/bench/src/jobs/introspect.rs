@@ -11,7 +11,7 @@ use super::runner::{Prepared, measure};
 use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
 use super::tokens::{Supply, access_token, token_form};
 use crate::bench::Bench;
-use crate::generator::{Connection, FormPost, Load, Request, Requests, Resume, Reuse, Same, Target};
+use crate::generator::{Connection, FormPost, Load, Request, Requests, Resume, Reuse, Same, Target, WarmUp};
 use crate::report::{Comparison, JobReport};
 use crate::systems::authorization_server::AuthorizationServer;
 use crate::systems::oidc_provider::OidcProvider;
@@ -142,6 +142,7 @@ fn contender(
         connections: stage.bench.plan.connections,
         requests,
         expected: 200,
+        warm_up: WarmUp::UntilAnswered,
     };
     let refusal = Refusal {
         target,

@@ -8,7 +8,7 @@ use super::runner::{Prepared, measure};
 use super::stage::{OTHER, PARTNER, Stage};
 use super::tokens::token_form;
 use crate::bench::Bench;
-use crate::generator::{FormPost, Load, Resume, Reuse, Same, Target};
+use crate::generator::{FormPost, Load, Resume, Reuse, Same, Target, WarmUp};
 use crate::report::{Comparison, JobReport};
 use crate::systems::authorization_server::AuthorizationServer;
 use crate::systems::oidc_provider::OidcProvider;
@@ -67,6 +67,7 @@ fn contender(
         connections: stage.bench.plan.connections,
         requests: Rc::new(RefCell::new(Same(request.clone()))),
         expected: 200,
+        warm_up: WarmUp::UntilAnswered,
     };
     let refusal = Refusal {
         target: target.clone(),

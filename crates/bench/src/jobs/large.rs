@@ -5,7 +5,7 @@ use super::hot::{GATEWAY, proxies};
 use super::runner::{Prepared, measure};
 use super::stage::Stage;
 use crate::bench::Bench;
-use crate::generator::{Request, Reuse};
+use crate::generator::{Request, Reuse, WarmUp};
 use crate::report::{Comparison, JobReport};
 use crate::systems::nginx::Variant;
 
@@ -27,6 +27,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
             for contender in &mut contenders {
                 contender.unit = Unit::Mebibyte;
                 contender.load.connections = CONNECTIONS;
+                contender.load.warm_up = WarmUp::ByTime;
                 // An upload would go on after its refusal.
                 if let Some(refusal) = &mut contender.refusal {
                     refusal.request = Request::get("api.example.com", "/http/refused", &fields);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use crate::generator::{Load, Request, Requests, Resume, Reuse, TlsMaker, send_all};
+use crate::generator::{Load, Request, Requests, Resume, Reuse, TlsMaker, WarmUp, send_all};
 use crate::systems::authorization_server::AuthorizationServer;
 
 /// Connections over which tokens are asked for.
@@ -50,6 +50,7 @@ pub(crate) async fn issue(
         connections: CONNECTIONS.min(count),
         requests: collector.clone(),
         expected: 200,
+        warm_up: WarmUp::UntilAnswered,
     })
     .await
     .context("issuing tokens")?;

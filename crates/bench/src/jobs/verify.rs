@@ -12,7 +12,7 @@ use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
 use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
 use crate::bench::Bench;
-use crate::generator::{Connection, Load, Request, Resume, Reuse, Same};
+use crate::generator::{Connection, Load, Request, Resume, Reuse, Same, WarmUp};
 use crate::report::JobReport;
 use crate::systems::authorization_server::AuthorizationServer;
 
@@ -29,6 +29,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
         connections: bench.plan.connections,
         requests: Rc::new(RefCell::new(Same(request))),
         expected: 200,
+        warm_up: WarmUp::UntilAnswered,
     };
     let refusal = Refusal {
         target: api.target()?,
