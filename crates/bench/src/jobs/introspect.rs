@@ -1,0 +1,172 @@
+//! *introspect*: what a token is worth, asked by mutual TLS on connections that stay.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use anyhow::{Context as _, ensure};
+
+use super::contender::{Contender, Refusal};
+use super::issue::{OURS, PEER};
+use super::runner::{Prepared, measure};
+use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
+use super::tokens::{Supply, access_token, token_form};
+use crate::bench::Bench;
+use crate::generator::{Connection, FormPost, Load, Request, Requests, Resume, Reuse, Same, Target, WarmUp};
+use crate::report::{Comparison, JobReport};
+use crate::systems::authorization_server::AuthorizationServer;
+use crate::systems::oidc_provider::OidcProvider;
+
+const JSON: &str = "application/json";
+const ACCESS_TOKEN_JWT: &str = "application/jwt";
+const INTROSPECTION_JWT: &str = "application/token-introspection+jwt";
+
+pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
+    let stage = Stage::set(bench)?.with_oidc_provider();
+    let token = stage.token().await?;
+    let peer_token = match &stage.oidc_provider {
+        Some(provider) => Some(token_of(&stage, provider).await?),
+        None => None,
+    };
+    let again = |accept| same(&stage, &token, accept);
+    let peer = |accept| peer(&stage, peer_token.as_deref(), accept);
+    let parts = [
+        ("introspect, JSON", 0.06, again(JSON)?, peer(JSON)?),
+        (
+            "introspect, JWT for the first time",
+            0.12,
+            first(&stage)?,
+            peer(INTROSPECTION_JWT)?,
+        ),
+        (
+            "introspect, JWT again",
+            0.06,
+            again(ACCESS_TOKEN_JWT)?,
+            peer(INTROSPECTION_JWT)?,
+        ),
+    ];
+    let mut reports = Vec::new();
+    for (name, bar, ours, peer) in parts {
+        reports.push(
+            measure(Prepared {
+                name: name.into(),
+                description: format!(
+                    "{} kept-alive mutual TLS connections; JWTs are signed ES256",
+                    bench.plan.connections
+                ),
+                contenders: [Some(ours), peer].into_iter().flatten().collect(),
+                comparisons: vec![Comparison::new(OURS, PEER, bar)],
+                stage: &stage,
+            })
+            .await?,
+        );
+    }
+    Ok(reports)
+}
+
+/// The same token, again and again.
+fn same(stage: &Stage<'_>, token: &str, accept: &'static str) -> anyhow::Result<Contender> {
+    let request = AuthorizationServer::introspection_endpoint(accept).with(&form(token));
+    ours(stage, Rc::new(RefCell::new(Same(request.clone()))), request)
+}
+
+/// A token each time whose JWT nobody has asked for.
+fn first(stage: &Stage<'_>) -> anyhow::Result<Contender> {
+    let (supply, endpoint) = (
+        Supply::new(),
+        AuthorizationServer::introspection_endpoint(ACCESS_TOKEN_JWT),
+    );
+    let refused = endpoint.with(&form("unknown"));
+    let requests = EachOnce {
+        supply: Rc::clone(&supply),
+        endpoint,
+    };
+    let mut contender = ours(stage, Rc::new(RefCell::new(requests)), refused)?;
+    contender.supply = Some(supply);
+    Ok(contender)
+}
+
+struct EachOnce {
+    supply: Rc<Supply>,
+    endpoint: FormPost,
+}
+
+impl Requests for EachOnce {
+    fn next(&mut self, request: &mut Request) -> bool {
+        let Some(token) = self.supply.take() else {
+            return false;
+        };
+        *request = self.endpoint.with(&form(&token));
+        true
+    }
+}
+
+fn ours(
+    stage: &Stage<'_>,
+    requests: Rc<RefCell<dyn Requests>>,
+    refused: Request,
+) -> anyhow::Result<Contender> {
+    let server = &stage.authorization_server;
+    contender(
+        stage,
+        OURS,
+        server.process.id(),
+        server.target()?,
+        requests,
+        refused,
+    )
+}
+
+fn peer(stage: &Stage<'_>, token: Option<&str>, accept: &'static str) -> anyhow::Result<Option<Contender>> {
+    let Some((provider, token)) = stage.oidc_provider.as_ref().zip(token) else {
+        return Ok(None);
+    };
+    let request = OidcProvider::introspection_endpoint(accept).with(&form(token));
+    let requests = Rc::new(RefCell::new(Same(request.clone())));
+    let target = provider.target()?;
+    contender(stage, PEER, provider.process.id(), target, requests, request).map(Some)
+}
+
+fn contender(
+    stage: &Stage<'_>,
+    name: &str,
+    process: u32,
+    target: Target,
+    requests: Rc<RefCell<dyn Requests>>,
+    refused: Request,
+) -> anyhow::Result<Contender> {
+    let load = Load {
+        target: target.clone(),
+        tls: stage.tls(GATEWAY)?,
+        resume: Resume::Never,
+        reuse: Reuse::KeepAlive,
+        connections: stage.bench.plan.connections,
+        requests,
+        expected: 200,
+        warm_up: WarmUp::UntilAnswered,
+    };
+    let refusal = Refusal {
+        target,
+        tls: stage.tls(OTHER)?,
+        request: refused,
+        expected: 401,
+    };
+    Ok(Contender::new(name, process, load, Some(refusal)))
+}
+
+fn form(token: &str) -> String {
+    format!("client_id=gateway&token={token}")
+}
+
+/// A token of the peer's.
+async fn token_of(stage: &Stage<'_>, provider: &OidcProvider) -> anyhow::Result<String> {
+    let tls = stage.tls(PARTNER)?.make(Resume::Never);
+    let mut connection = Connection::open(&provider.target()?, tls).await?;
+    let request = OidcProvider::token_endpoint().with(&token_form("partner-client"));
+    let answer = connection.exchange(&request, &Cell::new(0)).await?;
+    ensure!(
+        answer.status == 200,
+        "node-oidc-provider issues no token: {}",
+        String::from_utf8_lossy(connection.body())
+    );
+    access_token(connection.body()).context("node-oidc-provider")
+}

@@ -1,0 +1,148 @@
+//! certbound beside its peers: the same requests, in one run, on one machine, and what each costs in CPU time.
+//!
+//! `systems` starts whom is measured, `generator` asks them, `measure` reads the clocks, `jobs` say what is asked of
+//! whom, `report` draws the ratios. Nothing depends on this crate.
+
+mod arguments;
+mod bench;
+mod generator;
+mod instructions;
+mod jobs;
+mod measure;
+mod plan;
+mod report;
+mod systems;
+mod upstream;
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use clap::Parser as _;
+use tokio::runtime;
+use tokio::task::LocalSet;
+
+use crate::arguments::{Arguments, Command};
+use crate::bench::Bench;
+use crate::instructions::Counts;
+use crate::jobs::Job;
+use crate::measure::{Placement, available_cores};
+use crate::plan::Plan;
+use crate::report::RunReport;
+use crate::systems::{Ground, machine};
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    match &arguments.command {
+        None => compare(&arguments),
+        Some(Command::Instructions { accept }) => count_instructions(
+            &arguments,
+            if *accept {
+                Counts::Accepted
+            } else {
+                Counts::Compared
+            },
+        ),
+        Some(Command::Step { name, count }) => {
+            instructions::execute(name, *count).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Upstream { certificates }) => upstream::serve(certificates).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Runs the jobs, side by side with the peers.
+fn compare(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let bench = prepare(arguments)?;
+    let jobs = if arguments.jobs.is_empty() {
+        Job::ALL.to_vec()
+    } else {
+        arguments.jobs.clone()
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = LocalSet::new().block_on(&runtime, run(&bench, &jobs));
+    let files = report.write(&arguments.directory)?;
+    let files = files.map(|file| file.display().to_string()).join(" and ");
+    show(&format_args!("{report}Written to {files}."));
+    Ok(exit_code(report.has_failed()))
+}
+
+/// Counts what is executed for a step and for a request.
+fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<ExitCode> {
+    let bench = prepare(arguments)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let comparison = LocalSet::new().block_on(&runtime, instructions::count(&bench, counts))?;
+    show(&comparison);
+    Ok(exit_code(counts == Counts::Compared && comparison.has_grown()))
+}
+
+fn exit_code(has_failed: bool) -> ExitCode {
+    if has_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn prepare(arguments: &Arguments) -> anyhow::Result<Bench> {
+    let cores = cores(&arguments.cores)?;
+    let first = *cores.first().context("this process may use no core")?;
+    let mut plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
+    if let Some(rounds) = arguments.rounds {
+        plan.rounds = rounds.into();
+    }
+    let started = Instant::now();
+    Ok(Bench {
+        ground: Ground::prepare(&arguments.directory, first)?,
+        plan,
+        one_core: Placement {
+            servers: first,
+            load: first,
+        },
+        split: cores.get(1).map(|&other| Placement {
+            servers: first,
+            load: other,
+        }),
+        missing: RefCell::default(),
+        started,
+    })
+}
+
+/// The cores asked for, or the last two: interrupts prefer the first.
+fn cores(wanted: &[usize]) -> anyhow::Result<Vec<usize>> {
+    let available = available_cores()?;
+    for core in wanted {
+        ensure!(
+            available.contains(core),
+            "--cores: there is no core {core} among {available:?}"
+        );
+    }
+    ensure!(wanted.len() <= 2, "--cores: one core or two");
+    if wanted.is_empty() {
+        return Ok(available.into_iter().rev().take(2).collect());
+    }
+    Ok(wanted.to_vec())
+}
+
+/// Runs one job after the other; one that cannot be run is told, and the rest still runs.
+async fn run(bench: &Bench, jobs: &[Job]) -> RunReport {
+    let mut report = RunReport {
+        machine: machine(),
+        plan: bench.plan.to_string(),
+        ..RunReport::default()
+    };
+    for &job in jobs {
+        match job.run(bench).await {
+            Ok(tables) => report.jobs.extend(tables),
+            Err(error) => bench.without(&format!("the job {job:?}"), &error),
+        }
+    }
+    report.missing.clone_from(&bench.missing.borrow());
+    report
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the program's result")]
+fn show(result: &dyn Display) {
+    println!("\n{result}");
+}

@@ -1,0 +1,238 @@
+//! What came out of a job, and whether it is as fast as it has to be.
+
+use serde::Serialize;
+
+use super::row::Row;
+use super::statistics::Ratio;
+
+/// A ratio to be drawn, by the names of two rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Comparison {
+    ours: String,
+    peer: String,
+    bar: Option<f64>,
+}
+
+impl Comparison {
+    /// The whole interval has to lie at or under `bar`.
+    pub(crate) fn new(ours: &str, peer: &str, bar: f64) -> Self {
+        Self {
+            bar: Some(bar),
+            ..Self::without_bar(ours, peer)
+        }
+    }
+
+    /// A ratio that nothing is demanded of.
+    pub(crate) fn without_bar(ours: &str, peer: &str) -> Self {
+        Self {
+            ours: ours.to_owned(),
+            peer: peer.to_owned(),
+            bar: None,
+        }
+    }
+
+    fn draw(&self, rows: &[Row]) -> Option<ComparedRatio> {
+        let counting = |name: &str| {
+            rows.iter()
+                .find(|row| row.system == name && row.failure.is_none())
+                .map(Row::microseconds)
+        };
+        let ratio = Ratio::of(&counting(&self.ours)?, &counting(&self.peer)?)?;
+        Some(ComparedRatio {
+            ours: self.ours.clone(),
+            peer: self.peer.clone(),
+            ratio,
+            bar: self.bar,
+            verdict: verdict(ratio, self.bar),
+        })
+    }
+}
+
+/// Whether a bar holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// The whole interval lies at or under it.
+    Holds,
+    /// The interval lies on both sides of it.
+    Undecided,
+    /// The whole interval lies above it.
+    Misses,
+}
+
+fn verdict(ratio: Ratio, bar: Option<f64>) -> Option<Verdict> {
+    let bar = bar?;
+    Some(if ratio.high <= bar {
+        Verdict::Holds
+    } else if ratio.low > bar {
+        Verdict::Misses
+    } else {
+        Verdict::Undecided
+    })
+}
+
+/// A ratio as drawn.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ComparedRatio {
+    /// Our row.
+    pub(crate) ours: String,
+    /// The peer's row.
+    pub(crate) peer: String,
+    /// Our CPU time by theirs.
+    pub(crate) ratio: Ratio,
+    /// What is demanded.
+    pub(crate) bar: Option<f64>,
+    /// Whether that holds.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// What is demanded of a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    /// Nothing.
+    None,
+    /// No more than that.
+    AtMost(f64),
+}
+
+/// Something measured that is no time.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fact {
+    /// What.
+    pub(crate) name: String,
+    /// How much.
+    pub(crate) value: f64,
+    /// Of what.
+    pub(crate) unit: String,
+    /// What is demanded.
+    pub(crate) bound: Bound,
+}
+
+impl Fact {
+    /// A value with its unit.
+    pub(crate) fn new(name: &str, value: f64, unit: &str, bound: Bound) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: unit.to_owned(),
+            bound,
+        }
+    }
+
+    /// Whether what is demanded holds.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self.bound {
+            Bound::None => None,
+            Bound::AtMost(most) if self.value <= most => Some(Verdict::Holds),
+            Bound::AtMost(_) => Some(Verdict::Misses),
+        }
+    }
+}
+
+/// One table.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobReport {
+    /// Its name.
+    pub(crate) job: String,
+    /// What was asked.
+    pub(crate) description: String,
+    /// The systems.
+    pub(crate) rows: Vec<Row>,
+    /// The ratios that could be drawn.
+    pub(crate) ratios: Vec<ComparedRatio>,
+    /// What is no time.
+    pub(crate) facts: Vec<Fact>,
+}
+
+impl JobReport {
+    /// Draws the ratios of rows that count.
+    pub(crate) fn new(job: String, description: String, rows: Vec<Row>, comparisons: &[Comparison]) -> Self {
+        let ratios = comparisons
+            .iter()
+            .filter_map(|comparison| comparison.draw(&rows))
+            .collect();
+        Self {
+            job,
+            description,
+            rows,
+            ratios,
+            facts: Vec::new(),
+        }
+    }
+
+    /// A table of facts alone.
+    pub(crate) fn of_facts(job: &str, description: &str, facts: Vec<Fact>) -> Self {
+        Self {
+            job: job.to_owned(),
+            description: description.to_owned(),
+            rows: Vec::new(),
+            ratios: Vec::new(),
+            facts,
+        }
+    }
+
+    /// Whether a row failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.rows.iter().any(|row| row.failure.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Unit;
+    use crate::report::Sample;
+
+    fn row(system: &str, microseconds: &[f64]) -> Row {
+        let mut row = Row::new(system, Unit::Request);
+        for &microseconds in microseconds {
+            row.add(Sample {
+                microseconds,
+                foreign: 0.0,
+                is_disturbed: false,
+            });
+        }
+        row
+    }
+
+    fn report(rows: Vec<Row>, bar: f64) -> JobReport {
+        JobReport::new(
+            "hot".into(),
+            String::new(),
+            rows,
+            &[Comparison::new("ours", "peer", bar)],
+        )
+    }
+
+    #[test]
+    fn a_bar_holds_when_the_whole_interval_is_under_it() {
+        let rows = |ours: [f64; 4]| vec![row("ours", &ours), row("peer", &[10.0; 4])];
+        for (ours, verdict) in [
+            ([8.0, 8.0, 8.1, 8.1], Verdict::Holds),
+            ([8.0, 8.9, 9.1, 9.9], Verdict::Undecided),
+            ([9.5, 9.6, 9.7, 9.8], Verdict::Misses),
+        ] {
+            let report = report(rows(ours), 0.90);
+            assert_eq!(report.ratios[0].verdict, Some(verdict), "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn draws_no_ratio_to_a_failed_or_missing_row() {
+        let mut peer = row("peer", &[10.0]);
+        peer.failure = Some("answered 502".into());
+        let failed = report(vec![row("ours", &[8.0]), peer], 0.9);
+        assert!(failed.ratios.is_empty() && failed.has_failed());
+        let missing = report(vec![row("ours", &[8.0])], 0.9);
+        assert!(missing.ratios.is_empty() && !missing.has_failed());
+    }
+
+    #[test]
+    fn a_fact_is_judged_by_its_bound() {
+        let fact = |bound| Fact::new("memory", 25.0, "MiB", bound).verdict();
+        assert_eq!(fact(Bound::AtMost(25.0)), Some(Verdict::Holds));
+        assert_eq!(fact(Bound::AtMost(24.0)), Some(Verdict::Misses));
+        assert_eq!(fact(Bound::None), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! What every system stands on: certificates, directories, ports, binaries.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::instructions::callgrind;
+use anyhow::{Context as _, ensure};
+use oauth_core::time::Timestamp;
+use pki::{Existing, KeyAlgorithm, Pkcs12, Preparation};
+
+/// The services that are measured.
+const SERVICES: [&str; 3] = ["authorization-server", "gateway", "sample-api"];
+
+/// The service whose instructions are counted, by its binary's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted(pub(crate) &'static str);
+
+/// Directories and binaries of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    directory: PathBuf,
+    binaries: PathBuf,
+    counted: Option<Counted>,
+    /// The core on which servers start.
+    pub(crate) core: usize,
+}
+
+impl Ground {
+    /// Builds the services, and makes fresh certificates under `directory`.
+    pub(crate) fn prepare(directory: &Path, core: usize) -> anyhow::Result<Self> {
+        let program = env::current_exe().context("where this program is")?;
+        let binaries = program
+            .parent()
+            .context("this program is in no directory")?
+            .to_owned();
+        build_services(&binaries)?;
+        fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+        let ground = Self {
+            // nginx and the services get whole paths, wherever they run.
+            directory: directory.canonicalize()?,
+            binaries,
+            counted: None,
+            core,
+        };
+        let preparation = Preparation {
+            existing: Existing::Replace,
+            key_algorithm: KeyAlgorithm::EcdsaP256,
+            pkcs12: Pkcs12::Skip,
+        };
+        pki::prepare(
+            &ground.certificates(),
+            &preparation,
+            Timestamp::from(SystemTime::now()),
+        )
+        .context("the certificates")?;
+        Ok(ground)
+    }
+
+    /// What `pki` made.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.directory.join("certs")
+    }
+
+    /// A file of `pki`'s, as text for a configuration.
+    pub(crate) fn certificate(&self, name: &str) -> String {
+        self.certificates().join(name).display().to_string()
+    }
+
+    /// One of the services, to be started.
+    pub(crate) fn service(&self, name: &str) -> Command {
+        let binary = self.binaries.join(name);
+        if self.counted.is_some_and(|counted| counted.0 == name) {
+            let mut command = callgrind(&self.callgrind_log());
+            command.arg(binary);
+            command
+        } else {
+            Command::new(binary)
+        }
+    }
+
+    /// The same ground, on which one service runs under callgrind.
+    pub(crate) fn counting(&self, counted: Counted) -> Self {
+        Self {
+            counted: Some(counted),
+            ..self.clone()
+        }
+    }
+
+    /// Where callgrind writes.
+    pub(crate) fn callgrind_log(&self) -> PathBuf {
+        self.directory.join("callgrind.log")
+    }
+
+    /// An empty directory of that name; what was there from an earlier run is gone.
+    pub(crate) fn fresh_directory(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.directory.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        }
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
+    /// A directory of that name that is kept between runs.
+    pub(crate) fn kept_directory(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.directory.join(name);
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+}
+
+/// Addresses that were free a moment ago, all different.
+pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
+    let listeners: Vec<TcpListener> = (0..N)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()
+        .context("there is no free port on 127.0.0.1")?;
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?;
+    addresses
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("there are not as many addresses as listeners"))
+}
+
+/// With the profile of this program, so that the binaries lie beside it.
+fn build_services(binaries: &Path) -> anyhow::Result<()> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--bins"]);
+    if binaries.ends_with("release") {
+        cargo.arg("--release");
+    }
+    for service in SERVICES {
+        cargo.args(["--package", service]);
+    }
+    let status = cargo
+        .status()
+        .context("cargo does not start; run this through `cargo run --release -p bench`")?;
+    ensure!(status.success(), "the services do not build");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_different_ports() {
+        let [one, other] = free_addresses::<2>().unwrap();
+        assert_ne!(one, other);
+        assert!(one.ip().is_loopback());
+    }
+}

@@ -1,0 +1,26 @@
+//! On what a run was made.
+
+use std::fs;
+use std::process::Command;
+
+use super::nginx;
+
+/// Processor, kernel and the versions of the peers, a line each.
+pub(crate) fn machine() -> Vec<String> {
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("processor unknown", |(_, name)| name.trim());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let node = Command::new("node").arg("--version").output();
+    let node = node.map_or_else(
+        |_| "no Node.js".to_owned(),
+        |output| format!("Node.js {}", String::from_utf8_lossy(&output.stdout).trim()),
+    );
+    vec![
+        format!("{processor}, Linux {}", kernel.trim()),
+        nginx::version().unwrap_or_else(|_| "no nginx".to_owned()),
+        node,
+    ]
+}
