@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mtls::{Credentials, Network, TrustAnchors};
+use mtls::{Credentials, TrustAnchors, TrustedProxies};
 use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 use url::Url;
 
@@ -36,7 +36,7 @@ pub struct Configuration {
     pub(crate) hex_thumbprints: HexThumbprints,
     pub(crate) listen: ListenSection,
     /// Who tells where connections come from.
-    pub(crate) proxies: Vec<Network>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
