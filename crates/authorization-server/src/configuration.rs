@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mtls::{ClientCertificatesSection, TlsSection};
+use mtls::{ClientCertificatesSection, TlsSection, TrustedProxies};
 use oauth_core::client::{ClientMetadata, ClientRegistration, ClientRegistry};
 use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::token_request::LIFETIMES;
@@ -47,6 +47,8 @@ pub struct Configuration {
     pub profile: Profile,
     /// The listeners' addresses.
     pub listen: ListenSection,
+    /// Those among the peers of `listen.proxied` that are believed.
+    pub proxies: TrustedProxies,
     /// The server's own certificate.
     pub tls: TlsSection,
     /// Whose client certificates are accepted on the mutual TLS listener.
@@ -104,7 +106,7 @@ pub struct ConfigurationFile {
 }
 
 /// The section `[listen]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenSection {
     /// TLS without client certificates: everything but the token endpoint.
@@ -113,6 +115,20 @@ pub struct ListenSection {
     pub mutual_tls: SocketAddr,
     /// Plain HTTP for those who operate the service.
     pub admin: SocketAddr,
+    /// Mutual TLS once more, for what a gateway passes on and says where it comes from; absent: nothing. Without it all
+    /// that comes through the gateway seems to come from there, and shares one limit on guesses.
+    pub proxied: Option<ProxiedSection>,
+}
+
+/// `[listen.proxied]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxiedSection {
+    /// The listener's address. Every connection begins with a PROXY header of version 2, or is refused.
+    pub address: SocketAddr,
+    /// The networks from which such a header is believed, such as `10.0.0.0/24`.
+    #[serde(default)]
+    pub trusted_peers: Vec<String>,
 }
 
 impl Default for ListenSection {
@@ -122,6 +138,7 @@ impl Default for ListenSection {
             tls: on_loopback(8443),
             mutual_tls: on_loopback(8444),
             admin: on_loopback(9101),
+            proxied: None,
         }
     }
 }
@@ -260,6 +277,7 @@ impl Configuration {
                 "must be between 1h and 366d; a key is shown before it signs",
             );
         }
+        let proxies = proxies(file.listen.proxied.as_ref(), &mut problems);
         file.profile.verify_signing(file.signing.algorithm, &mut problems);
         let clients = registry(file.clients, file.profile, &mut problems);
         if files == Files::Read {
@@ -269,6 +287,7 @@ impl Configuration {
             issuer,
             profile: file.profile,
             listen: file.listen,
+            proxies,
             tls: file.tls,
             client_certificates: file.client_certificates,
             store,
@@ -310,6 +329,13 @@ fn verify_signing_keys(signing: &SigningSection, store: &StoreSection, problems:
         ),
         (Some(_), None) | (None, Some(_)) => {}
     }
+}
+
+fn proxies(section: Option<&ProxiedSection>, problems: &mut Problems) -> TrustedProxies {
+    let proxies = section.map(|section| TrustedProxies::parse(&section.trusted_peers));
+    proxies
+        .and_then(|proxies| problems.take("listen.proxied.trusted_peers", proxies))
+        .unwrap_or_default()
 }
 
 fn verify_lifetimes(tokens: TokensSection, problems: &mut Problems) {

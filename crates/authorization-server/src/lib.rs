@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use axum::Router;
-use mtls::{Alpn, Presence, ServerFiles, ServerTls, bind, serve_tls};
+use mtls::{
+    Alpn, Presence, ServerFiles, ServerTls, TrustedProxies, bind, serve_tls, serve_tls_behind_proxies,
+};
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
@@ -54,7 +56,7 @@ const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 /// Between the attempts to get the first keys from a database that answers.
 const FIRST_KEYS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Starts an authorization server with the listeners `tls`, `mutual_tls` and `admin`.
+/// Starts an authorization server with the listeners `tls`, `mutual_tls`, `admin`, and `proxied` where it is configured.
 ///
 /// It stops when `shutdown` is requested, and fails when its token store does: then it is to be started again. While
 /// its database is away, from the start or later, it is not ready, and answers 503 where it would need that.
@@ -98,24 +100,30 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         verify_current(lists.revocation_next_update())
     });
 
-    let listen = configuration.listen;
+    let listen = configuration.listen.clone();
     let open = Listener {
         name: "tls",
         key: "listen.tls",
         address: listen.tls,
+        proxies: None,
     };
     open.serve(tls, router::tls(server.clone()), &mut running, &shutdown)?;
     let mutual = Listener {
         name: "mutual_tls",
         key: "listen.mutual_tls",
         address: listen.mutual_tls,
+        proxies: None,
     };
-    mutual.serve(
-        mutual_tls,
-        router::mutual_tls(server.clone()),
-        &mut running,
-        &shutdown,
-    )?;
+    let proxied = listen.proxied.map(|section| Listener {
+        name: "proxied",
+        key: "listen.proxied.address",
+        address: section.address,
+        proxies: Some(configuration.proxies.clone()),
+    });
+    for listener in std::iter::once(mutual).chain(proxied) {
+        let router = router::mutual_tls(server.clone());
+        listener.serve(mutual_tls.clone(), router, &mut running, &shutdown)?;
+    }
     let admin = bind(listen.admin, "listen.admin")?;
     running.serve_admin_with(admin, readiness, operations::router(&server))?;
     running.spawn("the token store", keep_store(store, shutdown.clone()));
@@ -263,6 +271,7 @@ struct Listener {
     name: &'static str,
     key: &'static str,
     address: SocketAddr,
+    proxies: Option<TrustedProxies>,
 }
 
 impl Listener {
@@ -277,7 +286,13 @@ impl Listener {
         running.add_address(self.name, listener.local_addr()?);
         let requested = shutdown.requested();
         running.spawn(self.name, async move {
-            Ok(serve_tls(listener, tls, router, requested).await?)
+            match self.proxies {
+                None => serve_tls(listener, tls, router, requested).await?,
+                Some(proxies) => {
+                    serve_tls_behind_proxies(listener, tls, router, proxies, requested).await?;
+                }
+            }
+            Ok(())
         });
         Ok(())
     }

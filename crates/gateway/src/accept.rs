@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
 use mtls::server_tls::Offer;
-use mtls::{Network, ServerTls, linger};
+use mtls::{ServerTls, TrustedProxies, linger};
 use rustls::ServerConfig;
 use rustls::server::Accepted;
 use service::Shutdown;
@@ -51,7 +51,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 #[derive(Clone)]
 pub(crate) struct Frontier {
     /// Those who tell where connections come from.
-    pub(crate) proxies: Vec<Network>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
     /// Where load balancers hand on their clients' certificates.
@@ -89,7 +89,7 @@ async fn accept_all(listener: &TcpListener, frontier: &Arc<Frontier>, gate: &Arc
         let Some(place) = gate.place().await else {
             continue;
         };
-        let origin = match frontier.is_proxy(peer) {
+        let origin = match frontier.proxies.contain(peer.ip()) {
             true => Origin::Told(Arc::clone(gate)),
             false => match gate.share(peer.ip()) {
                 Some(share) => Origin::Seen(share),
@@ -128,10 +128,6 @@ enum Origin {
 }
 
 impl Frontier {
-    fn is_proxy(&self, peer: SocketAddr) -> bool {
-        self.proxies.iter().any(|network| network.contains(peer.ip()))
-    }
-
     async fn admit(&self, mut stream: TcpStream, peer: SocketAddr, origin: Origin) {
         let ends = match ends_of(&mut stream, peer, &origin).await {
             Ok(ends) => ends,

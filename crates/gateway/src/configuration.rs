@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mtls::Network;
+use mtls::TrustedProxies;
 use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
 use url::Url;
 
@@ -44,7 +44,7 @@ pub struct Configuration {
     pub(crate) hex_thumbprints: HexThumbprints,
     pub(crate) listen: ListenSection,
     /// Who tells where connections come from.
-    pub(crate) proxies: Vec<Network>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,

@@ -27,7 +27,9 @@ use crate::bounds::{Idle, Requests};
 use crate::chain::PresentedChain;
 use crate::farewell::Untrusted;
 use crate::linger::linger;
+use crate::network::TrustedProxies;
 use crate::patience::Patience;
+use crate::proxy_protocol;
 use crate::serve::Limits;
 use crate::server_tls::{Offer, ServerTls};
 use crate::standing::{NoLongerTrusted, Standing};
@@ -43,7 +45,7 @@ pub struct Connection {
     pub client_certificate: Option<ClientCertificate>,
     /// All that the peer sent, the certificate first.
     pub chain: PresentedChain,
-    /// Where the connection comes from.
+    /// Where the connection comes from; told by a proxy, where one is trusted.
     pub peer_address: SocketAddr,
     /// The host the peer named in the handshake, in lower case. RFC 6066 §3.
     pub server_name: Option<String>,
@@ -77,6 +79,7 @@ pub struct Acceptor {
     tls: ServerTls,
     limits: Limits,
     vacancies: Arc<Semaphore>,
+    proxies: Option<TrustedProxies>,
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
@@ -119,17 +122,26 @@ impl Acceptor {
             tls: tls.into(),
             limits,
             vacancies: Arc::new(Semaphore::new(limits.connections)),
+            proxies: None,
         }
+    }
+
+    /// Accepts connections of these proxies alone, each of which begins with a PROXY header.
+    #[must_use]
+    pub fn behind(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = Some(proxies);
+        self
     }
 
     async fn admit(
         &self,
-        stream: TcpStream,
+        mut stream: TcpStream,
         requests: Arc<Requests>,
     ) -> io::Result<(AcceptedStream, Connection)> {
         let peer = stream.peer_addr()?;
         let place = self.take_place(peer)?;
         stream.set_nodelay(true)?;
+        let peer = self.origin(&mut stream, peer).await?;
         let offer = self.tls.offer();
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
@@ -149,6 +161,27 @@ impl Acceptor {
             tracing::warn!(peer.address = %peer, "connection from {peer} dropped: all {limit} places are taken");
             io::Error::from(io::ErrorKind::QuotaExceeded)
         })
+    }
+
+    /// Where the connection comes from: its peer, or whom a proxy names.
+    async fn origin(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<SocketAddr> {
+        let Some(proxies) = &self.proxies else {
+            return Ok(peer);
+        };
+        let told = match proxies.contain(peer.ip()) {
+            true => timeout(self.limits.handshake, proxy_protocol::read(stream))
+                .await
+                .map_err(|_elapsed| "its PROXY header did not come in time".to_owned())
+                .and_then(|told| told.map_err(|error| error.to_string())),
+            false => Err("its peer is none of the trusted proxies".to_owned()),
+        };
+        match told {
+            Ok(told) => Ok(told.map_or(peer, |ends| ends.source)),
+            Err(reason) => {
+                tracing::info!(peer.address = %peer, reason, "connection from {peer} refused: {reason}");
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
+            }
+        }
     }
 
     async fn handshake(

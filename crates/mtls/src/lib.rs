@@ -46,13 +46,13 @@ pub use credentials::Credentials;
 pub use expiry::expires_at;
 pub use file::UnreadableFile;
 pub use linger::linger;
-pub use network::Network;
+pub use network::{Network, TrustedProxies};
 pub use patience::Patience;
 pub use pinned::PinnedCertificates;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
 pub use revocation::{CrlPolicy, RevocationLists, Revocations};
 pub use self_signed::SelfSignedCertificates;
-pub use serve::{Limits, bind, serve_tls, serve_tls_with_limits};
+pub use serve::{Limits, bind, serve_tls, serve_tls_behind_proxies, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };

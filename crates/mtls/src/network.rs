@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -53,6 +54,59 @@ impl fmt::Display for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
+}
+
+/// The networks of the proxies that are believed about where connections come from; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Arc<[Network]>);
+
+impl TrustedProxies {
+    /// Reads a list of networks.
+    ///
+    /// # Errors
+    ///
+    /// An empty list, one that is everybody, and the first entry that is no network.
+    pub fn parse(networks: &[String]) -> Result<Self, TrustedProxiesError> {
+        let parsed = |text: &String| {
+            text.parse().map_err(|reason| TrustedProxiesError::Network {
+                text: text.clone(),
+                reason,
+            })
+        };
+        let networks = networks.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
+        if networks.is_empty() {
+            return Err(TrustedProxiesError::Nobody);
+        }
+        if Network::are_everybody(&networks) {
+            return Err(TrustedProxiesError::Everybody);
+        }
+        Ok(Self(networks.into()))
+    }
+
+    /// Whether a peer at `address` is one of them.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Why a list names no proxies that could be believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustedProxiesError {
+    /// The list is empty.
+    #[error("names nobody; name the networks of the proxies")]
+    Nobody,
+    /// The list holds all addresses.
+    #[error("are all addresses together, and anybody could claim any address")]
+    Everybody,
+    /// An entry is no network.
+    #[error("{text:?} {reason}")]
+    Network {
+        /// The entry.
+        text: String,
+        /// What is wrong with it; already part of the message.
+        reason: NetworkError,
+    },
 }
 
 /// Why a text names no range of addresses that could be trusted.
@@ -113,6 +167,27 @@ mod tests {
             network("8000::/1")
         ]));
         assert!(!Network::are_everybody(&[]));
+    }
+
+    /// T40.
+    #[test]
+    fn proxies_are_neither_nobody_nor_everybody() {
+        let parse = |networks: &[&str]| {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            TrustedProxies::parse(&networks)
+        };
+        let proxies = parse(&["10.0.0.0/24", "::1"]).unwrap();
+        for (address, expected) in [("10.0.0.7", true), ("::1", true), ("10.0.1.7", false)] {
+            assert_eq!(proxies.contain(address.parse().unwrap()), expected, "{address}");
+        }
+        assert!(!TrustedProxies::default().contain("::1".parse().unwrap()));
+        assert_eq!(parse(&[]).unwrap_err(), TrustedProxiesError::Nobody);
+        assert_eq!(
+            parse(&["0.0.0.0/1", "128.0.0.0/1"]).unwrap_err(),
+            TrustedProxiesError::Everybody
+        );
+        let error = parse(&["10.0.0.0/24", "proxy"]).unwrap_err().to_string();
+        assert!(error.starts_with("\"proxy\" must be a network"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioTimer;
 
 use crate::acceptor::Acceptor;
 use crate::bounds;
+use crate::network::TrustedProxies;
 use crate::server_tls::ServerTls;
 
 /// Bounds the memory one request's header fields can take.
@@ -113,10 +114,37 @@ pub async fn serve_tls_with_limits(
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
+    serve(listener, Acceptor::new(tls, limits), router, limits, shutdown).await
+}
+
+/// As [`serve_tls`], for connections of these proxies alone, which tell where they come from.
+///
+/// # Errors
+///
+/// When the listener cannot be used.
+pub async fn serve_tls_behind_proxies(
+    listener: TcpListener,
+    tls: impl Into<ServerTls>,
+    router: Router,
+    proxies: TrustedProxies,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), io::Error> {
+    let limits = Limits::default();
+    let acceptor = Acceptor::new(tls, limits).behind(proxies);
+    serve(listener, acceptor, router, limits, shutdown).await
+}
+
+async fn serve(
+    listener: TcpListener,
+    acceptor: Acceptor,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), io::Error> {
     let handle = Handle::new();
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle.clone())
-        .acceptor(Acceptor::new(tls, limits));
+        .acceptor(acceptor);
     // Without a timer hyper's limits of time do nothing.
     server
         .http_builder()

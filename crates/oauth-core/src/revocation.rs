@@ -115,9 +115,7 @@ mod tests {
             client_id: "partner-client".to_owned(),
             scope: "transactions".parse().unwrap(),
             audience: "api.example.com".to_owned(),
-            confirmation: Some(Confirmation {
-                x5t_s256: CertificateThumbprint::of_der(b"certificate"),
-            }),
+            confirmation: Some(Confirmation::new(CertificateThumbprint::of_der(b"certificate"))),
             certificate,
             issued_at: NOW,
             expires_at: NOW.plus(Duration::from_secs(900)),

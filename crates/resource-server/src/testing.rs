@@ -157,9 +157,7 @@ impl TestToken {
 
     /// Bound to the certificate of this DER encoding. RFC 8705 §3.1
     pub fn bound_to(mut self, certificate_der: &[u8]) -> Self {
-        self.claims.cnf = Some(Confirmation {
-            x5t_s256: CertificateThumbprint::of_der(certificate_der),
-        });
+        self.claims.cnf = Some(Confirmation::new(CertificateThumbprint::of_der(certificate_der)));
         self
     }
 

@@ -1,13 +1,18 @@
 //! Certificates that a load balancer hands on in a header: worth as much as a handshake from a trusted peer, and
 //! nothing from anybody else.
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use demo::{
     actor::{Actor, Answer},
     configuration::Settings,
 };
 use integration_tests::{Ground, TestSystem, log, upstream::RecordingUpstream};
+use mtls::{Alpn, Credentials};
 use oauth_core::{client_cert_header, time::Timestamp};
-use pki::{Authority, Certificate, Member};
+use pki::{Authority, Certificate, KeyAlgorithm, Member, Root};
 use reqwest::{StatusCode, header::HeaderMap};
 
 /// The gateway's own client certificate plays the balancer's.
@@ -277,5 +282,67 @@ async fn the_header_reaches_the_api_only_where_it_is_to() {
             assert!(request.values("ssl_client_cert").is_empty());
             assert!(request.values("x_client_certificate").is_empty());
         }
+    }
+}
+
+/// A certificate that its own key signed, and the JWKS that registers it.
+fn self_signed() -> (Credentials, String, String) {
+    let now = Timestamp::from(std::time::SystemTime::now());
+    let root = Root::create(KeyAlgorithm::EcdsaP256, now).unwrap();
+    let pem = root.certificate().pem().unwrap();
+    let der = root.certificate().der();
+    // The key: a BIT STRING of 66 bytes that holds an uncompressed point.
+    let start = der.windows(4).position(|bytes| bytes == [3, 66, 0, 4]).unwrap() + 4;
+    let (x, y) = der[start..start + 64].split_at(32);
+    let [x, y] = [x, y].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let x5c = STANDARD.encode(der);
+    let jwk = format!(r#"{{ kty = "EC", crv = "P-256", x = "{x}", y = "{y}", x5c = ["{x5c}"] }}"#);
+    let credentials = Credentials::from_pem(pem.as_bytes(), root.key().pem().as_bytes()).unwrap();
+    (credentials, pem, format!("{{ keys = [{jwk}] }}"))
+}
+
+/// W15: in the connection and in the header; and nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_certificate_is_let_in_without_an_authority() {
+    for is_pinned in [true, false] {
+        let (credentials, pem, jwks) = self_signed();
+        let header = client_cert_header::encode(credentials.leaf_der());
+        let ground = Ground::new();
+        let file = ground.path().join("pinned.pem");
+        std::fs::write(&file, pem).unwrap();
+        let pinned = if is_pinned {
+            format!("pinned = [{file:?}]")
+        } else {
+            String::new()
+        };
+        let mut settings = settings(BY_NAME, &pinned);
+        settings.clients = format!(
+            r#"
+            [[clients]]
+            client_id = "self-signed"
+            token_endpoint_auth_method = "self_signed_tls_client_auth"
+            jwks = {jwks}
+            grant_types = ["client_credentials"]
+            scope = "transactions"
+            audience = "api.example.com"
+            "#
+        );
+        let system = TestSystem::on(ground, settings).await;
+        let trust = system.trust().unwrap();
+        let client = Actor::new(trust, Some(credentials), Alpn::Http2OrHttp1, system.gateway()).unwrap();
+        let token = client.request_token("self-signed").await.access_token().unwrap();
+        let balancer = system.actor(Some(BALANCER)).unwrap();
+        let directly = call(&client, &token, &[]).await;
+        let handed_on = call(&balancer, &token, &[(HEADER, &header)]).await;
+        if is_pinned {
+            assert_accepted(&directly);
+            assert_accepted(&handed_on);
+        } else {
+            assert_eq!(directly.status(), None, "{directly}");
+            assert_unauthorized(&handed_on, "certificate_untrusted").await;
+        }
+        let other = system.partner_token().await;
+        let stolen = call(&balancer, &other, &[(HEADER, &header)]).await;
+        assert_eq!(stolen.status(), Some(StatusCode::UNAUTHORIZED), "{stolen}");
     }
 }

@@ -165,3 +165,40 @@ async fn an_upstream_is_told_where_a_connection_comes_from_where_it_is_to_know()
         assert!(exchange.await.unwrap().is_err());
     }
 }
+
+/// T40: a guess at the token endpoint is counted where it comes from, through the gateway and all.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authorization_server_learns_through_the_gateway_where_a_request_comes_from() {
+    let proxied = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut settings = trusting("127.0.0.0/8");
+    settings.clients =
+        format!("[listen.proxied]\naddress = \"{proxied}\"\ntrusted_peers = [\"127.0.0.1\"]\n");
+    settings.gateway_routes += &format!(
+        "[[passthrough]]\nhost = \"login-internal.example.com\"\nupstream = \"{proxied}\"\nproxy_protocol = true\n"
+    );
+    let system = TestSystem::start_with(settings).await;
+    let ends = Ends {
+        source: "192.0.2.40:50000".parse().unwrap(),
+        ..ends()
+    };
+    let client = RawClient::new(&system, Some(Member::Other)).prefaced_by(ends.header());
+    let form = "grant_type=client_credentials&client_id=partner-client";
+    let head = "POST /oauth/v2/oauth-token-mutual-tls HTTP/1.1\r\nHost: login-internal.example.com\r\n";
+    let fields = format!(
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        form.len()
+    );
+    let request = [head, &fields, form].concat();
+    let answer = client
+        .exchange("login-internal.example.com", request, complete_answer)
+        .await
+        .unwrap();
+    assert_eq!(status(&answer), 401);
+    log::event(|event| event["peer.address"] == "192.0.2.40:50000").await;
+    // Directly nobody is served there.
+    let direct = RawClient::to(&system, Some(Member::Other), proxied);
+    assert!(direct.exchange("login.example.com", "", |_| false).await.is_err());
+}

@@ -474,3 +474,18 @@ fn lists_values_and_files_at_once_by_their_keys() {
         assert!(found.iter().any(|found| found == key), "{key}: {found:?}");
     }
 }
+
+/// T40.
+#[test]
+fn refuses_a_listener_of_proxies_that_would_believe_nobody_or_anybody() {
+    let with = |peers: &str| {
+        let section = format!("[listen.proxied]\naddress = '127.0.0.1:8445'\ntrusted_peers = [{peers}]\n");
+        Configuration::from_toml(&format!("{DEMO}\n{section}"))
+    };
+    let configuration = with("'10.0.0.0/24'").unwrap();
+    assert!(configuration.proxies.contain("10.0.0.7".parse().unwrap()));
+    assert_eq!(configuration.listen.proxied.unwrap().address.port(), 8445);
+    for wrong in ["", "'0.0.0.0/0'", "'gateway'"] {
+        assert_eq!(keys(with(wrong)), ["listen.proxied.trusted_peers"], "{wrong}");
+    }
+}

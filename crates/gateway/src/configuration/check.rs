@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use mtls::Network;
+use mtls::TrustedProxies;
 use oauth_core::scope::Scope;
 use service::Problems;
 use url::Url;
@@ -86,29 +86,11 @@ fn check_listen(listen: &ListenSection, problems: &mut Problems) {
     }
 }
 
-fn proxies(section: Option<&ProxyProtocolSection>, problems: &mut Problems) -> Vec<Network> {
-    const KEY: &str = "listen.proxy_protocol.trusted_peers";
-    let Some(ProxyProtocolSection { trusted_peers }) = section else {
-        return Vec::new();
-    };
-    if trusted_peers.is_empty() {
-        problems.add(
-            KEY,
-            "names nobody; name the networks of the proxies, or leave proxy_protocol away",
-        );
-    }
-    let networks: Vec<Network> = trusted_peers
-        .iter()
-        .enumerate()
-        .filter_map(|(index, text)| problems.take(format!("{KEY}[{index}]"), text.parse()))
-        .collect();
-    if Network::are_everybody(&networks) {
-        problems.add(
-            KEY,
-            "are all addresses together, and anybody could claim any address",
-        );
-    }
-    networks
+fn proxies(section: Option<&ProxyProtocolSection>, problems: &mut Problems) -> TrustedProxies {
+    let proxies = section.map(|section| TrustedProxies::parse(&section.trusted_peers));
+    proxies
+        .and_then(|proxies| problems.take("listen.proxy_protocol.trusted_peers", proxies))
+        .unwrap_or_default()
 }
 
 fn check_cache(cache: &CacheSection, problems: &mut Problems) {

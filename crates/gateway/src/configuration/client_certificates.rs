@@ -81,7 +81,8 @@ pub struct CertificateHeaderSection {
     pub name: String,
     /// How the certificate is written into it.
     pub encoding: HeaderEncoding,
-    /// Who is believed; never everybody.
+    /// Who is believed; never everybody. While `client_certificate` is `"required"`, a peer that is told by its address
+    /// alone must have a client certificate nonetheless, like everybody else.
     #[serde(default)]
     pub trusted_peers: Vec<TrustedPeerSection>,
     /// Whether APIs get the header as it came.

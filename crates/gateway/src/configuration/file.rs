@@ -91,8 +91,8 @@ pub struct PassthroughSection {
     pub host: String,
     /// `host:port` of the listener that gets the bytes.
     pub upstream: String,
-    /// Whether it is told first where they come from, by a PROXY header of version 2. For a listener that expects one:
-    /// any other takes it for a broken handshake.
+    /// Whether it is told first where they come from, by a PROXY header of version 2. For a listener that expects one,
+    /// such as `listen.proxied` of the authorization server: any other takes it for a broken handshake.
     #[serde(default)]
     pub proxy_protocol: bool,
 }

@@ -305,12 +305,12 @@ fn refuses_to_believe_anybody_about_addresses() {
     let with =
         |peers: &str| format!("{MINIMAL}\n[listen]\nproxy_protocol = {{ trusted_peers = [{peers}] }}\n");
     let configuration = Configuration::from_toml(&with("'10.0.0.0/24', '::1'")).unwrap();
-    assert_eq!(configuration.proxies.len(), 2);
-    assert!(Configuration::from_toml(MINIMAL).unwrap().proxies.is_empty());
-    assert_eq!(problems_of(&with("")), [KEY]);
-    assert_eq!(problems_of(&with("'::/0'")), [format!("{KEY}[0]")]);
-    assert_eq!(problems_of(&with("'balancer'")), [format!("{KEY}[0]")]);
-    assert_eq!(problems_of(&with("'0.0.0.0/1', '128.0.0.0/1'")), [KEY]);
+    let proxy = "10.0.0.7".parse().unwrap();
+    assert!(configuration.proxies.contain(proxy));
+    assert!(!Configuration::from_toml(MINIMAL).unwrap().proxies.contain(proxy));
+    for wrong in ["", "'::/0'", "'balancer'", "'0.0.0.0/1', '128.0.0.0/1'"] {
+        assert_eq!(problems_of(&with(wrong)), [KEY], "{wrong}");
+    }
 }
 
 #[test]

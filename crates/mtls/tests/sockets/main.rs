@@ -7,6 +7,7 @@ mod bounds;
 mod http_client;
 mod pinned;
 mod pki;
+mod proxied;
 mod refusal;
 mod reload;
 mod resumption;
