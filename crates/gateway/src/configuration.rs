@@ -3,6 +3,7 @@
 //! A configuration error stops the gateway at start and names every key at fault; it never opens a door.
 
 mod check;
+mod check_tokens;
 mod file;
 
 use std::collections::HashMap;
@@ -11,15 +12,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mtls::{Credentials, TrustAnchors};
+use oauth_core::jwt::SignatureAlgorithm;
 use service::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 use url::Url;
 
 pub use file::{
-    CacheSection, ClientCertificatePolicy, ClientCertificatesSection, ConfigurationFile,
-    IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection, RouteSection,
+    CacheControlPolicy, CacheSection, ClientCertificatePolicy, ClientCertificatesSection, ConfigurationFile,
+    EndpointAuthMethod, IntrospectionRepresentation, IntrospectionSection, IssuerSection, ListenSection,
+    OutboundTlsSection, PassthroughSection, RouteSection, TokenKind,
 };
 
 use crate::host::HostName;
+use crate::introspection_client::Authentication;
+use crate::issuers::JwtProfile;
 use crate::route::Routes;
 
 /// A checked configuration.
@@ -29,8 +34,8 @@ pub struct Configuration {
     pub(crate) passthrough: HashMap<HostName, String>,
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
-    pub(crate) introspection: Introspection,
-    pub(crate) issuer: Issuer,
+    pub(crate) introspection: Option<Introspection>,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) cache: CacheSection,
     pub(crate) routes: Routes,
     pub(crate) outbound_tls: OutboundTlsSection,
@@ -40,16 +45,50 @@ pub struct Configuration {
 #[derive(Clone, Debug)]
 pub(crate) struct Introspection {
     pub(crate) endpoint: Url,
+    /// Who answers there.
+    pub(crate) issuer: String,
     pub(crate) client_id: String,
+    pub(crate) authentication: EndpointAuthentication,
+    pub(crate) expected: ExpectedAnswer,
+    pub(crate) cache_control: CacheControlPolicy,
     pub(crate) timeout: Duration,
     pub(crate) max_response: usize,
+    pub(crate) concurrency: usize,
 }
 
-/// Who signs access tokens.
+/// What proves to the introspection endpoint who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointAuthentication {
+    Certificate,
+    Secret {
+        file: PathBuf,
+    },
+    Assertion {
+        key: PathBuf,
+        algorithm: SignatureAlgorithm,
+    },
+}
+
+/// The answer that is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedAnswer {
+    AccessTokenJwt,
+    IntrospectionJwt {
+        audience: String,
+        audience_if_absent: Option<String>,
+    },
+    Json {
+        audience_if_absent: Option<String>,
+    },
+}
+
+/// Whose signatures are believed.
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
     pub(crate) issuer: String,
-    pub(crate) jwks_uri: Url,
+    /// `None` where its metadata says so.
+    pub(crate) jwks_uri: Option<Url>,
+    pub(crate) profile: JwtProfile,
 }
 
 impl Configuration {
@@ -81,6 +120,9 @@ impl Configuration {
         );
         let OutboundTlsSection { certificate, key, .. } = &self.outbound_tls;
         problems.take("outbound_tls", Credentials::from_pem_files(certificate, key));
+        if let Some(introspection) = &self.introspection {
+            problems.take("introspection", Authentication::load(introspection));
+        }
         problems.into_result(())
     }
 
@@ -133,15 +175,13 @@ impl ConfigurationFile {
                 require_client_eku: true,
                 client_certificate: ClientCertificatePolicy::Required,
             },
-            introspection: IntrospectionSection {
-                endpoint: "https://localhost:8444/oauth/v2/oauth-introspect".to_owned(),
-                client_id: "gateway".to_owned(),
-                timeout: Duration::from_secs(5),
-                max_response: 32 * 1024,
-            },
+            introspection: Some(IntrospectionSection::at(
+                "https://localhost:8444/oauth/v2/oauth-introspect",
+            )),
             issuers: vec![IssuerSection {
                 issuer: "https://login.example.com/oauth/v2/oauth-anonymous".to_owned(),
-                jwks_uri: "https://localhost:8443/oauth/v2/oauth-anonymous/jwks".to_owned(),
+                jwks_uri: Some("https://localhost:8443/oauth/v2/oauth-anonymous/jwks".to_owned()),
+                accept_plain_jwt: false,
             }],
             cache: CacheSection::default(),
             routes: vec![RouteSection {
@@ -152,6 +192,7 @@ impl ConfigurationFile {
                 audience: "api.example.com".to_owned(),
                 scope: "transactions".to_owned(),
                 binding: oauth_core::confirmation::BindingPolicy::Required,
+                tokens: vec![TokenKind::Opaque],
                 client_cert_header: true,
             }],
             outbound_tls: OutboundTlsSection {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -22,11 +22,11 @@ use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
 use crate::connection::Connection;
 use crate::headers::{clean_request, clean_response};
-use crate::introspection_client::words_of;
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::response_body::Content;
 use crate::route::{ClientCertHeader, Route, Upstream, UpstreamPlace};
+use crate::token_error::words_of;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -171,7 +171,7 @@ struct Outgoing {
 impl Outgoing {
     fn new(authorized: AuthorizedRequest<Incoming>, request_id: &RequestId) -> Result<Self, Rejection> {
         let mut own_fields = HeaderMap::new();
-        own_fields.insert(AUTHORIZATION, authorized.authorization());
+        authorized.tell_api(&mut own_fields);
         own_fields.insert(X_REQUEST_ID, request_id.header());
         tell_connection(&mut own_fields, authorized.connection(), authorized.route());
         let (mut parts, body) = authorized.into_request().into_parts();

@@ -1,8 +1,8 @@
 //! The certbound gateway: one public port, pass-through or termination, the binding checked on every request.
 //!
 //! Decides, by server name, whether a connection is passed on unopened or ends here; and of every request on one that
-//! ends here, whether its opaque token and the connection's certificate belong together and are good for the API it
-//! asks for. What travels on is the JWT the token stands for. Every rule of OAuth is [`oauth_core`]'s; the reason codes
+//! ends here, whether its token and the connection's certificate belong together and are good for the API it
+//! asks for. What travels on is the JWT the token stands for, or what [`configuration`] says instead. Every rule of OAuth is [`oauth_core`]'s; the reason codes
 //! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics).
 
 mod accept;
@@ -11,6 +11,7 @@ mod activity;
 mod addresses;
 mod authorize;
 mod body;
+mod cache_control;
 pub mod configuration;
 mod connection;
 mod descriptors;
@@ -18,6 +19,7 @@ mod forward;
 mod headers;
 mod host;
 mod introspection_client;
+mod issuers;
 pub mod metrics;
 mod passthrough;
 mod path;
@@ -29,6 +31,9 @@ mod route;
 mod serve;
 mod start;
 mod token_cache;
+mod token_error;
+mod token_kind;
+mod token_source;
 mod well_formed;
 
 pub use configuration::{Configuration, ConfigurationFile};

@@ -2,17 +2,16 @@
 //!
 //! Neither the authorization server nor an API needs to be there yet.
 
+mod tokens;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use jwks::RemoteJwks;
 use mtls::{
-    Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors,
-    bind,
+    Alpn, ClientIdentity, ClientTls, Presence, ServerFiles, ServerTls, TlsSection, TrustAnchors, bind,
 };
-use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 use tokio::net::TcpListener;
@@ -20,13 +19,11 @@ use tokio::net::TcpListener;
 use crate::accept::{Destination, Frontier, accept};
 use crate::authorize::Authorizer;
 use crate::configuration::{
-    ClientCertificatePolicy, ClientCertificatesSection, Configuration, Introspection, Issuer,
-    OutboundTlsSection,
+    ClientCertificatePolicy, ClientCertificatesSection, Configuration, OutboundTlsSection,
 };
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::host::HostName;
-use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
 use crate::route::Routes;
 use crate::token_cache::TokenCache;
@@ -43,7 +40,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         tls,
         client_certificates,
         introspection,
-        issuer,
+        issuers,
         cache,
         routes,
         ..
@@ -55,11 +52,11 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     add_revocation_check(&readiness, tls.clone());
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
-    let introspection = introspection_client(introspection, &issuer, routes.audiences(), &outbound)?;
+    let tokens = tokens::source(introspection.as_ref(), issuers, &routes.audiences(), &outbound)?;
     let destinations = destinations(passthrough, &routes);
     let handler = RequestHandler {
         authorizer: Authorizer {
-            tokens: TokenCache::new(introspection, &cache),
+            tokens: TokenCache::new(tokens, &cache),
             routes,
         },
         forwarder: Forwarder::new(&outbound).context("outbound_tls")?,
@@ -137,32 +134,6 @@ fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::
 
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
-}
-
-fn introspection_client(
-    endpoint: Introspection,
-    issuer: &Issuer,
-    audiences: Vec<String>,
-    tls: &ClientTls,
-) -> anyhow::Result<IntrospectionClient> {
-    // Shorter than the whole, so that no connection is told from no answer.
-    let timeouts = Timeouts {
-        connect: endpoint.timeout / 2,
-        total: endpoint.timeout,
-    };
-    let http_client = tls.http_client(timeouts, &[]).context("outbound_tls")?;
-    let keys = RemoteJwks::new(http_client.clone(), issuer.jwks_uri.as_str());
-    let verifier = AccessTokenVerifier {
-        issuer: issuer.issuer.clone(),
-        audiences,
-        algorithms: SignatureAlgorithm::ALL.to_vec(),
-    };
-    Ok(IntrospectionClient {
-        http_client,
-        endpoint,
-        keys,
-        verifier,
-    })
 }
 
 fn destinations(passthrough: HashMap<HostName, String>, routes: &Routes) -> HashMap<HostName, Destination> {

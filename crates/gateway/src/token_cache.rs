@@ -1,8 +1,10 @@
-//! What the gateway remembers of tokens: answers about active ones, for a while, and for a short while that a token
-//! is not active.
+//! What the gateway remembers of tokens: what active ones are, for a while, and for a short while that a token is
+//! refused.
 //!
 //! Saves the introspection and the signature check, never the check of expiry, binding or scope. Keyed by digest:
 //! no token is kept. Failures are never remembered. Callers with the same new token wait for one introspection.
+//! While the authorization server gives no answer, what it said before may stand for longer: as long as the
+//! configuration allows, never past the token's end, and never once it has said no.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,130 +12,247 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::future::Cache;
 use oauth_core::access_token::TokenDigest;
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
 
 use crate::accepted_token::AcceptedToken;
 use crate::configuration::CacheSection;
-use crate::introspection_client::{IntrospectionClient, IntrospectionError};
 use crate::metrics;
+use crate::token_error::{TokenError, TokenRefusal};
+use crate::token_kind::TokenKind;
+use crate::token_source::TokenSource;
 
-/// For how long a token is known to be inactive. Bounds how often one made-up token reaches the authorization server.
-const INACTIVE_MAX_AGE: Duration = Duration::from_secs(10);
+/// For how long a token is known to be refused. Bounds how often one made-up token reaches the authorization server, or
+/// has its signature checked.
+const REFUSED_MAX_AGE: Duration = Duration::from_secs(10);
 /// Bounds the memory made-up tokens can take, apart from the good ones so that they push none of those out.
-const INACTIVE_CAPACITY: u64 = 10_000;
+const REFUSED_CAPACITY: u64 = 10_000;
+/// Between two attempts to look up a token that is served although it should have been looked up again. Bounds how
+/// often an authorization server in trouble is asked, and how long callers wait for it.
+const STALE_RETRY: Duration = Duration::from_secs(1);
 
-type Key = [u8; 32];
+/// What a token is remembered by: where it was looked up, and its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    source: Source,
+    digest: [u8; 32],
+}
 
-/// The tokens of one introspection endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    /// An introspection endpoint.
+    Endpoint(Arc<str>),
+    /// The token itself.
+    Jwt,
+}
+
+/// The tokens of one source.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenCache {
     active: Cache<Key, Remembered>,
-    inactive: Cache<Key, ()>,
-    introspection: Arc<IntrospectionClient>,
+    /// Those among them that may still be served when they should have been looked up again.
+    stale: Cache<Key, Remembered>,
+    refused: Cache<Key, TokenRefusal>,
+    source: Arc<TokenSource>,
+    endpoint: Arc<str>,
     max_age: Duration,
+    stale_while_unavailable: Duration,
 }
 
 #[derive(Clone, Debug)]
 struct Remembered {
     token: Arc<AcceptedToken>,
     kept_for: Duration,
+    freshness: Freshness,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    Fresh,
+    Stale,
+}
+
+impl Freshness {
+    const fn result(self) -> &'static str {
+        match self {
+            Self::Fresh => "hit",
+            Self::Stale => "stale",
+        }
+    }
 }
 
 impl TokenCache {
-    /// Remembers answers of `introspection`, none so far.
-    pub(crate) fn new(introspection: IntrospectionClient, section: &CacheSection) -> Self {
-        Self {
-            active: Cache::builder()
+    /// Remembers what `source` says, nothing so far.
+    pub(crate) fn new(source: TokenSource, section: &CacheSection) -> Self {
+        let remembering = || {
+            Cache::builder()
                 .max_capacity(section.capacity)
                 .expire_after(UntilItsTime)
+                .build()
+        };
+        let endpoint = source
+            .introspection
+            .as_ref()
+            .map_or("", |introspection| introspection.endpoint().as_str());
+        Self {
+            active: remembering(),
+            stale: remembering(),
+            refused: Cache::builder()
+                .max_capacity(REFUSED_CAPACITY)
+                .time_to_live(REFUSED_MAX_AGE)
                 .build(),
-            inactive: Cache::builder()
-                .max_capacity(INACTIVE_CAPACITY)
-                .time_to_live(INACTIVE_MAX_AGE)
-                .build(),
-            introspection: Arc::new(introspection),
+            endpoint: Arc::from(endpoint),
+            source: Arc::new(source),
             max_age: section.max_age,
+            stale_while_unavailable: section.stale_while_unavailable,
         }
     }
 
-    /// The accepted token that `token` stands for, remembered or looked up.
+    /// The accepted token that `token`, which is of this `kind`, stands for, remembered or learnt.
     ///
     /// # Errors
     ///
-    /// As [`IntrospectionClient::introspect`].
+    /// As [`TokenSource::learn`].
     pub(crate) async fn find(
         &self,
+        kind: TokenKind,
         token: &str,
         now: Timestamp,
-    ) -> Result<Arc<AcceptedToken>, Arc<IntrospectionError>> {
-        let key = *TokenDigest::of(token).as_bytes();
+    ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
+        let key = self.key(kind, token);
         if let Some(remembered) = self.active.get(&key).await {
-            metrics::token_lookup("hit");
+            metrics::token_lookup(remembered.freshness.result());
             return Ok(remembered.token);
         }
-        if self.inactive.contains_key(&key) {
-            metrics::token_lookup("inactive");
-            return Err(Arc::new(IntrospectionError::Inactive));
+        if let Some(refusal) = self.refused.get(&key).await {
+            metrics::token_lookup("refused");
+            return Err(Arc::new(refusal.into()));
         }
         metrics::token_lookup("miss");
         let (cache, token) = (self.clone(), token.to_owned());
         // A task of its own: a caller that hangs up must not end the introspection that others wait for.
-        let looked_up = tokio::spawn(async move { cache.look_up(key, &token, now).await }).await;
-        looked_up.unwrap_or_else(|_| Err(Arc::new(IntrospectionError::Interrupted)))
+        let looked_up = tokio::spawn(async move { cache.look_up(key, kind, &token, now).await }).await;
+        looked_up.unwrap_or_else(|_| Err(Arc::new(TokenError::Interrupted)))
+    }
+
+    fn key(&self, kind: TokenKind, token: &str) -> Key {
+        Key {
+            source: match kind {
+                TokenKind::Opaque => Source::Endpoint(Arc::clone(&self.endpoint)),
+                TokenKind::Jwt => Source::Jwt,
+            },
+            digest: *TokenDigest::of(token).as_bytes(),
+        }
     }
 
     async fn look_up(
         &self,
         key: Key,
+        kind: TokenKind,
         token: &str,
         now: Timestamp,
-    ) -> Result<Arc<AcceptedToken>, Arc<IntrospectionError>> {
-        let remembered = self
-            .active
-            .try_get_with(key, self.introspect(key, token, now))
-            .await?;
+    ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
+        let learning = self.learn(key.clone(), kind, token, now);
+        let remembered = self.active.try_get_with(key, learning).await?;
         Ok(remembered.token)
     }
 
-    async fn introspect(
+    async fn learn(
         &self,
         key: Key,
+        kind: TokenKind,
         token: &str,
         now: Timestamp,
-    ) -> Result<Remembered, IntrospectionError> {
-        let introspected = self.introspection.introspect(token, now).await;
-        metrics::introspection(&introspected);
-        match introspected {
-            Ok(token) => Ok(Remembered {
-                kept_for: token.kept_for(self.max_age, now),
-                token: Arc::new(token),
-            }),
-            Err(error) => {
-                if matches!(error, IntrospectionError::Inactive) {
-                    self.inactive.insert(key, ()).await;
-                } else {
-                    tracing::warn!(reason = %error, "introspection failed: {error}");
+    ) -> Result<Remembered, TokenError> {
+        match self.source.learn(kind, token, now).await {
+            Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now).await),
+            Err(TokenError::Refused(refusal)) => {
+                self.stale.invalidate(&key).await;
+                if may_be_remembered(refusal) {
+                    self.refused.insert(key, refusal).await;
                 }
-                Err(error)
+                Err(refusal.into())
+            }
+            Err(error) => {
+                tracing::warn!(token.kind = kind.as_str(), reason = %error, "no token can be accepted: {error}");
+                let stale = self.stale_instead_of(&error, &key, now).await;
+                stale.ok_or(error)
             }
         }
     }
+
+    async fn remember_for_worse_times(
+        &self,
+        key: Key,
+        token: Arc<AcceptedToken>,
+        now: Timestamp,
+    ) -> Remembered {
+        let kept_for = token.kept_for(self.max_age, now);
+        let longest = kept_for.saturating_add(self.stale_while_unavailable);
+        let is_looked_up = matches!(key.source, Source::Endpoint(_));
+        if is_looked_up && token.may_be_kept() && !self.stale_while_unavailable.is_zero() {
+            let remembered = Remembered {
+                kept_for: longest.min(now.until(token.facts().exp)),
+                token: Arc::clone(&token),
+                freshness: Freshness::Stale,
+            };
+            self.stale.insert(key, remembered).await;
+        }
+        Remembered {
+            token,
+            kept_for,
+            freshness: Freshness::Fresh,
+        }
+    }
+
+    /// What was known of the token, where the authorization server gives no answer about it now.
+    async fn stale_instead_of(&self, error: &TokenError, key: &Key, now: Timestamp) -> Option<Remembered> {
+        if !error.is_no_answer() {
+            return None;
+        }
+        let stale = self.stale.get(key).await?;
+        let left = now.until(stale.token.facts().exp);
+        if left.is_zero() {
+            return None;
+        }
+        metrics::token_lookup(Freshness::Stale.result());
+        let client_id = stale.token.facts().client_id.as_deref();
+        tracing::warn!(
+            client.id = client_id,
+            "what the authorization server said before still stands for a token of {}",
+            client_id.unwrap_or("a client it did not name")
+        );
+        Some(Remembered {
+            kept_for: STALE_RETRY.min(left),
+            ..stale
+        })
+    }
+}
+
+/// Newer keys, and time, make some JWTs good that are not yet.
+const fn may_be_remembered(refusal: TokenRefusal) -> bool {
+    !matches!(
+        refusal,
+        TokenRefusal::Jwt(VerificationError::UnknownKey | VerificationError::NotYetValid)
+    )
 }
 
 #[cfg(test)]
 impl TokenCache {
-    /// Remembers an answer nobody gave.
-    pub(crate) async fn remember(&self, token: &str, accepted: AcceptedToken, kept_for: Duration) {
-        let key = *TokenDigest::of(token).as_bytes();
-        self.active
-            .insert(
-                key,
-                Remembered {
-                    token: Arc::new(accepted),
-                    kept_for,
-                },
-            )
-            .await;
+    /// Remembers what nobody said.
+    pub(crate) async fn remember(
+        &self,
+        kind: TokenKind,
+        token: &str,
+        accepted: AcceptedToken,
+        kept_for: Duration,
+    ) {
+        let remembered = Remembered {
+            token: Arc::new(accepted),
+            kept_for,
+            freshness: Freshness::Fresh,
+        };
+        self.active.insert(self.key(kind, token), remembered).await;
     }
 }
 

@@ -1,23 +1,17 @@
 //! From the file's values to values that cannot be wrong, noting everything that stands in the way.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use http::Method;
 use oauth_core::scope::Scope;
 use service::{ConfigurationError, Problems};
 use url::Url;
 
-use super::file::{
-    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
-    RouteSection,
-};
-use super::{Configuration, Introspection, Issuer};
+use super::Configuration;
+use super::check_tokens::{check_sources, introspection, issuers};
+use super::file::{CacheSection, ConfigurationFile, ListenSection, PassthroughSection, RouteSection};
 use crate::host::HostName;
 use crate::route::{AllowedMethods, ClientCertHeader, PathPrefix, Route, Routes, Upstream, Upstreams};
-
-/// Bounds for how long a stuck authorization server can hold a request.
-const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
 
 pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, ConfigurationError> {
     let mut problems = Problems::new();
@@ -25,22 +19,22 @@ pub(super) fn check(file: ConfigurationFile) -> Result<Configuration, Configurat
     check_cache(&file.cache, &mut problems);
     let passthrough = passthrough(&file.passthrough, &mut problems);
     let routes = routes(&file.routes, &passthrough, &mut problems);
-    let introspection = introspection(file.introspection, &mut problems);
-    let issuer = issuer(file.issuers, &mut problems);
-    let configuration = introspection
-        .zip(issuer)
-        .map(|(introspection, issuer)| Configuration {
-            listen: file.listen,
-            passthrough,
-            tls: file.tls,
-            client_certificates: file.client_certificates,
-            introspection,
-            issuer,
-            cache: file.cache,
-            routes,
-            outbound_tls: file.outbound_tls,
-        });
-    problems.conclude(configuration)
+    let issuers = issuers(file.issuers, &mut problems);
+    check_sources(&file.routes, file.introspection.as_ref(), &issuers, &mut problems);
+    let introspection = file
+        .introspection
+        .and_then(|section| introspection(section, &issuers, &mut problems));
+    problems.into_result(Configuration {
+        listen: file.listen,
+        passthrough,
+        tls: file.tls,
+        client_certificates: file.client_certificates,
+        introspection,
+        issuers,
+        cache: file.cache,
+        routes,
+        outbound_tls: file.outbound_tls,
+    })
 }
 
 fn check_listen(listen: &ListenSection, problems: &mut Problems) {
@@ -138,6 +132,12 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
     let scope = problems.take(key("scope"), section.scope.parse::<Scope>());
     let methods = methods(&key("methods"), section.methods.as_deref(), problems);
     let upstreams = upstreams(&key("upstream"), &section.upstream, problems);
+    if section.tokens.is_empty() {
+        problems.add(
+            key("tokens"),
+            "names no kind of token: \"opaque\", \"jwt\" or both",
+        );
+    }
     Some(Route {
         host: host?,
         prefix: prefix?,
@@ -146,6 +146,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         audience: section.audience.clone(),
         scope: scope?,
         binding: section.binding,
+        tokens: section.tokens.clone(),
         client_cert_header: match section.client_cert_header {
             true => ClientCertHeader::Sent,
             false => ClientCertHeader::NotSent,
@@ -188,55 +189,7 @@ fn upstreams(key: &str, texts: &[String], problems: &mut Problems) -> Option<Ups
     (servers.len() == texts.len()).then(|| Upstreams::new(servers))
 }
 
-fn introspection(section: IntrospectionSection, problems: &mut Problems) -> Option<Introspection> {
-    if section.client_id.is_empty() {
-        problems.add("introspection.client_id", "must not be empty");
-    }
-    if section.timeout.is_zero() || section.timeout > LONGEST_INTROSPECTION {
-        problems.add("introspection.timeout", "must be more than 0s and at most 60s");
-    }
-    if section.max_response == 0 {
-        problems.add(
-            "introspection.max_response",
-            "must be at least 1; an answer has about 1000 bytes",
-        );
-    }
-    let endpoint = problems.take("introspection.endpoint", https_url(&section.endpoint))?;
-    let IntrospectionSection {
-        client_id,
-        timeout,
-        max_response,
-        ..
-    } = section;
-    Some(Introspection {
-        endpoint,
-        client_id,
-        timeout,
-        max_response,
-    })
-}
-
-fn issuer(sections: Vec<IssuerSection>, problems: &mut Problems) -> Option<Issuer> {
-    let [section] = match <[IssuerSection; 1]>::try_from(sections) {
-        Ok(one) => one,
-        Err(sections) => {
-            problems.add(
-                "issuers",
-                format!("there must be exactly one, and there are {}", sections.len()),
-            );
-            return None;
-        }
-    };
-    let issuer = problems.take("issuers[0].issuer", https_url(&section.issuer));
-    let jwks_uri = problems.take("issuers[0].jwks_uri", https_url(&section.jwks_uri));
-    // The text, not the parsed URL: issuers are compared letter by letter. RFC 8414 §2
-    Some(Issuer {
-        issuer: issuer.map(|_| section.issuer)?,
-        jwks_uri: jwks_uri?,
-    })
-}
-
-fn https_url(text: &str) -> Result<Url, &'static str> {
+pub(super) fn https_url(text: &str) -> Result<Url, &'static str> {
     match Url::parse(text) {
         Ok(url) if url.scheme() == "https" && url.query().is_none() && url.fragment().is_none() => Ok(url),
         _ => Err("must be an https URL without query and fragment"),
