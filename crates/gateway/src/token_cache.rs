@@ -152,19 +152,22 @@ impl TokenCache {
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
-        let learning = self.learn(key.clone(), kind, token, now);
-        let remembered = self.active.try_get_with(key, learning).await?;
+        let learning = async {
+            let learnt = self.source.learn(kind, token, now).await;
+            self.settle(key.clone(), learnt, now).await
+        };
+        let remembered = self.active.try_get_with(key.clone(), learning).await?;
         Ok(remembered.token)
     }
 
-    async fn learn(
+    /// What is to be remembered for what was learnt of a token.
+    async fn settle(
         &self,
         key: Key,
-        kind: TokenKind,
-        token: &str,
+        learnt: Result<AcceptedToken, TokenError>,
         now: Timestamp,
     ) -> Result<Remembered, TokenError> {
-        match self.source.learn(kind, token, now).await {
+        match learnt {
             Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now).await),
             Err(TokenError::Refused(refusal)) => {
                 self.stale.invalidate(&key).await;
@@ -174,7 +177,7 @@ impl TokenCache {
                 Err(refusal.into())
             }
             Err(error) => {
-                tracing::warn!(token.kind = kind.as_str(), reason = %error, "no token can be accepted: {error}");
+                tracing::warn!(reason = %error, "a token cannot be judged: {error}");
                 let stale = self.stale_instead_of(&error, &key, now).await;
                 stale.ok_or(error)
             }
@@ -273,5 +276,153 @@ impl Expiry<Key, Remembered> for UntilItsTime {
         _until_expiry: Option<Duration>,
     ) -> Option<Duration> {
         Some(value.kept_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth_core::token_facts::Introspected;
+
+    use super::*;
+    use crate::issuers::Issuers;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+    const EXPIRES_IN: Duration = Duration::from_secs(100);
+
+    fn cache(stale_while_unavailable: Duration) -> TokenCache {
+        let source = TokenSource {
+            introspection: None,
+            issuers: Issuers::new([]),
+        };
+        let section = CacheSection {
+            stale_while_unavailable,
+            ..CacheSection::default()
+        };
+        TokenCache::new(source, &section)
+    }
+
+    fn token() -> AcceptedToken {
+        let answer = format!(
+            r#"{{"active":true,"exp":{}}}"#,
+            NOW.plus(EXPIRES_IN).as_unix_seconds()
+        );
+        match Introspected::from_json(answer.as_bytes()).unwrap() {
+            Introspected::Active(facts) => AcceptedToken::traveling_in_words(facts).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn no_answer() -> TokenError {
+        TokenError::Unreachable("it is down".to_owned())
+    }
+
+    /// Users 37.
+    #[tokio::test]
+    async fn what_was_said_stands_while_there_is_no_answer() {
+        let cache = cache(Duration::from_secs(60));
+        let key = cache.key(TokenKind::Opaque, "token");
+        let fresh = cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        assert_eq!(fresh.freshness, Freshness::Fresh);
+        for error in [no_answer(), TokenError::Timeout] {
+            let stale = cache.settle(key.clone(), Err(error), NOW).await.unwrap();
+            assert_eq!((stale.freshness, stale.kept_for), (Freshness::Stale, STALE_RETRY));
+        }
+        for error in [
+            TokenError::NotText,
+            TokenError::IntrospectionBusy,
+            TokenError::KeysUnavailable(String::new()),
+        ] {
+            assert!(cache.settle(key.clone(), Err(error), NOW).await.is_err());
+        }
+        let other = cache.key(TokenKind::Opaque, "other");
+        assert!(cache.settle(other, Err(no_answer()), NOW).await.is_err());
+    }
+
+    /// I12, Users 38.
+    #[tokio::test]
+    async fn what_was_said_ends_with_the_token() {
+        let cache = cache(Duration::from_secs(3600));
+        let key = cache.key(TokenKind::Opaque, "token");
+        cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        let at = |now| cache.settle(key.clone(), Err(no_answer()), now);
+        assert!(
+            at(NOW.plus(EXPIRES_IN).minus(Duration::from_secs(1)))
+                .await
+                .is_ok()
+        );
+        assert!(at(NOW.plus(EXPIRES_IN)).await.is_err());
+    }
+
+    /// Users 34: a no ends it for good.
+    #[tokio::test]
+    async fn what_was_said_ends_with_a_no() {
+        let cache = cache(Duration::from_secs(60));
+        let key = cache.key(TokenKind::Opaque, "token");
+        cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        let no = Err(TokenRefusal::Inactive.into());
+        assert!(cache.settle(key.clone(), no, NOW).await.is_err());
+        assert!(cache.settle(key, Err(no_answer()), NOW).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nothing_stands_by_default_nor_where_it_must_not_be_kept() {
+        let by_default = cache(Duration::ZERO);
+        let key = by_default.key(TokenKind::Opaque, "token");
+        by_default.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        assert!(
+            by_default
+                .settle(key.clone(), Err(no_answer()), NOW)
+                .await
+                .is_err()
+        );
+        let lenient = cache(Duration::from_secs(60));
+        let not_to_be_kept = token().kept_at_most(Some(Duration::ZERO));
+        lenient
+            .settle(key.clone(), Ok(not_to_be_kept), NOW)
+            .await
+            .unwrap();
+        assert!(lenient.settle(key, Err(no_answer()), NOW).await.is_err());
+    }
+
+    /// P13.
+    #[tokio::test]
+    async fn a_token_is_remembered_for_the_endpoint_that_was_asked_and_for_its_kind() {
+        let cache = cache(Duration::ZERO);
+        let elsewhere = TokenCache {
+            endpoint: Arc::from("https://other.example.com/introspect"),
+            ..cache.clone()
+        };
+        assert_ne!(
+            cache.key(TokenKind::Opaque, "token"),
+            elsewhere.key(TokenKind::Opaque, "token")
+        );
+        assert_ne!(
+            cache.key(TokenKind::Opaque, "token"),
+            cache.key(TokenKind::Jwt, "token")
+        );
+        assert_eq!(
+            cache.key(TokenKind::Jwt, "token"),
+            elsewhere.key(TokenKind::Jwt, "token")
+        );
+    }
+
+    /// P15, Users 36: kept apart from good ones, and known for a while; but not what newer keys or time may cure.
+    #[tokio::test]
+    async fn a_refusal_is_remembered_unless_it_may_pass() {
+        let cache = cache(Duration::ZERO);
+        for (refusal, reason) in [
+            (TokenRefusal::Inactive, Some(TokenRefusal::Inactive)),
+            (
+                TokenRefusal::Jwt(VerificationError::Signature),
+                Some(TokenRefusal::Jwt(VerificationError::Signature)),
+            ),
+            (TokenRefusal::Jwt(VerificationError::UnknownKey), None),
+            (TokenRefusal::Jwt(VerificationError::NotYetValid), None),
+        ] {
+            let key = cache.key(TokenKind::Jwt, &format!("{refusal:?}"));
+            assert!(cache.settle(key.clone(), Err(refusal.into()), NOW).await.is_err());
+            assert_eq!(cache.refused.get(&key).await, reason);
+            assert!(cache.active.get(&key).await.is_none());
+        }
     }
 }

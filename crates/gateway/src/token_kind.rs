@@ -32,12 +32,4 @@ impl TokenKind {
             Self::Opaque
         }
     }
-
-    /// As the configuration names it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opaque => "opaque",
-            Self::Jwt => "jwt",
-        }
-    }
 }

@@ -135,12 +135,18 @@ pub(crate) struct Members {
     /// How OIDC providers name the client.
     azp: Option<String>,
     scope: Option<Scope>,
+    token_type: Option<String>,
     #[serde(default, deserialize_with = "any_confirmation")]
     cnf: Option<AnyConfirmation>,
 }
 
 impl Members {
     pub(crate) fn facts(self) -> Result<TokenFacts, NoFacts> {
+        // Certificate-bound tokens are bearer tokens on the wire; what is not has another proof. RFC 8705 §3, RFC 9449 §6.2
+        let is_bearer = |token_type: &String| token_type.eq_ignore_ascii_case("bearer");
+        if !self.token_type.as_ref().is_none_or(is_bearer) {
+            return Err(NoFacts::BoundOtherwise);
+        }
         let cnf = match self.cnf {
             None => None,
             Some(AnyConfirmation::Certificate(confirmation)) => Some(confirmation),
@@ -272,7 +278,7 @@ mod tests {
         }
     }
 
-    /// M39: another confirmation never passes for none.
+    /// M39, I11: another confirmation never passes for none.
     #[test]
     fn a_token_bound_to_something_else_is_told_from_an_unbound_one() {
         for cnf in [
@@ -286,6 +292,9 @@ mod tests {
             let answer = json!({"active": true, "exp": 1_900, "cnf": cnf});
             assert_eq!(read(&answer), Ok(Introspected::BoundOtherwise), "{answer}");
         }
+        let typed = |token_type: &str| json!({"active": true, "exp": 1_900, "token_type": token_type});
+        assert_eq!(read(&typed("DPoP")), Ok(Introspected::BoundOtherwise));
+        assert!(matches!(read(&typed("bearer")), Ok(Introspected::Active(_))));
         let twice = format!(
             r#"{{"active":true,"exp":1900,"cnf":{{"x5t#S256":"{THUMBPRINT}","x5t#S256":"{THUMBPRINT}"}}}}"#
         );

@@ -146,7 +146,8 @@ pub struct IntrospectionSection {
     /// With `introspection-jwt`: the `aud` of answers for us; the `client_id` where it is left away.
     pub response_audience: Option<String>,
     /// With `json` and `introspection-jwt`: the audience of tokens whose answer names none. Only for an endpoint that
-    /// itself answers `active` for none but this audience's tokens; otherwise such tokens are refused.
+    /// itself answers `active` for none but this audience's access tokens, refresh tokens not among them; otherwise
+    /// such tokens are refused.
     pub audience_if_absent: Option<String>,
     /// Whether the answer's `Cache-Control` says for how long it may be kept.
     #[serde(default)]

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
+mod availability;
 mod connections;
 mod introspection;
+mod jwts;
+mod representations;
 mod requests;
 mod support;

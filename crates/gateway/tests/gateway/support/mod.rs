@@ -1,6 +1,7 @@
 //! A gateway over real sockets, between a stub authorization server and a stub API.
 
 mod certificates;
+mod issuers;
 mod peer;
 mod stubs;
 
@@ -21,6 +22,7 @@ use self::certificates::PKI;
 use self::stubs::{closed_port, serve_broken_api, serve_login};
 
 pub(crate) use self::certificates::{certificate_of, client_tls, new_signing_key};
+pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
 pub(crate) use self::stubs::{Answer, Stubs};
 
@@ -32,6 +34,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A gateway that runs, and everything around it.
 pub(crate) struct Harness {
     pub(crate) stubs: Arc<Stubs>,
+    pub(crate) issuers: StubIssuers,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) passthrough: SocketAddr,
@@ -54,6 +57,10 @@ pub(crate) struct Variation {
     pub(crate) client_certificate: &'static str,
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
+    /// Further lines of `[introspection]`; `{directory}` is where the certificates are.
+    pub(crate) introspection: String,
+    /// Further lines of `[cache]`.
+    pub(crate) cache: &'static str,
     pub(crate) connections_per_address: usize,
     pub(crate) authorization_server: AuthorizationServer,
     pub(crate) api: Api,
@@ -93,6 +100,8 @@ impl Default for Variation {
             client_certificate: "required",
             timeout: "5s",
             max_age: "60s",
+            introspection: String::new(),
+            cache: "",
             connections_per_address: 1_000,
             authorization_server: AuthorizationServer::Up,
             api: Api::Up,
@@ -113,6 +122,7 @@ impl Harness {
             AuthorizationServer::Up => stubs.serve_authorization_server(&stubs_shutdown),
             AuthorizationServer::Down => closed_port(),
         };
+        let issuers = StubIssuers::serve(&stubs_shutdown);
         let passthrough = serve_login(&stubs_shutdown);
         let upstreams = variation.api.upstreams(&stubs, &stubs_shutdown).await;
         let toml = configuration(
@@ -121,13 +131,14 @@ impl Harness {
             authorization_server,
             passthrough,
             &upstreams,
-        );
+        ) + &issuers.configuration();
         let shutdown = Shutdown::new();
         let running = gateway::start(Configuration::from_toml(&toml).unwrap(), shutdown.clone())
             .await
             .unwrap();
         Self {
             stubs,
+            issuers,
             public: running.address("public"),
             admin: running.address("admin"),
             passthrough,
@@ -162,8 +173,19 @@ impl Harness {
 
     /// A plain `GET /api/transactions` with this token.
     pub(crate) async fn call(&self, member: Member, token: &str) -> Answered {
-        self.exchange(member, &with_token("GET /api/transactions", token, ""))
+        self.call_at("/api/transactions", member, token).await
+    }
+
+    /// A plain `GET` of another path with this token.
+    pub(crate) async fn call_at(&self, path: &str, member: Member, token: &str) -> Answered {
+        self.exchange(member, &with_token(&format!("GET {path}"), token, ""))
             .await
+    }
+
+    /// Whether a request was refused for this reason, here or in another test of this process.
+    pub(crate) async fn has_refused_for(&self, reason: &str) -> bool {
+        let counted = format!(r#"certbound_gateway_rejections_total{{reason="{reason}"}}"#);
+        get_plain(self.admin, "/metrics").await.body.contains(&counted)
     }
 }
 
@@ -189,10 +211,13 @@ fn configuration(
         client_certificate,
         timeout,
         max_age,
+        introspection,
+        cache,
         connections_per_address,
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
+    let introspection = introspection.replace("{directory}", &directory.to_string());
     format!(
         r#"
         [listen]
@@ -215,8 +240,10 @@ fn configuration(
 
         [introspection]
         endpoint = "https://localhost:{port}/introspect"
+        issuer = "{ISSUER}"
         timeout = "{timeout}"
         max_response = 4096
+        {introspection}
 
         [[issuers]]
         issuer = "{ISSUER}"
@@ -224,6 +251,7 @@ fn configuration(
 
         [cache]
         max_age = "{max_age}"
+        {cache}
 
         [[routes]]
         host = "api.example.com"
@@ -240,6 +268,22 @@ fn configuration(
         upstream = {upstreams:?}
         audience = "api.example.com"
         scope = "admin"
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/jwt"
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "transactions"
+        tokens = ["jwt"]
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/both"
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "transactions"
+        tokens = ["opaque", "jwt"]
 
         [outbound_tls]
         trust = ["{directory}/root.pem"]
