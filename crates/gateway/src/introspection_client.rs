@@ -6,6 +6,8 @@
 mod answer;
 mod authentication;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use http::{Method, StatusCode};
 use oauth_core::introspection::Representation;
@@ -31,6 +33,8 @@ pub(crate) struct IntrospectionClient {
     max_response: usize,
     /// One permit for each token that may be looked up at once.
     in_hand: Semaphore,
+    /// Whether the latest lookup to end had an answer.
+    answers: AtomicBool,
 }
 
 impl IntrospectionClient {
@@ -49,6 +53,7 @@ impl IntrospectionClient {
             cache_control: configuration.cache_control,
             max_response: configuration.max_response,
             in_hand: Semaphore::new(configuration.concurrency),
+            answers: AtomicBool::new(true),
         }
     }
 
@@ -66,10 +71,25 @@ impl IntrospectionClient {
     ///
     /// [RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2), RFC 9068 §4, RFC 9701 §5
     pub(crate) async fn introspect(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
-        let _permit = self
-            .in_hand
-            .try_acquire()
-            .map_err(|_| TokenError::IntrospectionBusy)?;
+        let _permit = self.in_hand.try_acquire().map_err(|_| self.busy())?;
+        let introspected = self.exchange(token, now).await;
+        let no_answer = introspected.as_ref().err().is_some_and(TokenError::is_no_answer);
+        self.answers.store(!no_answer, Ordering::Relaxed);
+        introspected
+    }
+
+    /// Where every lookup in hand waits for a server that does not answer, one more would get no answer either.
+    fn busy(&self) -> TokenError {
+        if self.answers.load(Ordering::Relaxed) {
+            TokenError::IntrospectionBusy
+        } else {
+            TokenError::Unreachable(
+                "it has not answered, and all lookups at once are waiting for it".to_owned(),
+            )
+        }
+    }
+
+    async fn exchange(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
         let response = self.ask(token, now).await?;
         let representation = self.reader.representation();
         verify_status(response.status(), representation)?;

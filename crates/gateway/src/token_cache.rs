@@ -176,6 +176,7 @@ impl TokenCache {
                 }
                 Err(refusal.into())
             }
+            Err(busy @ (TokenError::IntrospectionBusy | TokenError::VerificationBusy)) => Err(busy),
             Err(error) => {
                 tracing::warn!(reason = %error, "a token cannot be judged: {error}");
                 let stale = self.stale_instead_of(&error, &key, now).await;

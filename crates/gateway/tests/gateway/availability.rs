@@ -141,3 +141,36 @@ async fn beyond_so_many_lookups_at_once_nobody_is_asked() {
         "asked now"
     );
 }
+
+/// Users 37, P10: what was said stands too where every lookup at once waits for a server that does not answer.
+#[tokio::test]
+async fn a_known_token_is_let_in_while_all_lookups_wait_in_vain() {
+    let harness = Harness::start_with(Variation {
+        max_age: "0s",
+        timeout: "2s",
+        introspection: "concurrency = 1".to_owned(),
+        cache: "stale_while_unavailable = \"60s\"",
+        ..Variation::default()
+    })
+    .await;
+    harness.stubs.issue("known", Member::Example);
+    assert_eq!(harness.call(Member::Example, "known").await.status, 200);
+    for token in ["known", "made-up-1", "made-up-2"] {
+        harness.stubs.answer(token, Answer::Silence);
+    }
+    assert_eq!(harness.call(Member::Example, "made-up-1").await.status, 504);
+    let meanwhile = async {
+        while harness.stubs.introspections_of("made-up-2") == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(harness.call(Member::Example, "known").await.status, 200);
+        assert_eq!(
+            harness.stubs.introspections_of("known"),
+            1,
+            "nobody could be asked"
+        );
+    };
+    let both = async { tokio::join!(harness.call(Member::Example, "made-up-2"), meanwhile) };
+    let (answered, ()) = tokio::time::timeout(DEADLINE, both).await.unwrap();
+    assert_eq!(answered.status, 504);
+}
