@@ -18,4 +18,5 @@ mod requests;
 mod restart;
 mod story;
 mod theft;
+mod token_sources;
 mod trust;
