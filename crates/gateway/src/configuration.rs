@@ -69,6 +69,17 @@ pub(crate) enum EndpointAuthentication {
     },
 }
 
+impl EndpointAuthentication {
+    /// The configuration key that names its file.
+    pub(crate) const fn key(&self) -> &'static str {
+        match self {
+            Self::Certificate => "introspection.endpoint_auth_method",
+            Self::Secret { .. } => "introspection.client_secret_file",
+            Self::Assertion { .. } => "introspection.client_assertion_key",
+        }
+    }
+}
+
 /// The answer that is expected of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedAnswer {
@@ -121,7 +132,8 @@ impl Configuration {
         let OutboundTlsSection { certificate, key, .. } = &self.outbound_tls;
         problems.take("outbound_tls", Credentials::from_pem_files(certificate, key));
         if let Some(introspection) = &self.introspection {
-            problems.take("introspection", Authentication::load(introspection));
+            let key = introspection.authentication.key();
+            problems.take(key, Authentication::load(introspection));
         }
         problems.into_result(())
     }

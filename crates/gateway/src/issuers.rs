@@ -89,3 +89,89 @@ impl Issuers {
             .ok_or(TokenRefusal::Jwt(VerificationError::Malformed).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use mtls::{ClientTls, Timeouts, TrustAnchors};
+    use oauth_core::jwt::SignatureAlgorithm;
+    use pki::{DemoSet, KeyAlgorithm};
+
+    use super::*;
+
+    const ISSUER: &str = "https://issuer.example.com";
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    /// Whose keys nobody could fetch.
+    fn issuers() -> Issuers {
+        let root = DemoSet::create(KeyAlgorithm::EcdsaP256, NOW).unwrap();
+        let pem = root.root().certificate().pem().unwrap();
+        let tls = ClientTls::new(TrustAnchors::from_pem(pem.as_bytes()).unwrap());
+        let http_client = tls.http_client(Timeouts::default(), &[]).unwrap();
+        let verifier = AccessTokenVerifier {
+            issuer: ISSUER.to_owned(),
+            audiences: vec!["api.example.com".to_owned()],
+            algorithms: SignatureAlgorithm::ALL.to_vec(),
+        };
+        Issuers::new([TrustedIssuer {
+            keys: RemoteJwks::new(http_client, "https://127.0.0.1:1/jwks"),
+            verifier,
+            profile: JwtProfile::AccessToken,
+        }])
+    }
+
+    fn jwt(claims: &str) -> String {
+        let encoded = |part: &str| URL_SAFE_NO_PAD.encode(part);
+        format!(
+            "{}.{}.c2ln",
+            encoded(r#"{"alg":"ES256","kid":"1"}"#),
+            encoded(claims)
+        )
+    }
+
+    /// A8: letter by letter, and before any key is fetched.
+    #[tokio::test]
+    async fn asks_the_issuers_that_are_configured_alone() {
+        let issuers = issuers();
+        for claims in [
+            r#"{"iss":"https://issuer.example.com/"}"#,
+            r#"{"iss":"https://ISSUER.example.com"}"#,
+            r#"{"iss":""}"#,
+        ] {
+            let verified = issuers.verify(&jwt(claims), NOW).await.unwrap_err();
+            let refusal = TokenRefusal::Jwt(VerificationError::OtherIssuer);
+            assert!(
+                matches!(verified, TokenError::Refused(refused) if refused == refusal),
+                "{claims}"
+            );
+        }
+        for claims in ["{}", r#"{"iss":1}"#, "x"] {
+            let verified = issuers.verify(&jwt(claims), NOW).await.unwrap_err();
+            let refusal = TokenRefusal::Jwt(VerificationError::Claims);
+            assert!(
+                matches!(verified, TokenError::Refused(refused) if refused == refusal),
+                "{claims}"
+            );
+        }
+        let known = jwt(&format!(r#"{{"iss":"{ISSUER}"}}"#));
+        let verified = issuers.verify(&known, NOW).await;
+        assert!(matches!(verified, Err(TokenError::KeysUnavailable(_))));
+    }
+
+    /// P15.
+    #[tokio::test]
+    async fn verifies_so_many_at_once_and_no_more() {
+        let issuers = issuers();
+        let all = issuers
+            .in_hand
+            .try_acquire_many(MOST_IN_HAND.try_into().unwrap())
+            .unwrap();
+        let known = jwt(&format!(r#"{{"iss":"{ISSUER}"}}"#));
+        let verified = issuers.verify(&known, NOW).await;
+        assert!(matches!(verified, Err(TokenError::VerificationBusy)));
+        drop(all);
+        let verified = issuers.verify(&known, NOW).await;
+        assert!(!matches!(verified, Err(TokenError::VerificationBusy)));
+    }
+}

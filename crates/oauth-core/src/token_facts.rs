@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// M39, I11: another confirmation never passes for none.
+    /// M39, I11, W11: another confirmation never passes for none.
     #[test]
     fn a_token_bound_to_something_else_is_told_from_an_unbound_one() {
         for cnf in [

@@ -61,7 +61,7 @@ fn introspection_client(
         total: configuration.timeout,
     };
     let http_client = tls.http_client(timeouts, &[]).context("outbound_tls")?;
-    let authentication = Authentication::load(configuration).context("introspection")?;
+    let authentication = Authentication::load(configuration).context(configuration.authentication.key())?;
     if let Some(key_id) = authentication.key_id() {
         tracing::info!(
             key.id = key_id,

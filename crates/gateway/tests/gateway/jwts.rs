@@ -201,3 +201,29 @@ async fn takes_rsa_and_ed25519_keys_too() {
         assert_eq!(harness.call_at("/jwt", Member::Other, &jwt).await.status, 401);
     }
 }
+
+/// P16, Users 39: whole up to the limit, and not at all above.
+#[tokio::test]
+async fn takes_a_large_jwt_whole_and_none_above_the_limit() {
+    let harness = Harness::start().await;
+    let issuer = harness.issuers.with(Metadata::Inserted);
+    let of_size = |size: usize| {
+        let mut claims = issuer.claims(Member::Example);
+        claims.sub = "s".repeat(size);
+        claims.sign(&issuer.key).unwrap()
+    };
+    let (large, too_large) = (of_size(11_500), of_size(12_500));
+    assert!(
+        large.len() <= 16 * 1024 && too_large.len() > 16 * 1024,
+        "{} {}",
+        large.len(),
+        too_large.len()
+    );
+    let answered = harness.call_at("/jwt", Member::Example, &large).await;
+    assert_eq!(answered.forwarded("authorization"), [format!("Bearer {large}")]);
+    assert_eq!(
+        harness.call_at("/jwt", Member::Example, &too_large).await.status,
+        401
+    );
+    assert!(harness.has_refused_for("token_too_long").await);
+}
