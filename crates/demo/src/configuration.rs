@@ -65,6 +65,8 @@ pub struct Settings {
     pub tokens: String,
     /// Into the gateway's `[client_certificates]`.
     pub gateway_client_certificates: String,
+    /// Into the gateway's `[introspection]`, instead of its `client_id`.
+    pub gateway_introspection: Option<String>,
     /// Into the gateway's `[cache]`.
     pub gateway_cache: String,
     /// The gateway's upstream instead of the sample API.
@@ -226,7 +228,7 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         {client_certificates}
         [introspection]
         endpoint = "https://localhost:{mutual_tls_port}/oauth/v2/oauth-introspect"
-        client_id = "gateway"
+        {introspection}
         [[issuers]]
         issuer = "{ISSUER}"
         jwks_uri = "https://localhost:{tls_port}/oauth/v2/oauth-anonymous/jwks"
@@ -252,6 +254,10 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         client_certificates = settings.gateway_client_certificates,
         mutual_tls_port = mutual_tls.port(),
         tls_port = tls.port(),
+        introspection = settings
+            .gateway_introspection
+            .as_deref()
+            .unwrap_or(r#"client_id = "gateway""#),
         cache = settings.gateway_cache,
         client_certificate = certificates.join("gateway.client.pem"),
         client_key = certificates.join("gateway.client.key"),

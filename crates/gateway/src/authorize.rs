@@ -1,5 +1,5 @@
-//! The straight line from a request and its connection to an [`AuthorizedRequest`]: bearer token, certificate, token
-//! looked up, time, binding, route, method, audience, scope.
+//! The straight line from a request and its connection to an [`AuthorizedRequest`]: bearer token, its kind, certificate,
+//! token looked up or verified, time, binding, route, method, audience, scope.
 //!
 //! Every request walks the whole line, whether its token was remembered or not. Fails closed: whatever is absent,
 //! be it certificate, confirmation, scope or answer, means no.
@@ -10,20 +10,18 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use oauth_core::bearer::{self, BearerError};
 use oauth_core::confirmation::{BindingError, BindingPolicy, Confirmation, verify_binding};
-use oauth_core::jwt::AccessTokenClaims;
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
+use oauth_core::token_facts::TokenFacts;
 
 use crate::accepted_token::AcceptedToken;
 use crate::connection::{Connection, PresentedCertificate};
-use crate::introspection_client::IntrospectionError;
-use crate::rejection::Rejection;
+use crate::rejection::{JwtFault, Rejection};
 use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
+use crate::token_error::{TokenError, TokenRefusal};
+use crate::token_kind::TokenKind;
 use crate::well_formed::WellFormedRequest;
-
-/// The longest token that is looked up, in bytes; ours have a tenth of it. Bounds what each made-up token costs the
-/// authorization server, which takes no larger form.
-const LONGEST_TOKEN: usize = 4 * 1024;
 
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
@@ -51,14 +49,14 @@ impl<B> AuthorizedRequest<B> {
         self.certificate.as_ref()
     }
 
-    /// The value of `Authorization` for the API.
-    pub(crate) fn authorization(&self) -> HeaderValue {
-        self.token.authorization()
+    /// The token, which alone tells the API of itself: the caller's own fields never do.
+    pub(crate) const fn token(&self) -> &Arc<AcceptedToken> {
+        &self.token
     }
 
     /// When its token ends, and with it whatever the token began.
     pub(crate) fn expires_at(&self) -> Timestamp {
-        self.token.verified().claims().exp
+        self.token.facts().exp
     }
 
     /// The request as it came: with the caller's own fields still in it.
@@ -101,24 +99,22 @@ impl Authorizer {
     ) -> Result<AuthorizedRequest<B>, Rejection> {
         let token = bearer_token(request.headers())?;
         let route = self.routes.find(&connection.server_name, request.path());
+        let kind = self.kind_taken(token, route, connection)?;
         let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
         verify_certificate(certificate.as_deref(), binding, now)?;
         let token = self
             .tokens
-            .find(token, now)
+            .find(kind, token, now)
             .await
             .map_err(|error| rejection_of(&error))?;
-        token
-            .verified()
-            .verify_time(now)
-            .map_err(|_| Rejection::TokenExpired)?;
-        let claims = token.verified().claims();
-        let confirmation = self.confirmation(claims);
+        let facts = token.facts();
+        facts.verify_time(now).map_err(rejection_of_jwt)?;
+        let confirmation = self.confirmation(facts);
         verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
         let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
-        verify_audience(claims, &route)?;
-        verify_scope(claims, &route)?;
+        verify_audience(facts, &route)?;
+        verify_scope(facts, &route)?;
         Ok(AuthorizedRequest {
             request: request.into_request(),
             route,
@@ -128,24 +124,42 @@ impl Authorizer {
         })
     }
 
-    fn confirmation(&self, claims: &AccessTokenClaims) -> Option<Confirmation> {
+    fn confirmation(&self, facts: &TokenFacts) -> Option<Confirmation> {
         match self.hex_thumbprints {
-            HexThumbprints::Accepted => claims.cnf.map(Confirmation::accepting_hex),
-            HexThumbprints::Refused => claims.cnf,
+            HexThumbprints::Accepted => facts.cnf.map(Confirmation::accepting_hex),
+            HexThumbprints::Refused => facts.cnf,
         }
+    }
+
+    /// The kind of `token`, where the route takes that; where there is no route, where any of the host's does. Nobody is
+    /// asked about any other.
+    fn kind_taken(
+        &self,
+        token: &str,
+        route: Result<&Arc<Route>, NoRoute>,
+        connection: &Connection,
+    ) -> Result<TokenKind, Rejection> {
+        let kind = TokenKind::of(token);
+        let is_taken = match route {
+            Ok(route) => route.tokens.contains(&kind),
+            Err(_) => self.routes.take(&connection.server_name, kind),
+        };
+        if !is_taken {
+            return Err(Rejection::TokenKindRefused);
+        }
+        if token.len() > kind.longest() {
+            return Err(Rejection::TokenTooLong);
+        }
+        Ok(kind)
     }
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    let token = bearer::parse_authorization(values).map_err(|error| match error {
+    bearer::parse_authorization(values).map_err(|error| match error {
         BearerError::Missing => Rejection::TokenMissing,
         _ => Rejection::TokenMalformed,
-    })?;
-    if token.len() > LONGEST_TOKEN {
-        return Err(Rejection::TokenTooLong);
-    }
-    Ok(token)
+    })
 }
 
 /// A certificate counts as long as it is valid and trusted. Where no token could pass without one, none is looked up.
@@ -191,37 +205,63 @@ fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {
     }
 }
 
-fn verify_audience(claims: &AccessTokenClaims, route: &Route) -> Result<(), Rejection> {
-    if claims.aud.contains(&route.audience) {
+fn verify_audience(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
+    if facts.aud.contains(&route.audience) {
         Ok(())
     } else {
         Err(Rejection::AudienceMismatch)
     }
 }
 
-fn verify_scope(claims: &AccessTokenClaims, route: &Arc<Route>) -> Result<(), Rejection> {
-    if claims.scope.contains_all(&route.scope) {
+fn verify_scope(facts: &TokenFacts, route: &Arc<Route>) -> Result<(), Rejection> {
+    if facts.scope.contains_all(&route.scope) {
         Ok(())
     } else {
         Err(Rejection::ScopeInsufficient(Arc::clone(route)))
     }
 }
 
-/// Whose fault it is that a token was not accepted: the caller's in one case, in all others never.
-fn rejection_of(error: &IntrospectionError) -> Rejection {
+/// Whose fault it is that a token was not accepted: the caller's where the token was refused, in all others never.
+fn rejection_of(error: &TokenError) -> Rejection {
     match error {
-        IntrospectionError::Inactive => Rejection::TokenInactive,
-        IntrospectionError::Unreachable(_) | IntrospectionError::Interrupted => {
-            Rejection::IntrospectionUnavailable
-        }
-        IntrospectionError::Timeout => Rejection::IntrospectionTimeout,
-        IntrospectionError::KeysUnavailable(_) => Rejection::KeysUnavailable,
-        IntrospectionError::Status(_)
-        | IntrospectionError::ContentType
-        | IntrospectionError::TooLarge { .. }
-        | IntrospectionError::NotText
-        | IntrospectionError::Verification(_) => Rejection::IntrospectionFailed,
+        TokenError::Refused(refusal) => match refusal {
+            TokenRefusal::Inactive => Rejection::TokenInactive,
+            TokenRefusal::BoundOtherwise => Rejection::TokenBoundOtherwise,
+            TokenRefusal::Kind => Rejection::TokenKindRefused,
+            TokenRefusal::Jwt(error) => rejection_of_jwt(*error),
+        },
+        TokenError::IntrospectionBusy => Rejection::IntrospectionBusy,
+        TokenError::VerificationBusy => Rejection::JwtVerificationBusy,
+        TokenError::Unreachable(_) | TokenError::Interrupted => Rejection::IntrospectionUnavailable,
+        TokenError::Timeout => Rejection::IntrospectionTimeout,
+        TokenError::KeysUnavailable(_) => Rejection::KeysUnavailable,
+        TokenError::Status(_)
+        | TokenError::ContentType(_)
+        | TokenError::TooLarge { .. }
+        | TokenError::NotText
+        | TokenError::Verification(_)
+        | TokenError::Malformed(_)
+        | TokenError::OtherIssuer
+        | TokenError::NoAudience
+        | TokenError::Assertion(_) => Rejection::IntrospectionFailed,
     }
+}
+
+const fn rejection_of_jwt(error: VerificationError) -> Rejection {
+    let fault = match error {
+        VerificationError::Expired => return Rejection::TokenExpired,
+        VerificationError::NotYetValid => return Rejection::TokenNotYetValid,
+        VerificationError::OtherAudience => return Rejection::AudienceMismatch,
+        VerificationError::OtherIssuer => JwtFault::IssuerUnknown,
+        VerificationError::OtherType => JwtFault::TypeRefused,
+        VerificationError::CriticalHeader => JwtFault::HeaderCritical,
+        VerificationError::AlgorithmNotAccepted => JwtFault::AlgorithmRefused,
+        VerificationError::NoKeyId | VerificationError::UnknownKey => JwtFault::KeyUnknown,
+        VerificationError::Signature => JwtFault::SignatureWrong,
+        VerificationError::Claims => JwtFault::ClaimsMalformed,
+        _ => JwtFault::Malformed,
+    };
+    Rejection::JwtRefused(fault)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A configuration error stops the gateway at start and names every key at fault; it never opens a door.
 
 mod check;
+mod check_tokens;
 mod client_certificates;
 mod file;
 mod files;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mtls::TrustedProxies;
+use oauth_core::jwt::SignatureAlgorithm;
 use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
 use url::Url;
 
@@ -23,8 +25,9 @@ pub use client_certificates::{
     TrustedPeerSection, TrustedPeerTable,
 };
 pub use file::{
-    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection,
-    PassthroughSection, ProxyProtocolSection, RouteSection,
+    CacheControlPolicy, CacheSection, ConfigurationFile, EndpointAuthMethod, IntrospectionRepresentation,
+    IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection,
+    ProxyProtocolSection, RouteSection, TokenKind,
 };
 
 pub(crate) use origin::Origin;
@@ -32,6 +35,8 @@ pub(crate) use origin::Origin;
 use crate::authorize::HexThumbprints;
 use crate::certificate_header::CertificateHeaderRules;
 use crate::host::HostName;
+use crate::introspection_client::Authentication;
+use crate::issuers::JwtProfile;
 use crate::passthrough::PassThrough;
 use crate::resource::NamedResources;
 use crate::route::Routes;
@@ -49,8 +54,8 @@ pub struct Configuration {
     pub(crate) tls: mtls::TlsSection,
     pub(crate) client_certificates: ClientCertificatesSection,
     pub(crate) certificate_header: Option<CertificateHeaderRules>,
-    pub(crate) introspection: Introspection,
-    pub(crate) issuer: Issuer,
+    pub(crate) introspection: Option<Introspection>,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) cache: CacheSection,
     pub(crate) routes: Routes,
     pub(crate) resources: NamedResources,
@@ -81,16 +86,61 @@ impl From<Configuration> for Followed {
 #[derive(Clone, Debug)]
 pub(crate) struct Introspection {
     pub(crate) endpoint: Url,
+    /// Who answers there.
+    pub(crate) issuer: String,
     pub(crate) client_id: String,
+    pub(crate) authentication: EndpointAuthentication,
+    pub(crate) expected: ExpectedAnswer,
+    pub(crate) cache_control: CacheControlPolicy,
     pub(crate) timeout: Duration,
     pub(crate) max_response: usize,
+    pub(crate) concurrency: usize,
 }
 
-/// Who signs access tokens.
+/// What proves to the introspection endpoint who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointAuthentication {
+    Certificate,
+    Secret {
+        file: PathBuf,
+    },
+    Assertion {
+        key: PathBuf,
+        algorithm: SignatureAlgorithm,
+    },
+}
+
+impl EndpointAuthentication {
+    /// The configuration key that names its file.
+    pub(crate) const fn key(&self) -> &'static str {
+        match self {
+            Self::Certificate => "introspection.endpoint_auth_method",
+            Self::Secret { .. } => "introspection.client_secret_file",
+            Self::Assertion { .. } => "introspection.client_assertion_key",
+        }
+    }
+}
+
+/// The answer that is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedAnswer {
+    AccessTokenJwt,
+    IntrospectionJwt {
+        audience: String,
+        audience_if_absent: Option<String>,
+    },
+    Json {
+        audience_if_absent: Option<String>,
+    },
+}
+
+/// Whose signatures are believed.
 #[derive(Clone, Debug)]
 pub(crate) struct Issuer {
     pub(crate) issuer: String,
-    pub(crate) jwks_uri: Url,
+    /// `None` where its metadata says so.
+    pub(crate) jwks_uri: Option<Url>,
+    pub(crate) profile: JwtProfile,
 }
 
 impl Configuration {
@@ -111,7 +161,15 @@ impl Configuration {
         let mut problems = Problems::new();
         files::verify(&file, &mut problems);
         let configuration = check::values(file, &mut problems);
-        problems.conclude(configuration.map(|values| Self { origin, ..values }))
+        let introspection = configuration.introspection.as_ref();
+        if let Some(introspection) = introspection {
+            let key = introspection.authentication.key();
+            problems.take(key, Authentication::load(introspection));
+        }
+        problems.into_result(Self {
+            origin,
+            ..configuration
+        })
     }
 
     /// Reads the file and checks its values, but none of the files that it names; and its keys as they stand there.
@@ -145,7 +203,7 @@ impl TryFrom<ConfigurationFile> for Configuration {
     fn try_from(file: ConfigurationFile) -> Result<Self, ConfigurationError> {
         let mut problems = Problems::new();
         let configuration = check::values(file, &mut problems);
-        problems.conclude(configuration)
+        problems.into_result(configuration)
     }
 }
 

@@ -18,11 +18,11 @@ use self::outgoing::{Outgoing, WEBSOCKET, address, is_websocket};
 use crate::authorize::AuthorizedRequest;
 use crate::body::UploadProgress;
 use crate::headers::clean_response;
-use crate::introspection_client::words_of;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
+use crate::token_error::words_of;
 use crate::tunnel::{Right, Tunnel};
 use crate::upstream::{Connector, Exchange, Lease, Outbound, Protocols, Upstream};
 

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Configuration;
 use crate::accept;
+use crate::cache_control;
 use crate::headers;
 use crate::host::{self, HostName};
-use crate::introspection_client;
 use crate::path;
 use crate::well_formed::WellFormedRequest;
 
@@ -86,7 +86,7 @@ pub fn route(configuration: &Configuration, host: &str, path: &str) -> Option<St
 
 /// For how long an introspection answer may be kept.
 pub fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    introspection_client::max_age(headers)
+    cache_control::max_age(headers)
 }
 
 /// Cleans the fields of a request, as they go to the API.

@@ -30,7 +30,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// name itself, or everything that starts with it and a `-`.
 ///
 /// [RFC 9700 §4.13](https://www.rfc-editor.org/rfc/rfc9700#section-4.13), RFC 9440 §2.4
-const IDENTITY: [&str; 42] = [
+const IDENTITY: [&str; 43] = [
     "client-cert",
     "client-certificate",
     "client-ip",
@@ -43,6 +43,7 @@ const IDENTITY: [&str; 42] = [
     "remote-user",
     "ssl",
     "tls-client",
+    "token-introspection",
     "true-client-ip",
     "x-amzn-mtls",
     "x-amzn-oidc",

@@ -1,255 +1,206 @@
 //! Asking the authorization server what an opaque token stands for, and believing nothing of the answer unverified.
 //!
-//! The answer is the access token as a JWT, or that there is none. Whatever else comes back is the authorization
-//! server's fault and never the caller's: it ends in 502, 503 or 504, not in 401.
+//! The answer is of the one representation that is configured, or it is none. Whatever else comes back is the
+//! authorization server's fault and never the caller's: it ends in 502, 503 or 504, not in 401.
 
-use std::error::Error;
-use std::time::Duration;
+mod answer;
+mod authentication;
 
-use http::StatusCode;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
-use jwks::{JwksVerificationError, RemoteJwks};
-use oauth_core::jwt::VerificationError;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http::{Method, StatusCode};
+use oauth_core::introspection::Representation;
 use oauth_core::time::Timestamp;
+use tokio::sync::Semaphore;
+use url::Url;
 
+pub(crate) use self::answer::{AnswerReader, MemberRules};
+pub(crate) use self::authentication::Authentication;
 use crate::accepted_token::AcceptedToken;
-use crate::audiences::LiveVerifier;
-use crate::configuration::Introspection;
-
-const ACCESS_TOKEN_JWT: &str = "application/jwt";
+use crate::cache_control::max_age;
+use crate::configuration::{CacheControlPolicy, Introspection};
+use crate::token_error::{TokenError, TokenRefusal};
 
 /// The authorization server's introspection endpoint, and how its answers are verified.
 #[derive(Debug)]
 pub(crate) struct IntrospectionClient {
-    pub(crate) http_client: reqwest::Client,
-    pub(crate) endpoint: Introspection,
-    pub(crate) keys: RemoteJwks,
-    pub(crate) verifier: LiveVerifier,
+    http_client: reqwest::Client,
+    endpoint: Url,
+    authentication: Authentication,
+    reader: AnswerReader,
+    cache_control: CacheControlPolicy,
+    max_response: usize,
+    /// One permit for each token that may be looked up at once.
+    in_hand: Semaphore,
+    /// Whether the latest lookup to end had an answer.
+    answers: AtomicBool,
 }
 
 impl IntrospectionClient {
-    /// Looks `token` up.
+    /// Asks as `configuration` says, authenticated by `authentication`, and reads answers with `reader`.
+    pub(crate) fn new(
+        http_client: reqwest::Client,
+        configuration: &Introspection,
+        authentication: Authentication,
+        reader: AnswerReader,
+    ) -> Self {
+        Self {
+            http_client,
+            endpoint: configuration.endpoint.clone(),
+            authentication,
+            reader,
+            cache_control: configuration.cache_control,
+            max_response: configuration.max_response,
+            in_hand: Semaphore::new(configuration.concurrency),
+            answers: AtomicBool::new(true),
+        }
+    }
+
+    /// The endpoint that is asked.
+    pub(crate) const fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
+    /// Looks `token` up. Beyond so many at once nobody is asked: a burst of made-up tokens does not reach the
+    /// authorization server.
     ///
     /// # Errors
     ///
-    /// [`IntrospectionError`]; [`IntrospectionError::Inactive`] is the one that is the caller's.
+    /// [`TokenError`]; [`TokenError::Refused`] is the one that is the caller's.
     ///
-    /// [RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2), RFC 9068 §4
-    pub(crate) async fn introspect(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<AcceptedToken, IntrospectionError> {
-        let response = self.ask(token).await?;
-        verify_status(response.status())?;
-        verify_content_type(response.headers())?;
-        let max_age = max_age(response.headers());
-        let jwt = self.bounded_text(response).await?;
-        let verified = self.keys.verify(&self.verifier.now(), &jwt, now).await?;
-        AcceptedToken::new(verified, &jwt, max_age).ok_or(IntrospectionError::NotText)
+    /// [RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2), RFC 9068 §4, RFC 9701 §5
+    pub(crate) async fn introspect(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
+        let _permit = self.in_hand.try_acquire().map_err(|_| self.busy())?;
+        let introspected = self.exchange(token, now).await;
+        let no_answer = introspected.as_ref().err().is_some_and(TokenError::is_no_answer);
+        self.answers.store(!no_answer, Ordering::Relaxed);
+        introspected
     }
 
-    async fn ask(&self, token: &str) -> Result<reqwest::Response, IntrospectionError> {
-        let Introspection {
-            endpoint, client_id, ..
-        } = &self.endpoint;
-        let parameters = [("token", token), ("client_id", client_id)];
+    /// Where every lookup in hand waits for a server that does not answer, one more would get no answer either.
+    fn busy(&self) -> TokenError {
+        if self.answers.load(Ordering::Relaxed) {
+            TokenError::IntrospectionBusy
+        } else {
+            TokenError::Unreachable(
+                "it has not answered, and all lookups at once are waiting for it".to_owned(),
+            )
+        }
+    }
+
+    async fn exchange(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
+        let response = self.ask(token, now).await?;
+        let representation = self.reader.representation();
+        verify_status(response.status(), representation)?;
+        verify_content_type(response.headers(), representation)?;
+        let max_age = match self.cache_control {
+            CacheControlPolicy::Follow => max_age(response.headers()),
+            CacheControlPolicy::Ignore => None,
+        };
+        let answer = self.bounded_body(response).await?;
+        let token = self.reader.read(&answer, now).await?;
+        Ok(token.kept_at_most(max_age))
+    }
+
+    async fn ask(&self, token: &str, now: Timestamp) -> Result<reqwest::Response, TokenError> {
+        let proof = self.authentication.proof(now)?;
+        let parameters = std::iter::once(("token", token)).chain(proof.parameters());
         let request = self
             .http_client
-            .post(endpoint.clone())
-            .header(ACCEPT, ACCESS_TOKEN_JWT)
-            .form(&parameters);
+            .request(Method::POST, self.endpoint.clone())
+            .headers(proof.headers())
+            .header(ACCEPT, self.reader.representation().media_type())
+            .form(&parameters.collect::<Vec<_>>());
         Ok(request.send().await?)
     }
 
-    async fn bounded_text(&self, mut response: reqwest::Response) -> Result<String, IntrospectionError> {
-        let limit = self.endpoint.max_response;
+    async fn bounded_body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, TokenError> {
+        let limit = self.max_response;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
             if body.len() > limit {
-                return Err(IntrospectionError::TooLarge {
+                return Err(TokenError::TooLarge {
                     size: body.len(),
                     limit,
                 });
             }
         }
-        String::from_utf8(body).map_err(|_| IntrospectionError::NotText)
+        Ok(body)
     }
 }
 
-/// 204 is how the authorization server says that there is no such token, or none for us.
-fn verify_status(status: StatusCode) -> Result<(), IntrospectionError> {
-    match status {
-        StatusCode::OK => Ok(()),
-        StatusCode::NO_CONTENT => Err(IntrospectionError::Inactive),
-        StatusCode::SERVICE_UNAVAILABLE => Err(IntrospectionError::Unreachable(
+/// 204 is how an authorization server says, where the answer would be the access token, that there is none for us.
+fn verify_status(status: StatusCode, representation: Representation) -> Result<(), TokenError> {
+    match (status, representation) {
+        (StatusCode::OK, _) => Ok(()),
+        (StatusCode::NO_CONTENT, Representation::AccessTokenJwt) => Err(TokenRefusal::Inactive.into()),
+        (StatusCode::SERVICE_UNAVAILABLE, _) => Err(TokenError::Unreachable(
             "it answers 503 Service Unavailable".to_owned(),
         )),
-        other => Err(IntrospectionError::Status(other)),
+        (other, _) => Err(TokenError::Status(other)),
     }
 }
 
-fn verify_content_type(headers: &HeaderMap) -> Result<(), IntrospectionError> {
+fn verify_content_type(headers: &HeaderMap, representation: Representation) -> Result<(), TokenError> {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let media_type = value.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case(ACCESS_TOKEN_JWT) {
+    if media_type.eq_ignore_ascii_case(representation.media_type()) {
         Ok(())
     } else {
-        Err(IntrospectionError::ContentType)
+        Err(TokenError::ContentType(representation.media_type()))
     }
-}
-
-/// For how long the answer may be kept: `None` where it does not say. RFC 9111 §5.2.2
-pub(crate) fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let directives = headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .filter_map(|value: &HeaderValue| value.to_str().ok());
-    let mut shortest: Option<Duration> = None;
-    for directive in directives.flat_map(|value| value.split(',')).map(str::trim) {
-        let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
-        let limit = match name.to_ascii_lowercase().as_str() {
-            "no-store" | "no-cache" => Some(Duration::ZERO),
-            // What cannot be read is not kept.
-            "max-age" => Some(
-                argument
-                    .trim_matches('"')
-                    .parse()
-                    .map_or(Duration::ZERO, Duration::from_secs),
-            ),
-            _ => None,
-        };
-        shortest = shortest.into_iter().chain(limit).min();
-    }
-    shortest
-}
-
-/// Why a token was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IntrospectionError {
-    /// The caller's fault; all the others are not.
-    #[error("the token is not active")]
-    Inactive,
-    #[error("the authorization server cannot be reached: {0}")]
-    Unreachable(String),
-    #[error("the authorization server did not answer in time")]
-    Timeout,
-    #[error("the authorization server answers {0}")]
-    Status(StatusCode),
-    #[error("the answer is not application/jwt")]
-    ContentType,
-    #[error("the answer has at least {size} bytes, and introspection.max_response is {limit}")]
-    TooLarge { size: usize, limit: usize },
-    #[error("the answer is not text")]
-    NotText,
-    #[error("the answer is not to be believed: {0}")]
-    Verification(#[from] VerificationError),
-    #[error("{0}")]
-    KeysUnavailable(String),
-    #[error("the introspection was interrupted")]
-    Interrupted,
-}
-
-impl From<JwksVerificationError> for IntrospectionError {
-    fn from(error: JwksVerificationError) -> Self {
-        match error {
-            JwksVerificationError::Verification(error) => Self::Verification(error),
-            unavailable => Self::KeysUnavailable(unavailable.to_string()),
-        }
-    }
-}
-
-impl From<reqwest::Error> for IntrospectionError {
-    /// A connection that cannot be made in time is no connection; an answer that does not come in time is late.
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() && !error.is_connect() {
-            Self::Timeout
-        } else {
-            Self::Unreachable(words_of(&error))
-        }
-    }
-}
-
-/// The words of the whole chain: the cause, such as a refused certificate, stands at its end.
-pub(crate) fn words_of(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    fn with(name: http::HeaderName, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
-    }
+    const ALL: [Representation; 3] = [
+        Representation::Json,
+        Representation::AccessTokenJwt,
+        Representation::IntrospectionJwt,
+    ];
 
     /// P2, P10.
     #[test]
-    fn only_204_means_that_the_token_is_inactive() {
-        assert!(verify_status(StatusCode::OK).is_ok());
-        assert!(matches!(
-            verify_status(StatusCode::NO_CONTENT),
-            Err(IntrospectionError::Inactive)
-        ));
-        let unavailable = verify_status(StatusCode::SERVICE_UNAVAILABLE);
-        assert!(matches!(unavailable, Err(IntrospectionError::Unreachable(_))));
-        for status in [201, 301, 400, 401, 403, 404, 429, 500, 502, 504] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert!(
-                matches!(verify_status(status), Err(IntrospectionError::Status(_))),
-                "{status}"
-            );
+    fn only_204_in_place_of_the_access_token_means_that_it_is_inactive() {
+        for representation in ALL {
+            let verify = |status| verify_status(StatusCode::from_u16(status).unwrap(), representation);
+            assert!(verify(200).is_ok());
+            assert!(matches!(verify(503), Err(TokenError::Unreachable(_))));
+            let inactive = matches!(verify(204), Err(TokenError::Refused(TokenRefusal::Inactive)));
+            assert_eq!(inactive, representation == Representation::AccessTokenJwt);
+            for status in [201, 301, 400, 401, 403, 404, 429, 500, 502, 504] {
+                assert!(matches!(verify(status), Err(TokenError::Status(_))), "{status}");
+            }
         }
     }
 
     /// J13.
     #[test]
-    fn accepts_the_access_token_representation_alone() {
-        for value in ["application/jwt", "Application/JWT; charset=utf-8"] {
-            assert!(verify_content_type(&with(CONTENT_TYPE, value)).is_ok(), "{value}");
+    fn accepts_the_configured_representation_alone() {
+        for expected in ALL {
+            for sent in ALL {
+                let accepts = |value: String| {
+                    let headers = [(CONTENT_TYPE, HeaderValue::try_from(value).unwrap())];
+                    verify_content_type(&HeaderMap::from_iter(headers), expected).is_ok()
+                };
+                let media_type = sent.media_type();
+                assert_eq!(accepts(media_type.to_owned()), sent == expected);
+                assert_eq!(
+                    accepts(format!("{}; charset=utf-8", media_type.to_uppercase())),
+                    sent == expected
+                );
+                assert!(!accepts(format!("{media_type}x")));
+            }
+            assert!(verify_content_type(&HeaderMap::new(), expected).is_err());
         }
-        for value in [
-            "application/json",
-            "application/token-introspection+jwt",
-            "application/jwtx",
-            "",
-        ] {
-            assert!(
-                verify_content_type(&with(CONTENT_TYPE, value)).is_err(),
-                "{value}"
-            );
-        }
-        assert!(verify_content_type(&HeaderMap::new()).is_err());
-    }
-
-    /// I12.
-    #[test]
-    fn the_answer_is_kept_no_longer_than_it_says() {
-        for (value, expected) in [
-            ("private, max-age=30", Some(30)),
-            ("Max-Age=\"30\"", Some(30)),
-            ("max-age=30, max-age=10", Some(10)),
-            ("max-age=30, no-store", Some(0)),
-            ("no-cache", Some(0)),
-            ("max-age=soon", Some(0)),
-            ("private", None),
-        ] {
-            assert_eq!(
-                max_age(&with(CACHE_CONTROL, value)),
-                expected.map(Duration::from_secs),
-                "{value}"
-            );
-        }
-        assert_eq!(max_age(&HeaderMap::new()), None);
     }
 }

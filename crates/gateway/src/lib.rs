@@ -1,8 +1,9 @@
 //! The certbound gateway: one public port, pass-through or termination, the binding checked on every request.
 //!
 //! Decides, by server name, whether a connection is passed on unopened or ends here; and of every request on one that
-//! ends here, whether its opaque token and its client's certificate belong together and are good for the API it
-//! asks for. What travels on is the JWT the token stands for. Every rule of OAuth is [`oauth_core`]'s; the reason codes
+//! ends here, whether its token and its client's certificate belong together and are good for the API it
+//! asks for. What travels on is the JWT the token stands for, or what
+//! [`configuration`] says instead. Every rule of OAuth is [`oauth_core`]'s; the reason codes
 //! of refused requests stand in [`rejection`], the metrics in [`metrics`](mod@metrics). Routes and pass-through hosts
 //! follow the configuration file while the gateway runs.
 
@@ -14,6 +15,7 @@ mod admin_pages;
 mod audiences;
 mod authorize;
 mod body;
+mod cache_control;
 mod certificate_header;
 pub mod configuration;
 mod connection;
@@ -26,6 +28,7 @@ mod headers;
 mod host;
 mod hosts;
 mod introspection_client;
+mod issuers;
 mod lingering;
 pub mod metrics;
 mod passthrough;
@@ -39,6 +42,9 @@ mod route;
 mod serve;
 mod start;
 mod token_cache;
+mod token_error;
+mod token_kind;
+mod token_source;
 mod trusted_peers;
 mod tunnel;
 mod upstream;

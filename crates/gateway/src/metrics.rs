@@ -6,8 +6,9 @@
 //! | `certbound_gateway_requests_total` | `status` | requests answered, by status code |
 //! | `certbound_gateway_request_duration_seconds` | | from a request's head to its answer's |
 //! | `certbound_gateway_rejections_total` | `reason` | requests not forwarded, by reason code |
-//! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `inactive` (remembered as such), `miss` |
-//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `failed` |
+//! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `refused` (remembered as such), `miss`; `stale`: served while the authorization server gives no answer |
+//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `busy` (not asked, too many at once), `failed` |
+//! | `certbound_gateway_jwt_verifications_total` | `outcome` | of JWTs that callers present: `verified`, `refused`, `failed` |
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use http::StatusCode;
 use metrics::{Counter, Histogram};
 
 use crate::accepted_token::AcceptedToken;
-use crate::introspection_client::IntrospectionError;
 use crate::rejection::Rejection;
+use crate::token_error::{TokenError, TokenRefusal};
 
 pub(crate) fn connection(outcome: &'static str) {
     metrics::counter!("certbound_gateway_connections_total", "outcome" => outcome).increment(1);
@@ -44,11 +45,21 @@ pub(crate) fn token_lookup(result: &'static str) {
     metrics::counter!("certbound_gateway_token_lookups_total", "result" => result).increment(1);
 }
 
-pub(crate) fn introspection(introspected: &Result<AcceptedToken, IntrospectionError>) {
+pub(crate) fn introspection(introspected: &Result<AcceptedToken, TokenError>) {
     let outcome = match introspected {
         Ok(_) => "active",
-        Err(IntrospectionError::Inactive) => "inactive",
+        Err(TokenError::Refused(TokenRefusal::Inactive)) => "inactive",
+        Err(TokenError::IntrospectionBusy) => "busy",
         Err(_) => "failed",
     };
     metrics::counter!("certbound_gateway_introspections_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn jwt_verification(verified: &Result<AcceptedToken, TokenError>) {
+    let outcome = match verified {
+        Ok(_) => "verified",
+        Err(TokenError::Refused(_)) => "refused",
+        Err(_) => "failed",
+    };
+    metrics::counter!("certbound_gateway_jwt_verifications_total", "outcome" => outcome).increment(1);
 }

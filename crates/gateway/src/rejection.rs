@@ -16,9 +16,20 @@
 //! | `certificate_missing` | 401 | the token must be bound, and neither the connection nor a load balancer's header has a client certificate |
 //! | `certificate_expired` | 401 | the client's or the load balancer's certificate is no longer valid, or not yet |
 //! | `certificate_untrusted` | 401 | the client's or the load balancer's certificate was revoked, or lost its authority, since the handshake; or one in a header never had any |
+//! | `token_kind_refused` | 401 | the route takes opaque tokens alone, or JWTs alone, and the token is of the other kind |
 //! | `token_too_long` | 401 | the token is longer than any is, and is not looked up |
 //! | `token_inactive` | 401 | the authorization server does not know the token, or no longer |
 //! | `token_expired` | 401 | the token's time is over |
+//! | `token_not_yet_valid` | 401 | the token's time has not come |
+//! | `jwt_malformed` | 401 | the JWT cannot be read, or is not signed |
+//! | `jwt_issuer_unknown` | 401 | its `iss` is none of `[[issuers]]` |
+//! | `jwt_type_refused` | 401 | its `typ` is not that of an access token |
+//! | `jwt_header_critical` | 401 | it has a critical header parameter |
+//! | `jwt_algorithm_refused` | 401 | its algorithm is not accepted, or not for that key |
+//! | `jwt_key_unknown` | 401 | it names no key, or one that its issuer does not publish |
+//! | `jwt_signature_wrong` | 401 | its signature is not that key's |
+//! | `jwt_claims_malformed` | 401 | a claim is missing or malformed, or `cnf` is of another kind |
+//! | `token_bound_otherwise` | 401 | the token is bound to something else than a certificate |
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
 //! | `certificate_mismatch` | 401 | the token is bound to another certificate |
 //! | `thumbprint_in_hex` | 401 | the token names its certificate in hexadecimal digits, and `accept_hex_thumbprint` does not allow that |
@@ -30,7 +41,9 @@
 //! | `host_mismatch` | 421 | another host than the one in the handshake |
 //! | `introspection_failed` | 502 | the authorization server's answer cannot be used |
 //! | `upstream_failed` | 502 | the API broke off before it answered |
+//! | `introspection_busy` | 503 | as many tokens are being looked up as `introspection.concurrency` allows |
 //! | `introspection_unavailable` | 503 | the authorization server cannot be reached |
+//! | `jwt_verification_busy` | 503 | as many JWTs are being verified as may be at once |
 //! | `keys_unavailable` | 503 | the issuer's keys cannot be fetched |
 //! | `upstream_busy` | 503 | every server of the API that can be reached has as many requests in hand as it may |
 //! | `upstream_unreachable` | 503 | no server of the API can be reached |
@@ -67,9 +80,13 @@ pub(crate) enum Rejection {
     CertificateMissing,
     CertificateExpired,
     CertificateUntrusted,
+    TokenKindRefused,
     TokenTooLong,
     TokenInactive,
     TokenExpired,
+    TokenNotYetValid,
+    JwtRefused(JwtFault),
+    TokenBoundOtherwise,
     TokenNotBound,
     CertificateMismatch,
     ThumbprintInHex,
@@ -82,12 +99,42 @@ pub(crate) enum Rejection {
     HostMismatch,
     IntrospectionFailed,
     UpstreamFailed,
+    IntrospectionBusy,
     IntrospectionUnavailable,
+    JwtVerificationBusy,
     KeysUnavailable,
     UpstreamBusy,
     UpstreamUnreachable,
     IntrospectionTimeout,
     UpstreamTimeout,
+}
+
+/// What is wrong with a JWT that a caller presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JwtFault {
+    Malformed,
+    IssuerUnknown,
+    TypeRefused,
+    HeaderCritical,
+    AlgorithmRefused,
+    KeyUnknown,
+    SignatureWrong,
+    ClaimsMalformed,
+}
+
+impl JwtFault {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "jwt_malformed",
+            Self::IssuerUnknown => "jwt_issuer_unknown",
+            Self::TypeRefused => "jwt_type_refused",
+            Self::HeaderCritical => "jwt_header_critical",
+            Self::AlgorithmRefused => "jwt_algorithm_refused",
+            Self::KeyUnknown => "jwt_key_unknown",
+            Self::SignatureWrong => "jwt_signature_wrong",
+            Self::ClaimsMalformed => "jwt_claims_malformed",
+        }
+    }
 }
 
 impl Rejection {
@@ -104,9 +151,13 @@ impl Rejection {
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateUntrusted => "certificate_untrusted",
+            Self::TokenKindRefused => "token_kind_refused",
             Self::TokenTooLong => "token_too_long",
             Self::TokenInactive => "token_inactive",
             Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::JwtRefused(fault) => fault.reason(),
+            Self::TokenBoundOtherwise => "token_bound_otherwise",
             Self::TokenNotBound => "token_not_bound",
             Self::CertificateMismatch => "certificate_mismatch",
             Self::ThumbprintInHex => "thumbprint_in_hex",
@@ -118,7 +169,9 @@ impl Rejection {
             Self::HostMismatch => "host_mismatch",
             Self::IntrospectionFailed => "introspection_failed",
             Self::UpstreamFailed => "upstream_failed",
+            Self::IntrospectionBusy => "introspection_busy",
             Self::IntrospectionUnavailable => "introspection_unavailable",
+            Self::JwtVerificationBusy => "jwt_verification_busy",
             Self::KeysUnavailable => "keys_unavailable",
             Self::UpstreamBusy => "upstream_busy",
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -153,9 +206,13 @@ impl Rejection {
             Self::CertificateMissing
             | Self::CertificateExpired
             | Self::CertificateUntrusted
+            | Self::TokenKindRefused
             | Self::TokenTooLong
             | Self::TokenInactive
             | Self::TokenExpired
+            | Self::TokenNotYetValid
+            | Self::JwtRefused(_)
+            | Self::TokenBoundOtherwise
             | Self::TokenNotBound
             | Self::CertificateMismatch
             | Self::ThumbprintInHex
@@ -200,7 +257,10 @@ impl Rejection {
             }
             Self::IntrospectionFailed => bad_gateway("the access token could not be looked up"),
             Self::UpstreamFailed => bad_gateway("the API broke off before it answered"),
-            Self::IntrospectionUnavailable | Self::KeysUnavailable => {
+            Self::IntrospectionBusy
+            | Self::IntrospectionUnavailable
+            | Self::JwtVerificationBusy
+            | Self::KeysUnavailable => {
                 unavailable("the access token cannot be looked up at the moment")
             }
             Self::UpstreamBusy => unavailable("the API has its hands full at the moment"),

@@ -15,6 +15,7 @@ use oauth_core::scope::Scope;
 
 use crate::host::HostName;
 use crate::path::folded;
+use crate::token_kind::TokenKind;
 use crate::upstream::Upstreams;
 
 /// One API behind the gateway, and what is demanded of whoever calls it.
@@ -27,6 +28,8 @@ pub(crate) struct Route {
     pub(crate) audience: String,
     pub(crate) scope: Scope,
     pub(crate) binding: BindingPolicy,
+    /// The kinds of token it takes.
+    pub(crate) tokens: Vec<TokenKind>,
     pub(crate) client_cert_header: ClientCertHeader,
     pub(crate) forwarding: Forwarding,
 }
@@ -173,6 +176,12 @@ impl Routes {
         found.ok_or(NoRoute::Unknown)
     }
 
+    /// Whether any route of `host` takes tokens of this kind.
+    pub(crate) fn take(&self, host: &HostName, kind: TokenKind) -> bool {
+        let routes = self.0.get(host).map(Vec::as_slice).unwrap_or_default();
+        routes.iter().any(|route| route.tokens.contains(&kind))
+    }
+
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
         self.0.keys()
     }
@@ -255,6 +264,7 @@ mod tests {
             audience: host.to_owned(),
             scope: Scope::default(),
             binding: BindingPolicy::Required,
+            tokens: vec![TokenKind::Opaque],
             client_cert_header: ClientCertHeader::NotSent,
             forwarding: Forwarding::default(),
         }

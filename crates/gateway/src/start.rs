@@ -2,27 +2,25 @@
 //!
 //! Neither the authorization server nor an API needs to be there yet.
 
+mod tokens;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use jwks::RemoteJwks;
-use mtls::{
-    Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, Timeouts, TlsSection, TrustAnchors, bind,
-};
+use mtls::{Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, TlsSection, TrustAnchors, bind};
 use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 use crate::accept::Frontier;
 use crate::admin_pages::admin_pages;
-use crate::audiences::{Audiences, LiveVerifier};
+use crate::audiences::Audiences;
 use crate::certificate_header::CertificateHeader;
-use crate::configuration::{Configuration, Followed, Introspection, Issuer, Origin, OutboundTlsSection};
+use crate::configuration::{Configuration, Followed, Origin, OutboundTlsSection};
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::gate::Gate;
 use crate::hosts::{Foundation, LiveHosts};
-use crate::introspection_client::IntrospectionClient;
 use crate::request::RequestHandler;
 use crate::token_cache::TokenCache;
 use crate::workers;
@@ -42,7 +40,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         client_certificates,
         certificate_header,
         introspection,
-        issuer,
+        issuers,
         cache,
         routes,
         resources,
@@ -58,11 +56,12 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let audiences = Audiences::new(&routes.audiences());
-    let introspection = introspection_client(introspection, &issuer, &audiences, &outbound)?;
+    let names = issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+    let tokens = tokens::source(introspection.as_ref(), issuers, &audiences, &outbound)?;
     let foundation = Foundation {
-        tokens: TokenCache::new(introspection, &cache),
+        tokens: TokenCache::new(tokens, &cache),
         audiences,
-        issuers: vec![issuer.issuer],
+        issuers: names,
         hex_thumbprints,
     };
     let followed = Followed {
@@ -151,26 +150,4 @@ fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::
 
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
-}
-
-fn introspection_client(
-    endpoint: Introspection,
-    issuer: &Issuer,
-    audiences: &Audiences,
-    tls: &ClientTls,
-) -> anyhow::Result<IntrospectionClient> {
-    // Shorter than the whole, so that no connection is told from no answer.
-    let timeouts = Timeouts {
-        connect: endpoint.timeout / 2,
-        total: endpoint.timeout,
-    };
-    let http_client = tls.http_client(timeouts, &[]).context("outbound_tls")?;
-    let keys = RemoteJwks::new(http_client.clone(), issuer.jwks_uri.as_str());
-    let verifier = LiveVerifier::new(issuer.issuer.as_str(), audiences);
-    Ok(IntrospectionClient {
-        http_client,
-        endpoint,
-        keys,
-        verifier,
-    })
 }

@@ -9,7 +9,7 @@ use oauth_core::time::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use crate::fetch::{FetchError, fetch};
+use crate::fetch::{FetchError, Location, fetch};
 use crate::from_jwks::FromJwks;
 use crate::refetch::{Attempt, RefetchLimits};
 
@@ -26,7 +26,7 @@ pub struct RemoteJwks<K = VerificationKeys>(Arc<Remote<K>>);
 
 struct Remote<K> {
     http_client: reqwest::Client,
-    uri: String,
+    location: Location,
     limits: RefetchLimits,
     held: ArcSwapOption<KeySet<K>>,
     // Whoever holds the lock fetches. `None`: never tried.
@@ -52,7 +52,24 @@ impl RemoteJwks {
 
     /// As [`Self::new`], within other limits than the default ones.
     pub fn with_limits(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
-        Self::reading(http_client, uri, limits)
+        Self::at(http_client, Location::Jwks(uri.into()), limits)
+    }
+
+    /// The keys of `issuer`, which is an https URL, wherever its metadata says that they are: asked anew with every
+    /// fetch, and believed only where it names this very issuer.
+    ///
+    /// RFC 8414 §3
+    pub fn of_issuer(http_client: reqwest::Client, issuer: impl Into<String>) -> Self {
+        Self::of_issuer_with_limits(http_client, issuer, RefetchLimits::default())
+    }
+
+    /// As [`Self::of_issuer`], within other limits than the default ones.
+    pub fn of_issuer_with_limits(
+        http_client: reqwest::Client,
+        issuer: impl Into<String>,
+        limits: RefetchLimits,
+    ) -> Self {
+        Self::at(http_client, Location::Issuer(issuer.into()), limits)
     }
 
     /// Verifies a JWT access token with the issuer's keys, as [`AccessTokenVerifier::verify`] does.
@@ -92,19 +109,23 @@ impl RemoteJwks {
 impl<K: FromJwks> RemoteJwks<K> {
     /// The document at `uri`, to be read as `K` says. Nothing is fetched yet.
     pub fn reading(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
+        Self::at(http_client, Location::Jwks(uri.into()), limits)
+    }
+
+    fn at(http_client: reqwest::Client, location: Location, limits: RefetchLimits) -> Self {
         let (held, latest) = (ArcSwapOption::empty(), Arc::default());
         Self(Arc::new(Remote {
             http_client,
-            uri: uri.into(),
+            location,
             limits,
             held,
             latest,
         }))
     }
 
-    /// Where the keys come from.
+    /// Where the keys come from: the address of the JWKS, or the issuer whose metadata names it.
     pub fn uri(&self) -> &str {
-        &self.0.uri
+        self.0.location.as_str()
     }
 
     /// What `question` makes of the keys; it is asked a second time, with newer keys, where the first answer is an
@@ -164,7 +185,7 @@ impl<K: FromJwks> RemoteJwks<K> {
 
     fn unavailable(&self, reason: FetchError) -> KeysUnavailable {
         KeysUnavailable {
-            uri: self.0.uri.clone(),
+            uri: self.uri().to_owned(),
             reason,
         }
     }
@@ -190,9 +211,9 @@ impl<K: FromJwks> Remote<K> {
         &self,
         mut latest: OwnedMutexGuard<Option<Attempt>>,
     ) -> Result<Arc<KeySet<K>>, FetchError> {
-        let fetched = fetch(&self.http_client, &self.uri, self.limits.timeout).await;
+        let fetched = fetch(&self.http_client, &self.location, self.limits.timeout).await;
         let now = Instant::now();
-        let uri = &self.uri;
+        let uri = self.location.as_str();
         match &fetched {
             Ok(keys) => tracing::info!(jwks.uri = uri, jwks.keys = ?keys, "fetched the keys of {uri}"),
             Err(reason) => {
@@ -233,7 +254,7 @@ impl<K> fmt::Debug for RemoteJwks<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RemoteJwks")
-            .field("uri", &self.0.uri)
+            .field("uri", &self.0.location.as_str())
             .finish_non_exhaustive()
     }
 }

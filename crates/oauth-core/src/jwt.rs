@@ -9,8 +9,10 @@ mod access_token;
 mod client_assertion;
 mod introspection_response;
 mod signing_key;
+mod unverified;
 mod verification_keys;
 
+pub(crate) use access_token::verify_time;
 pub use access_token::{
     AccessTokenClaims, AccessTokenVerifier, CLOCK_LEEWAY, VerificationError, VerifiedAccessToken,
 };
@@ -18,8 +20,9 @@ pub use client_assertion::{
     AssertionError, AssertionKeyError, AssertionKeys, ClientAssertionClaims, LONGEST_ASSERTION_LIFETIME,
     VerifiedAssertion, unverified_subject,
 };
-pub use introspection_response::IntrospectionClaims;
+pub use introspection_response::{IntrospectionClaims, IntrospectionVerifier};
 pub use signing_key::{SigningError, SigningKey};
+pub use unverified::{is_compact_jws, unverified_issuer};
 pub use verification_keys::{JwksError, VerificationKeys};
 
 /// A signature algorithm that this project signs with or accepts: asymmetric ones alone.

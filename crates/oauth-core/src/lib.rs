@@ -26,4 +26,5 @@ pub mod scope;
 mod secret;
 pub mod thumbprint;
 pub mod time;
+pub mod token_facts;
 pub mod token_request;

@@ -119,6 +119,18 @@ pub fn metadata_url(issuer: &str) -> Result<String, MalformedIssuer> {
     ))
 }
 
+/// Where OIDC providers have the metadata of `issuer`: behind its path.
+///
+/// # Errors
+///
+/// [`MalformedIssuer`] where `issuer` is no `https` URL without query and fragment.
+///
+/// RFC 8414 §5
+pub fn openid_configuration_url(issuer: &str) -> Result<String, MalformedIssuer> {
+    let (host, path) = split_issuer(issuer)?;
+    Ok(format!("https://{host}{path}/.well-known/openid-configuration"))
+}
+
 /// Splits an issuer identifier into its host, with port, and its path, which is empty or starts with `/`.
 ///
 /// # Errors
@@ -158,6 +170,19 @@ mod tests {
         assert_eq!(
             metadata_url("https://login.example.com").unwrap(),
             "https://login.example.com/.well-known/oauth-authorization-server"
+        );
+    }
+
+    /// D1.
+    #[test]
+    fn puts_the_path_of_openid_providers_behind_the_issuers_own() {
+        assert_eq!(
+            openid_configuration_url("https://login.example.com/tenant/").unwrap(),
+            "https://login.example.com/tenant/.well-known/openid-configuration"
+        );
+        assert_eq!(
+            openid_configuration_url("https://login.example.com:8443").unwrap(),
+            "https://login.example.com:8443/.well-known/openid-configuration"
         );
     }
 

@@ -24,5 +24,6 @@ mod restart;
 mod routes;
 mod story;
 mod theft;
+mod token_sources;
 mod trust;
 mod wso2;

@@ -6,15 +6,19 @@ use jwks::RemoteJwks;
 use mtls::{ClientTls, Standing, Timeouts, TrustAnchors};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::confirmation::Confirmation;
-use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, SigningKey, VerificationKeys};
+use oauth_core::jwt::{AccessTokenClaims, SignatureAlgorithm, SigningKey, VerificationKeys};
 use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
 
 use super::*;
 use crate::audiences::{Audiences, LiveVerifier};
-use crate::configuration::{CacheSection, Introspection};
+use crate::configuration::{
+    CacheControlPolicy, CacheSection, EndpointAuthentication, ExpectedAnswer, Introspection,
+};
 use crate::host::HostName;
-use crate::introspection_client::IntrospectionClient;
+use crate::introspection_client::{AnswerReader, Authentication, IntrospectionClient};
+use crate::issuers::{Issuers, JwtProfile, TrustedIssuer};
 use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
+use crate::token_source::TokenSource;
 use crate::upstream::Upstreams;
 
 const TOKEN: &str = "opaque";
@@ -61,19 +65,20 @@ fn claims() -> AccessTokenClaims {
     }
 }
 
-fn verifier() -> AccessTokenVerifier {
-    AccessTokenVerifier {
-        issuer: "https://issuer.example.com".to_owned(),
-        audiences: vec!["api.example.com".to_owned(), "other".to_owned()],
-        algorithms: SignatureAlgorithm::ALL.to_vec(),
-    }
+const ISSUER: &str = "https://issuer.example.com";
+
+fn verifier() -> LiveVerifier {
+    LiveVerifier::new(
+        ISSUER,
+        &Audiences::new(&["api.example.com".to_owned(), "other".to_owned()]),
+    )
 }
 
 fn accepted(claims: &AccessTokenClaims) -> AcceptedToken {
     let jwks = serde_json::json!({ "keys": [SIGNING_KEY.public_jwk().unwrap()] });
     let keys = VerificationKeys::from_jwks(jwks.to_string().as_bytes()).unwrap();
     let jwt = claims.sign(&SIGNING_KEY).unwrap();
-    AcceptedToken::new(verifier().verify(&jwt, &keys, *NOW).unwrap(), &jwt, None).unwrap()
+    AcceptedToken::traveling_as_jwt(verifier().now().verify(&jwt, &keys, *NOW).unwrap().into(), &jwt).unwrap()
 }
 
 fn route(path: &str, binding: BindingPolicy) -> Route {
@@ -85,6 +90,7 @@ fn route(path: &str, binding: BindingPolicy) -> Route {
         audience: "api.example.com".to_owned(),
         scope: "transactions".parse().unwrap(),
         binding,
+        tokens: vec![TokenKind::Opaque],
         client_cert_header: ClientCertHeader::NotSent,
         forwarding: Forwarding::default(),
     }
@@ -96,25 +102,50 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
     let http_client = ClientTls::new(trust)
         .http_client(Timeouts::default(), &[])
         .unwrap();
-    let endpoint = Introspection {
+    let configuration = Introspection {
         endpoint: "https://127.0.0.1:1/introspect".parse().unwrap(),
+        issuer: "https://issuer.example.com".to_owned(),
         client_id: "gateway".to_owned(),
+        authentication: EndpointAuthentication::Certificate,
+        expected: ExpectedAnswer::AccessTokenJwt,
+        cache_control: CacheControlPolicy::Follow,
         timeout: Duration::from_secs(5),
         max_response: 1024,
+        concurrency: 10,
     };
     let keys = RemoteJwks::new(http_client.clone(), "https://127.0.0.1:1/jwks");
-    let introspection = IntrospectionClient {
-        http_client,
-        endpoint,
-        keys,
-        verifier: LiveVerifier::new("https://issuer.example.com", &Audiences::default()),
+    let reader = AnswerReader::AccessTokenJwt {
+        keys: keys.clone(),
+        verifier: verifier(),
     };
-    let tokens = TokenCache::new(introspection, &CacheSection::default());
-    tokens.remember(TOKEN, accepted(claims), LIFETIME).await;
+    let authentication = Authentication::load(&configuration).unwrap();
+    let introspection = IntrospectionClient::new(http_client, &configuration, authentication, reader);
+    let issuer = TrustedIssuer {
+        issuer: ISSUER.to_owned(),
+        keys,
+        verifier: verifier(),
+        profile: JwtProfile::AccessToken,
+    };
+    let source = TokenSource {
+        introspection: Some(introspection),
+        issuers: Issuers::new([issuer]),
+    };
+    let tokens = TokenCache::new(source, &CacheSection::default());
+    tokens
+        .remember(TokenKind::Opaque, TOKEN, accepted(claims), LIFETIME)
+        .await;
     let routes = [
         route("/api", BindingPolicy::Required),
         route("/if-bound", BindingPolicy::IfBound),
         route("/off", BindingPolicy::Off),
+        Route {
+            tokens: vec![TokenKind::Jwt],
+            ..route("/jwt", BindingPolicy::Required)
+        },
+        Route {
+            tokens: vec![TokenKind::Opaque, TokenKind::Jwt],
+            ..route("/both", BindingPolicy::Required)
+        },
         Route {
             audience: "other".to_owned(),
             ..route("/other", BindingPolicy::Required)
@@ -382,17 +413,50 @@ async fn refuses_no_token_two_and_malformed_ones() {
     }
 }
 
+/// Users 40: each route takes the kinds it names, and nobody is asked about any other.
+#[tokio::test]
+async fn a_route_takes_the_kinds_of_token_it_names() {
+    let authorizer = authorizer(&claims()).await;
+    let jwt = claims().sign(&SIGNING_KEY).unwrap();
+    for (path, token, outcome) in [
+        ("/api", TOKEN, Ok(())),
+        ("/both", TOKEN, Ok(())),
+        ("/jwt", TOKEN, Err("token_kind_refused")),
+        ("/jwt", &jwt, Err("keys_unavailable")),
+        ("/both", &jwt, Err("keys_unavailable")),
+        ("/api", &jwt, Err("token_kind_refused")),
+        ("/jwt", "unknown", Err("token_kind_refused")),
+        ("/api", "unknown", Err("introspection_unavailable")),
+    ] {
+        let authorization = format!("Bearer {token}");
+        let request = request(Method::GET, path, &[&authorization]);
+        let authorized = authorize(&authorizer, request, &connection(Some(Member::Example)), *NOW).await;
+        assert_eq!(
+            authorized.map(|_| ()).map_err(|rejection| rejection.reason()),
+            outcome,
+            "{path} {token}"
+        );
+    }
+}
+
 /// B5: what is no token is not looked up, where it would be nobody's fault but the caller's that it cannot be.
 #[tokio::test]
 async fn refuses_a_token_longer_than_any_is() {
     let authorizer = authorizer(&claims()).await;
-    for (length, reason) in [(4096, "introspection_unavailable"), (4097, "token_too_long")] {
-        let authorization = format!("Bearer {}", "a".repeat(length));
-        let request = request(Method::GET, "/api", &[&authorization]);
+    let opaque = |length| "a".repeat(length);
+    let jwt = |length: usize| format!("eyJhbGciOiJub25lIn0.{}.", "a".repeat(length - 21));
+    for (path, token, reason) in [
+        ("/api", opaque(4096), "introspection_unavailable"),
+        ("/api", opaque(4097), "token_too_long"),
+        ("/jwt", jwt(16 * 1024), "jwt_claims_malformed"),
+        ("/jwt", jwt(16 * 1024 + 1), "token_too_long"),
+    ] {
+        let authorization = format!("Bearer {token}");
+        let request = request(Method::GET, path, &[&authorization]);
         let rejection = authorize(&authorizer, request, &connection(Some(Member::Example)), *NOW)
             .await
             .unwrap_err();
-        assert_eq!(rejection.reason(), reason, "{length}");
+        assert_eq!(rejection.reason(), reason, "{path} {}", token.len());
     }
 }
 
@@ -410,20 +474,28 @@ async fn a_new_token_while_nobody_can_be_asked_is_unavailable_and_not_unauthoriz
 
 /// P10: 401 is for the caller's own fault.
 #[test]
-fn only_an_inactive_token_is_the_callers_fault() {
+fn only_a_refused_token_is_the_callers_fault() {
+    use oauth_core::jwt::VerificationError;
+    use oauth_core::token_facts::MalformedAnswer;
     let errors = [
-        IntrospectionError::Unreachable(String::new()),
-        IntrospectionError::Timeout,
-        IntrospectionError::Status(http::StatusCode::UNAUTHORIZED),
-        IntrospectionError::ContentType,
-        IntrospectionError::TooLarge { size: 2, limit: 1 },
-        IntrospectionError::NotText,
-        IntrospectionError::Verification(oauth_core::jwt::VerificationError::Signature),
-        IntrospectionError::KeysUnavailable(String::new()),
-        IntrospectionError::Interrupted,
+        TokenError::Unreachable(String::new()),
+        TokenError::IntrospectionBusy,
+        TokenError::VerificationBusy,
+        TokenError::KeysUnavailable(String::new()),
+        TokenError::Interrupted,
+        TokenError::Timeout,
+        TokenError::Status(http::StatusCode::UNAUTHORIZED),
+        TokenError::ContentType("application/jwt"),
+        TokenError::TooLarge { size: 2, limit: 1 },
+        TokenError::NotText,
+        TokenError::Verification(VerificationError::Signature),
+        TokenError::Malformed(MalformedAnswer),
+        TokenError::OtherIssuer,
+        TokenError::NoAudience,
+        TokenError::Assertion(oauth_core::jwt::SigningError::Signing),
     ];
     let host = HostName::parse("api.example.com").unwrap();
-    let status = |error: &IntrospectionError| {
+    let status = |error: &TokenError| {
         rejection_of(error)
             .respond(&host, None, &crate::request_id::RequestId::new())
             .status()
@@ -431,7 +503,18 @@ fn only_an_inactive_token_is_the_callers_fault() {
     };
     assert_eq!(
         errors.each_ref().map(status),
-        [503, 504, 502, 502, 502, 502, 502, 503, 503]
+        [
+            503, 503, 503, 503, 503, 504, 502, 502, 502, 502, 502, 502, 502, 502, 502
+        ]
     );
-    assert_eq!(status(&IntrospectionError::Inactive), 401);
+    for refusal in [
+        TokenRefusal::Inactive,
+        TokenRefusal::BoundOtherwise,
+        TokenRefusal::Kind,
+        TokenRefusal::Jwt(VerificationError::UnknownKey),
+        TokenRefusal::Jwt(VerificationError::OtherAudience),
+        TokenRefusal::Jwt(VerificationError::NotYetValid),
+    ] {
+        assert_eq!(status(&refusal.into()), 401);
+    }
 }

@@ -10,12 +10,12 @@ use oauth_core::scope::Scope;
 use service::Problems;
 use url::Url;
 
+use super::check_tokens::{check_sources, introspection, issuers};
 use super::file::{
-    CacheSection, ConfigurationFile, IntrospectionSection, IssuerSection, ListenSection, PassthroughSection,
-    ProxyProtocolSection, RouteSection,
+    CacheSection, ConfigurationFile, ListenSection, PassthroughSection, ProxyProtocolSection, RouteSection,
 };
 use super::resources::named_resources;
-use super::{Configuration, Introspection, Issuer, client_certificates};
+use super::{Configuration, client_certificates};
 use crate::authorize::HexThumbprints;
 use crate::host::HostName;
 use crate::passthrough::{EndsOfConnection, PassThrough};
@@ -24,15 +24,13 @@ use crate::upstream::{Protocols, Upstream, Upstreams};
 
 /// Far above the cores of any machine.
 const MOST_WORKERS: usize = 1024;
-/// Bounds for how long a stuck authorization server can hold a request.
-const LONGEST_INTROSPECTION: Duration = Duration::from_secs(60);
 /// Bounds for how long a server that is not there can hold a request.
 const LONGEST_CONNECT: Duration = Duration::from_secs(60);
 /// Bounds for how long a stuck API can hold a request; the longest for which a connection is served.
 const LONGEST_ANSWER: Duration = Duration::from_secs(60 * 60);
 
-/// Everything but the files that the configuration names.
-pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option<Configuration> {
+/// Everything but the files that the configuration names; worth nothing once there is a problem.
+pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Configuration {
     check_listen(&file.listen, problems);
     let proxies = proxies(file.listen.proxy_protocol.as_ref(), problems);
     check_cache(&file.cache, problems);
@@ -40,29 +38,30 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Option
     let passthrough = passthrough(&file.passthrough, problems);
     let routes = routes(&file.routes, &passthrough, problems);
     let resources = named_resources(&file.routes, problems);
-    let introspection = introspection(file.introspection, problems);
-    let issuer = issuer(file.issuers, problems);
-    introspection
-        .zip(issuer)
-        .map(|(introspection, issuer)| Configuration {
-            hex_thumbprints: match file.accept_hex_thumbprint {
-                true => HexThumbprints::Accepted,
-                false => HexThumbprints::Refused,
-            },
-            listen: file.listen,
-            proxies,
-            passthrough,
-            tls: file.tls,
-            client_certificates: file.client_certificates,
-            certificate_header,
-            introspection,
-            issuer,
-            cache: file.cache,
-            routes,
-            resources,
-            outbound_tls: file.outbound_tls,
-            origin: None,
-        })
+    let issuers = issuers(file.issuers, problems);
+    check_sources(&file.routes, file.introspection.as_ref(), &issuers, problems);
+    let introspection = file
+        .introspection
+        .and_then(|section| introspection(section, &issuers, problems));
+    Configuration {
+        hex_thumbprints: match file.accept_hex_thumbprint {
+            true => HexThumbprints::Accepted,
+            false => HexThumbprints::Refused,
+        },
+        listen: file.listen,
+        proxies,
+        passthrough,
+        tls: file.tls,
+        client_certificates: file.client_certificates,
+        certificate_header,
+        introspection,
+        issuers,
+        cache: file.cache,
+        routes,
+        resources,
+        outbound_tls: file.outbound_tls,
+        origin: None,
+    }
 }
 
 fn check_listen(listen: &ListenSection, problems: &mut Problems) {
@@ -181,6 +180,12 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
     let methods = methods(&key("methods"), section.methods.as_deref(), problems);
     let upstreams = upstreams(&key("upstream"), section, problems);
     let forwarding = forwarding(&key, section, problems);
+    if section.tokens.is_empty() {
+        problems.add(
+            key("tokens"),
+            "names no kind of token: \"opaque\", \"jwt\" or both",
+        );
+    }
     Some(Route {
         host: host?,
         prefix: prefix?,
@@ -189,6 +194,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         audience: section.audience.clone(),
         scope: scope?,
         binding: section.binding,
+        tokens: section.tokens.clone(),
         client_cert_header: sent(section.client_cert_header),
         forwarding,
     })
@@ -279,55 +285,7 @@ const fn sent(is_sent: bool) -> ClientCertHeader {
     }
 }
 
-fn introspection(section: IntrospectionSection, problems: &mut Problems) -> Option<Introspection> {
-    if section.client_id.is_empty() {
-        problems.add("introspection.client_id", "must not be empty");
-    }
-    if section.timeout.is_zero() || section.timeout > LONGEST_INTROSPECTION {
-        problems.add("introspection.timeout", "must be more than 0s and at most 60s");
-    }
-    if section.max_response == 0 {
-        problems.add(
-            "introspection.max_response",
-            "must be at least 1; an answer has about 1000 bytes",
-        );
-    }
-    let endpoint = problems.take("introspection.endpoint", https_url(&section.endpoint))?;
-    let IntrospectionSection {
-        client_id,
-        timeout,
-        max_response,
-        ..
-    } = section;
-    Some(Introspection {
-        endpoint,
-        client_id,
-        timeout,
-        max_response,
-    })
-}
-
-fn issuer(sections: Vec<IssuerSection>, problems: &mut Problems) -> Option<Issuer> {
-    let [section] = match <[IssuerSection; 1]>::try_from(sections) {
-        Ok(one) => one,
-        Err(sections) => {
-            problems.add(
-                "issuers",
-                format!("there must be exactly one, and there are {}", sections.len()),
-            );
-            return None;
-        }
-    };
-    let issuer = problems.take("issuers[0].issuer", https_url(&section.issuer));
-    let jwks_uri = problems.take("issuers[0].jwks_uri", https_url(&section.jwks_uri));
-    // The text, not the parsed URL: issuers are compared letter by letter. RFC 8414 §2
-    Some(Issuer {
-        issuer: issuer.map(|_| section.issuer)?,
-        jwks_uri: jwks_uri?,
-    })
-}
-
-fn https_url(text: &str) -> Result<Url, &'static str> {
+pub(super) fn https_url(text: &str) -> Result<Url, &'static str> {
     match Url::parse(text) {
         Ok(url) if url.scheme() == "https" && url.query().is_none() && url.fragment().is_none() => Ok(url),
         _ => Err("must be an https URL without query and fragment"),

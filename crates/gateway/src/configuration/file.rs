@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use mtls::TlsSection;
 use oauth_core::confirmation::BindingPolicy;
+use oauth_core::jwt::SignatureAlgorithm;
 use serde::Deserialize;
 
 use super::client_certificates::ClientCertificatesSection;
+pub use crate::token_kind::TokenKind;
 
 /// The whole file; unknown keys are errors.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,9 +30,10 @@ pub struct ConfigurationFile {
     pub tls: TlsSection,
     /// `[client_certificates]`: whose certificates those hosts accept.
     pub client_certificates: ClientCertificatesSection,
-    /// `[introspection]`: where opaque tokens are looked up.
-    pub introspection: IntrospectionSection,
-    /// `[[issuers]]`: who signs access tokens; exactly one.
+    /// `[introspection]`: where opaque tokens are looked up; needed where a route takes them.
+    pub introspection: Option<IntrospectionSection>,
+    /// `[[issuers]]`: whose signatures are believed; needed where a route takes JWTs, or introspection answers in one.
+    #[serde(default)]
     pub issuers: Vec<IssuerSection>,
     /// `[cache]`: for how long an answer about a token is believed.
     #[serde(default)]
@@ -103,9 +106,38 @@ pub struct PassthroughSection {
 pub struct IntrospectionSection {
     /// The authorization server's introspection endpoint, https.
     pub endpoint: String,
-    /// As whom the gateway authenticates there, with its certificate.
+    /// What the endpoint is asked to answer with; nothing else is accepted.
+    #[serde(default)]
+    pub representation: IntrospectionRepresentation,
+    /// Who answers: one of `[[issuers]]`, unless the answer is plain JSON. May be left away where there is exactly one.
+    /// An answer that names another `iss` is refused.
+    pub issuer: Option<String>,
+    /// As whom the gateway authenticates there.
     #[serde(default = "gateway")]
     pub client_id: String,
+    /// How it authenticates there.
+    #[serde(default)]
+    pub endpoint_auth_method: EndpointAuthMethod,
+    /// With `client_secret_basic`: the file that holds the secret, and nothing else but a newline at its end.
+    pub client_secret_file: Option<PathBuf>,
+    /// With `private_key_jwt`: PEM file of the private key (PKCS#8) that signs client assertions. The authorization
+    /// server must know its public half, by the `kid` that is its RFC 7638 thumbprint and that is logged at start.
+    pub client_assertion_key: Option<PathBuf>,
+    /// With `private_key_jwt`: the algorithm that signs them; ES256 where it is left away.
+    pub endpoint_auth_signing_alg: Option<SignatureAlgorithm>,
+    /// With `introspection-jwt`: the `aud` of answers for us; the `client_id` where it is left away.
+    pub response_audience: Option<String>,
+    /// With `json` and `introspection-jwt`: the audience of tokens whose answer names none. Only for an endpoint that
+    /// itself answers `active` for none but this audience's access tokens, refresh tokens not among them; otherwise
+    /// such tokens are refused.
+    pub audience_if_absent: Option<String>,
+    /// Whether the answer's `Cache-Control` says for how long it may be kept.
+    #[serde(default)]
+    pub cache_control: CacheControlPolicy,
+    /// Tokens looked up at once; further ones are answered 503. Bounds what a burst of made-up tokens is to the
+    /// authorization server.
+    #[serde(default = "one_hundred")]
+    pub concurrency: usize,
     /// For one introspection, from connecting to the last byte of the answer.
     #[serde(default = "five_seconds", with = "humantime_serde")]
     pub timeout: Duration,
@@ -114,14 +146,81 @@ pub struct IntrospectionSection {
     pub max_response: usize,
 }
 
+impl IntrospectionSection {
+    /// The section that names the endpoint and leaves everything else away.
+    pub fn at(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            representation: IntrospectionRepresentation::default(),
+            issuer: None,
+            client_id: gateway(),
+            endpoint_auth_method: EndpointAuthMethod::default(),
+            client_secret_file: None,
+            client_assertion_key: None,
+            endpoint_auth_signing_alg: None,
+            response_audience: None,
+            audience_if_absent: None,
+            cache_control: CacheControlPolicy::default(),
+            concurrency: one_hundred(),
+            timeout: five_seconds(),
+            max_response: thirty_two_kibibytes(),
+        }
+    }
+}
+
+/// What an introspection endpoint answers with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntrospectionRepresentation {
+    /// `application/jwt`: the access token itself as a JWT. It is what the API gets in `Authorization`.
+    #[default]
+    AccessTokenJwt,
+    /// `application/token-introspection+jwt`: what is known of the token, signed. The API gets no `Authorization`, and
+    /// the answer in `Token-Introspection`. RFC 9701
+    IntrospectionJwt,
+    /// `application/json`: what is known of the token. The API gets no `Authorization`, and what is known in
+    /// `Token-Introspection-Client-Id`, `-Subject` and `-Scope`. RFC 7662
+    Json,
+}
+
+/// How the gateway authenticates at the introspection endpoint: names of RFC 7591's `token_endpoint_auth_method`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointAuthMethod {
+    /// By the certificate of `[outbound_tls]`, be it known by its subject or itself. RFC 8705 §2
+    #[default]
+    #[serde(alias = "self_signed_tls_client_auth")]
+    TlsClientAuth,
+    /// By a secret in `Authorization: Basic`. RFC 6749 §2.3.1
+    ClientSecretBasic,
+    /// By a short-lived JWT that the gateway signs for each request. RFC 7523 §2.2
+    PrivateKeyJwt,
+}
+
+/// What an answer's own words about keeping it are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheControlPolicy {
+    /// It is kept no longer than it says, and not at all where it says `no-store`.
+    #[default]
+    Follow,
+    /// `[cache] max_age` alone decides: for authorization servers that send `no-store` with every answer.
+    Ignore,
+}
+
 /// One of `[[issuers]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSection {
     /// The `iss` of its tokens, letter by letter.
     pub issuer: String,
-    /// Where its keys are, https.
-    pub jwks_uri: String,
+    /// Where its keys are, https; left away, its metadata says so. RFC 8414 §3
+    pub jwks_uri: Option<String>,
+    /// Whether JWTs that callers present are also accepted with `typ` `JWT` or none, and with no more claims than `iss`,
+    /// `aud` and `exp`: for issuers that do not follow RFC 9068. What tells an access token of such an issuer from an ID
+    /// token is its audience alone.
+    #[serde(default)]
+    pub accept_plain_jwt: bool,
 }
 
 /// `[cache]`.
@@ -133,6 +232,10 @@ pub struct CacheSection {
     pub max_age: Duration,
     /// Active tokens remembered at once.
     pub capacity: u64,
+    /// For how much longer than `max_age` a token is let in while the authorization server cannot be reached, answers 503
+    /// or is too slow; never past the token's `exp`. A token revoked in that time is let in too.
+    #[serde(with = "humantime_serde")]
+    pub stale_while_unavailable: Duration,
 }
 
 impl Default for CacheSection {
@@ -140,6 +243,7 @@ impl Default for CacheSection {
         Self {
             max_age: Duration::from_secs(60),
             capacity: 10_000,
+            stale_while_unavailable: Duration::ZERO,
         }
     }
 }
@@ -167,6 +271,10 @@ pub struct RouteSection {
     /// What is demanded of a token's binding.
     #[serde(default)]
     pub binding: BindingPolicy,
+    /// The kinds of token it takes: `"opaque"`, looked up by introspection, and `"jwt"`, verified with the keys of
+    /// `[[issuers]]`. A token of the other kind is refused, and nobody is asked about it.
+    #[serde(default = "opaque_alone")]
+    pub tokens: Vec<TokenKind>,
     /// Whether the API is told the client certificate in `Client-Cert`. RFC 9440 §2.2
     #[serde(default)]
     pub client_cert_header: bool,
@@ -210,6 +318,14 @@ const fn five_seconds() -> Duration {
 
 const fn thirty_seconds() -> Duration {
     Duration::from_secs(30)
+}
+
+const fn one_hundred() -> usize {
+    100
+}
+
+fn opaque_alone() -> Vec<TokenKind> {
+    vec![TokenKind::Opaque]
 }
 
 const fn thirty_two_kibibytes() -> usize {

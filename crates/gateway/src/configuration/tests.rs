@@ -40,7 +40,11 @@ pub(crate) fn configured(routes: &str) -> (Resources, Routes) {
     let (_, after) = rest.split_once("[outbound_tls]").unwrap();
     let text = format!("{before}{routes}[outbound_tls]{after}");
     let configuration = Configuration::from_toml(&text).unwrap();
-    let issuers = [configuration.issuer.issuer];
+    let issuers: Vec<_> = configuration
+        .issuers
+        .into_iter()
+        .map(|issuer| issuer.issuer)
+        .collect();
     let resources = Resources::describe(&configuration.routes, &configuration.resources, &issuers);
     (resources, configuration.routes)
 }
@@ -88,22 +92,10 @@ fn the_demo_is_valid_and_listens_on_loopback_alone() {
 
 #[test]
 fn refuses_keys_that_are_not_implemented_as_unknown() {
-    for (section, key) in [
-        ("[cache]", "stale_while_unavailable = '10s'"),
-        ("[[routes]]", "tokens = ['jwt']"),
-        ("[introspection]", "representation = 'json'"),
-        (
-            "[client_certificates]",
-            "header = { encoding = 'rfc9440', trust = [] }",
-        ),
-    ] {
-        let text = match section {
-            "[cache]" => format!("{MINIMAL}\n{section}\n{key}\n"),
-            _ => MINIMAL.replacen(section, &format!("{section}\n{key}\n"), 1),
-        };
-        let message = Configuration::from_toml(&text).unwrap_err().to_string();
-        assert!(message.contains("unknown field"), "{key}: {message}");
-    }
+    let header = "[client_certificates]\nheader = { encoding = 'rfc9440', trust = [] }\n";
+    let text = MINIMAL.replacen("[client_certificates]\n", header, 1);
+    let message = Configuration::from_toml(&text).unwrap_err().to_string();
+    assert!(message.contains("unknown field"), "{message}");
 }
 
 /// W10: only by an explicit switch.
@@ -342,14 +334,188 @@ fn refuses_a_chain_without_its_certificate_and_upgrades_that_there_are_not() {
     assert!(Configuration::from_toml(&with("upgrade = ['websocket']")).is_ok());
 }
 
+const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
+
+fn with_introspection(keys: &str) -> String {
+    MINIMAL.replacen("[introspection]\n", &format!("[introspection]\n{keys}\n"), 1)
+}
+
+fn with_tokens(kinds: &str) -> String {
+    MINIMAL.replacen("scope = ", &format!("tokens = {kinds}\nscope = "), 1)
+}
+
+fn without(text: &str, section: &str) -> String {
+    let (before, rest) = text.split_once(section).unwrap();
+    let after = rest.split_once("\n    [").unwrap().1;
+    format!("{before}[{after}")
+}
+
 #[test]
-fn refuses_no_issuer_and_two() {
-    let (before, rest) = MINIMAL.split_once("[[issuers]]").unwrap();
-    let (issuer, after) = rest.split_once("[[routes]]").unwrap();
-    let none = format!("issuers = []\n{before}\n[[routes]]{after}");
-    assert_eq!(problems_of(&none), ["issuers"]);
+fn an_answer_is_an_issuers_whose_keys_are_known() {
+    let second = |name: &str| format!("[[issuers]]\nissuer = \"{name}\"\n");
+    let two = format!("{MINIMAL}\n{}", second("https://other.example.com"));
+    assert_eq!(problems_of(&two), ["introspection.issuer"]);
     assert_eq!(
-        problems_of(&format!("{MINIMAL}\n[[issuers]]\n{issuer}")),
-        ["issuers"]
+        problems_of(&without(MINIMAL, "[[issuers]]")),
+        ["introspection.issuer"]
     );
+    assert_eq!(
+        problems_of(&format!("{MINIMAL}\n{}", second(ISSUER))),
+        ["issuers[1].issuer", "introspection.issuer"]
+    );
+    for issuer in [ISSUER, "https://other.example.com"] {
+        let named = two.replacen(
+            "[introspection]\n",
+            &format!("[introspection]\nissuer = \"{issuer}\"\n"),
+            1,
+        );
+        let configuration = Configuration::from_toml(&named).unwrap();
+        assert_eq!(configuration.introspection.unwrap().issuer, issuer);
+    }
+    let unknown = with_introspection("issuer = \"https://unknown.example.com\"");
+    assert_eq!(problems_of(&unknown), ["introspection.issuer"]);
+    let json = with_introspection("issuer = \"https://unknown.example.com\"\nrepresentation = \"json\"");
+    assert!(Configuration::from_toml(&json).is_ok());
+    assert!(Configuration::from_toml(&without(&json, "[[issuers]]")).is_ok());
+}
+
+#[test]
+fn every_kind_of_token_that_a_route_takes_has_a_source() {
+    let jwt_alone = without(&with_tokens("[\"jwt\"]"), "[introspection]");
+    let configuration = Configuration::from_toml(&jwt_alone).unwrap();
+    assert!(configuration.introspection.is_none());
+    for kinds in ["[\"opaque\"]", "[\"jwt\", \"opaque\"]"] {
+        let text = without(&with_tokens(kinds), "[introspection]");
+        let message = Configuration::from_toml(&text).unwrap_err().to_string();
+        assert!(
+            message.contains("introspection: ") && message.contains("routes[0].tokens"),
+            "{message}"
+        );
+    }
+    let text = without(&jwt_alone, "[[issuers]]");
+    let message = Configuration::from_toml(&text).unwrap_err().to_string();
+    assert!(
+        message.contains("issuers: ") && message.contains("routes[0].tokens"),
+        "{message}"
+    );
+    assert_eq!(problems_of(&with_tokens("[]")), ["routes[0].tokens"]);
+    let unknown = Configuration::from_toml(&with_tokens("[\"saml\"]")).unwrap_err();
+    assert!(
+        unknown.to_string().contains("unknown variant `saml`"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn how_the_gateway_authenticates_is_configured_whole() {
+    for (keys, problems) in [
+        (
+            "endpoint_auth_method = \"client_secret_basic\"",
+            &["introspection.client_secret_file"][..],
+        ),
+        (
+            "endpoint_auth_method = \"private_key_jwt\"",
+            &["introspection.client_assertion_key"],
+        ),
+        (
+            "client_secret_file = \"s\"",
+            &["introspection.client_secret_file"],
+        ),
+        (
+            "client_assertion_key = \"k\"\nendpoint_auth_signing_alg = \"ES256\"",
+            &[
+                "introspection.client_assertion_key",
+                "introspection.endpoint_auth_signing_alg",
+            ],
+        ),
+    ] {
+        assert_eq!(problems_of(&with_introspection(keys)), problems, "{keys}");
+    }
+    for (keys, authentication) in [
+        ("", EndpointAuthentication::Certificate),
+        (
+            "endpoint_auth_method = \"self_signed_tls_client_auth\"",
+            EndpointAuthentication::Certificate,
+        ),
+        (
+            "endpoint_auth_method = \"client_secret_basic\"\nclient_secret_file = \"s\"",
+            EndpointAuthentication::Secret { file: "s".into() },
+        ),
+        (
+            "endpoint_auth_method = \"private_key_jwt\"\nclient_assertion_key = \"k\"",
+            EndpointAuthentication::Assertion {
+                key: "k".into(),
+                algorithm: SignatureAlgorithm::ES256,
+            },
+        ),
+    ] {
+        let configuration = Configuration::from_toml(&with_introspection(keys)).unwrap();
+        assert_eq!(
+            configuration.introspection.unwrap().authentication,
+            authentication,
+            "{keys}"
+        );
+    }
+}
+
+#[test]
+fn what_an_answer_must_say_fits_its_representation() {
+    for (keys, expected) in [
+        ("", ExpectedAnswer::AccessTokenJwt),
+        (
+            "representation = \"json\"\naudience_if_absent = \"api.example.com\"",
+            ExpectedAnswer::Json {
+                audience_if_absent: Some("api.example.com".to_owned()),
+            },
+        ),
+        (
+            "representation = \"introspection-jwt\"",
+            ExpectedAnswer::IntrospectionJwt {
+                audience: "gateway".to_owned(),
+                audience_if_absent: None,
+            },
+        ),
+        (
+            "representation = \"introspection-jwt\"\nresponse_audience = \"api\"",
+            ExpectedAnswer::IntrospectionJwt {
+                audience: "api".to_owned(),
+                audience_if_absent: None,
+            },
+        ),
+    ] {
+        let configuration = Configuration::from_toml(&with_introspection(keys)).unwrap();
+        assert_eq!(configuration.introspection.unwrap().expected, expected, "{keys}");
+    }
+    for (keys, problem) in [
+        ("audience_if_absent = \"api\"", "introspection.audience_if_absent"),
+        ("response_audience = \"api\"", "introspection.response_audience"),
+        (
+            "representation = \"json\"\nresponse_audience = \"api\"",
+            "introspection.response_audience",
+        ),
+        (
+            "representation = \"json\"\naudience_if_absent = \"\"",
+            "introspection.audience_if_absent",
+        ),
+        ("concurrency = 0", "introspection.concurrency"),
+    ] {
+        assert_eq!(problems_of(&with_introspection(keys)), [problem], "{keys}");
+    }
+}
+
+#[test]
+fn an_issuers_keys_are_where_the_configuration_or_its_metadata_says() {
+    let discovered = MINIMAL.replacen("jwks_uri = ", "# jwks_uri = ", 1);
+    let configuration = Configuration::from_toml(&discovered).unwrap();
+    assert_eq!(configuration.issuers[0].jwks_uri, None);
+    assert_eq!(configuration.issuers[0].profile, JwtProfile::AccessToken);
+    let plain = MINIMAL.replacen("[[issuers]]\n", "[[issuers]]\naccept_plain_jwt = true\n", 1);
+    let configuration = Configuration::from_toml(&plain).unwrap();
+    assert_eq!(configuration.issuers[0].profile, JwtProfile::Plain);
+    for (from, to, problem) in [
+        ("jwks_uri = \"https:", "jwks_uri = \"http:", "issuers[0].jwks_uri"),
+        ("issuer = \"https:", "issuer = \"http:", "issuers[0].issuer"),
+    ] {
+        assert_eq!(problems_of(&MINIMAL.replacen(from, to, 1)), [problem]);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version};
 use hyper::body::Body;
@@ -38,7 +38,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &RequestId) -> Self {
-        let authorization = authorized.authorization();
+        let token = Arc::clone(authorized.token());
         let route = Arc::clone(authorized.route());
         let connection = Arc::clone(authorized.connection());
         let certificate = authorized.certificate().cloned();
@@ -48,7 +48,7 @@ impl Outgoing {
         let (mut parts, body) = request.into_parts();
         let fields = &mut parts.headers;
         clean_request(fields);
-        fields.insert(AUTHORIZATION, authorization);
+        token.tell_api(fields);
         fields.insert(X_REQUEST_ID, request_id.header());
         tell_connection(fields, &connection);
         if let Some(presented) = certificate {

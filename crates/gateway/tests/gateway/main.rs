@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
+mod availability;
 mod connections;
 mod http_forms;
 mod introspection;
+mod jwts;
 mod metadata;
 mod reload;
+mod representations;
 mod requests;
 mod support;
 mod upstreams;

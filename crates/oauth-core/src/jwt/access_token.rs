@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys};
@@ -11,6 +11,7 @@ use crate::{
     confirmation::{Confirmation, present},
     scope::Scope,
     time::Timestamp,
+    token_facts::{Members, TokenFacts},
 };
 
 /// The explicit type. RFC 9068 §2.1
@@ -18,6 +19,9 @@ const TYP: &str = "at+jwt";
 
 /// The same with the prefix that RFC 7515 §4.1.9 lets a sender leave out.
 const LONG_TYP: &str = "application/at+jwt";
+
+/// What libraries write that know of no explicit type. RFC 7519 §5.1
+const PLAIN_TYP: &str = "JWT";
 
 /// By how much clocks may differ. It bounds for how long an expired token can still be used, and how far ahead of
 /// us the issuer's clock may run.
@@ -137,6 +141,11 @@ impl VerifiedAccessToken {
         &self.claims
     }
 
+    /// What the token says, for whoever keeps nothing else of it.
+    pub(crate) fn into_claims(self) -> AccessTokenClaims {
+        self.claims
+    }
+
     /// Whether the token can still be used at `now`; asked again whenever the verified token is used later.
     ///
     /// # Errors
@@ -151,15 +160,22 @@ impl VerifiedAccessToken {
 
 impl AccessTokenClaims {
     fn verify_time(&self, now: Timestamp) -> Result<(), VerificationError> {
-        if now >= self.exp.plus(CLOCK_LEEWAY) {
-            return Err(VerificationError::Expired);
-        }
-        let valid_from = self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat));
-        if valid_from > now.plus(CLOCK_LEEWAY) {
-            Err(VerificationError::NotYetValid)
-        } else {
-            Ok(())
-        }
+        verify_time(self.exp, self.nbf.max(Some(self.iat)), now)
+    }
+}
+
+/// Whether something that expires at `exp`, and is good from `valid_from` on, can be used at `now`.
+pub(crate) fn verify_time(
+    exp: Timestamp,
+    valid_from: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), VerificationError> {
+    if now >= exp.plus(CLOCK_LEEWAY) {
+        Err(VerificationError::Expired)
+    } else if valid_from.is_some_and(|valid_from| valid_from > now.plus(CLOCK_LEEWAY)) {
+        Err(VerificationError::NotYetValid)
+    } else {
+        Ok(())
     }
 }
 
@@ -192,50 +208,86 @@ impl AccessTokenVerifier {
         keys: &VerificationKeys,
         now: Timestamp,
     ) -> Result<VerifiedAccessToken, VerificationError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| VerificationError::Malformed)?;
-        let typ = header.typ.as_deref().unwrap_or_default();
-        if !typ.eq_ignore_ascii_case(TYP) && !typ.eq_ignore_ascii_case(LONG_TYP) {
-            return Err(VerificationError::OtherType);
-        }
-        if header.crit.is_some() || header.extras.inner().contains_key("b64") {
-            return Err(VerificationError::CriticalHeader);
-        }
-        let algorithm = SignatureAlgorithm::from_header(header.alg)
-            .filter(|algorithm| self.algorithms.contains(algorithm))
-            .ok_or(VerificationError::AlgorithmNotAccepted)?;
-        let key_id = header.kid.ok_or(VerificationError::NoKeyId)?;
-        let key = match keys.find(&key_id, algorithm) {
-            Some(key) => &key.key,
-            None if keys.contains(&key_id) => return Err(VerificationError::AlgorithmNotAccepted),
-            None => return Err(VerificationError::UnknownKey),
-        };
-        let claims = verified_claims(token, key, algorithm)?;
-        self.verify_claims(&claims)?;
+        let claims: AccessTokenClaims = verified(token, keys, &self.algorithms, is_access_token)?;
+        self.verify_names(&claims.iss, &claims.aud)?;
         claims.verify_time(now)?;
         Ok(VerifiedAccessToken { claims })
     }
 
-    fn verify_claims(&self, claims: &AccessTokenClaims) -> Result<(), VerificationError> {
-        if claims.iss != self.issuer {
+    /// As [`Self::verify`], for an issuer that does not follow RFC 9068: `typ` may also be `JWT`, or absent, and of the
+    /// claims `iss`, `aud` and `exp` alone are demanded. Such a JWT is told from an ID token of the same issuer by its
+    /// audience alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    ///
+    /// RFC 7519 §5.1
+    pub fn verify_plain(
+        &self,
+        token: &str,
+        keys: &VerificationKeys,
+        now: Timestamp,
+    ) -> Result<TokenFacts, VerificationError> {
+        let is_plain = |typ: Option<&str>| typ.is_none_or(|typ| typ.eq_ignore_ascii_case(PLAIN_TYP));
+        let members: Members = verified(token, keys, &self.algorithms, |typ| {
+            is_plain(typ) || is_access_token(typ)
+        })?;
+        let facts = members.facts().map_err(|_| VerificationError::Claims)?;
+        self.verify_names(facts.iss.as_deref().unwrap_or_default(), &facts.aud)?;
+        facts.verify_time(now)?;
+        Ok(facts)
+    }
+
+    fn verify_names(&self, issuer: &str, audience: &[String]) -> Result<(), VerificationError> {
+        if issuer != self.issuer {
             return Err(VerificationError::OtherIssuer);
         }
-        if !claims
-            .aud
-            .iter()
-            .any(|audience| self.audiences.contains(audience))
-        {
+        if !audience.iter().any(|audience| self.audiences.contains(audience)) {
             return Err(VerificationError::OtherAudience);
         }
         Ok(())
     }
 }
 
+fn is_access_token(typ: Option<&str>) -> bool {
+    typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYP) || typ.eq_ignore_ascii_case(LONG_TYP))
+}
+
+/// The claims of a JWT whose type, algorithm and signature are as they should be. Nothing else of it is checked.
+///
+/// RFC 8725 §3
+pub(super) fn verified<C: DeserializeOwned>(
+    token: &str,
+    keys: &VerificationKeys,
+    algorithms: &[SignatureAlgorithm],
+    is_type: impl FnOnce(Option<&str>) -> bool,
+) -> Result<C, VerificationError> {
+    let header = jsonwebtoken::decode_header(token).map_err(|_| VerificationError::Malformed)?;
+    if !is_type(header.typ.as_deref()) {
+        return Err(VerificationError::OtherType);
+    }
+    if header.crit.is_some() || header.extras.inner().contains_key("b64") {
+        return Err(VerificationError::CriticalHeader);
+    }
+    let algorithm = SignatureAlgorithm::from_header(header.alg)
+        .filter(|algorithm| algorithms.contains(algorithm))
+        .ok_or(VerificationError::AlgorithmNotAccepted)?;
+    let key_id = header.kid.ok_or(VerificationError::NoKeyId)?;
+    let key = match keys.find(&key_id, algorithm) {
+        Some(key) => &key.key,
+        None if keys.contains(&key_id) => return Err(VerificationError::AlgorithmNotAccepted),
+        None => return Err(VerificationError::UnknownKey),
+    };
+    verified_claims(token, key, algorithm)
+}
+
 /// Checks the signature and reads the claims.
-fn verified_claims(
+fn verified_claims<C: DeserializeOwned>(
     token: &str,
     key: &jsonwebtoken::DecodingKey,
     algorithm: SignatureAlgorithm,
-) -> Result<AccessTokenClaims, VerificationError> {
+) -> Result<C, VerificationError> {
     jsonwebtoken::decode(token, key, &signature_alone(algorithm))
         .map(|data| data.claims)
         .map_err(|error| match error.kind() {

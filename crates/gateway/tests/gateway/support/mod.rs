@@ -2,6 +2,7 @@
 
 mod bare_api;
 mod certificates;
+mod issuers;
 mod peer;
 mod stubs;
 
@@ -22,6 +23,7 @@ use self::stubs::{closed_port, serve_broken_api, serve_login};
 
 pub(crate) use self::bare_api::{read_request, serve};
 pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
+pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
 pub(crate) use self::stubs::{Answer, Stubs};
 
@@ -33,6 +35,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A gateway that runs, and everything around it.
 pub(crate) struct Harness {
     pub(crate) stubs: Arc<Stubs>,
+    pub(crate) issuers: StubIssuers,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) passthrough: SocketAddr,
@@ -56,6 +59,10 @@ pub(crate) struct Variation {
     pub(crate) client_certificate: &'static str,
     pub(crate) timeout: &'static str,
     pub(crate) max_age: &'static str,
+    /// Further lines of `[introspection]`; `{directory}` is where the certificates are.
+    pub(crate) introspection: String,
+    /// Further lines of `[cache]`.
+    pub(crate) cache: &'static str,
     pub(crate) connections_per_address: usize,
     /// One, where it matters over which connection a request goes on.
     pub(crate) workers: usize,
@@ -104,6 +111,8 @@ impl Default for Variation {
             client_certificate: "required",
             timeout: "5s",
             max_age: "60s",
+            introspection: String::new(),
+            cache: "",
             connections_per_address: 1_000,
             workers: 2,
             proxy_protocol: "",
@@ -127,6 +136,7 @@ impl Harness {
             AuthorizationServer::Up => stubs.serve_authorization_server(&stubs_shutdown),
             AuthorizationServer::Down => closed_port(),
         };
+        let issuers = StubIssuers::serve(&stubs_shutdown);
         let passthrough = serve_login(&stubs_shutdown);
         let upstreams = variation.api.upstreams(&stubs, &stubs_shutdown).await;
         let toml = configuration(
@@ -135,7 +145,7 @@ impl Harness {
             authorization_server,
             passthrough,
             &upstreams,
-        );
+        ) + &issuers.configuration();
         let file = directory.path().join("gateway.toml");
         std::fs::write(&file, toml).unwrap();
         let configuration = Configuration::load(ConfigurationSource::File(file.clone())).unwrap();
@@ -143,6 +153,7 @@ impl Harness {
         let running = gateway::start(configuration, shutdown.clone()).await.unwrap();
         Self {
             stubs,
+            issuers,
             public: running.address("public"),
             admin: running.address("admin"),
             passthrough,
@@ -196,8 +207,19 @@ impl Harness {
 
     /// A plain `GET /api/transactions` with this token.
     pub(crate) async fn call(&self, member: Member, token: &str) -> Answered {
-        self.exchange(member, &with_token("GET /api/transactions", token, ""))
+        self.call_at("/api/transactions", member, token).await
+    }
+
+    /// A plain `GET` of another path with this token.
+    pub(crate) async fn call_at(&self, path: &str, member: Member, token: &str) -> Answered {
+        self.exchange(member, &with_token(&format!("GET {path}"), token, ""))
             .await
+    }
+
+    /// Whether a request was refused for this reason, here or in another test of this process.
+    pub(crate) async fn has_refused_for(&self, reason: &str) -> bool {
+        let counted = format!(r#"certbound_gateway_rejections_total{{reason="{reason}"}}"#);
+        get_plain(self.admin, "/metrics").await.body.contains(&counted)
     }
 }
 
@@ -223,6 +245,8 @@ fn configuration(
         client_certificate,
         timeout,
         max_age,
+        introspection,
+        cache,
         connections_per_address,
         workers,
         route,
@@ -230,6 +254,7 @@ fn configuration(
         ..
     } = variation;
     let (directory, port) = (directory.display(), authorization_server.port());
+    let introspection = introspection.replace("{directory}", &directory.to_string());
     format!(
         r#"
         [listen]
@@ -254,8 +279,10 @@ fn configuration(
 
         [introspection]
         endpoint = "https://localhost:{port}/introspect"
+        issuer = "{ISSUER}"
         timeout = "{timeout}"
         max_response = 4096
+        {introspection}
 
         [[issuers]]
         issuer = "{ISSUER}"
@@ -263,6 +290,7 @@ fn configuration(
 
         [cache]
         max_age = "{max_age}"
+        {cache}
 
         [[routes]]
         host = "api.example.com"
@@ -280,6 +308,22 @@ fn configuration(
         upstream = {upstreams:?}
         audience = "api.example.com"
         scope = "admin"
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/jwt"
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "transactions"
+        tokens = ["jwt"]
+
+        [[routes]]
+        host = "api.example.com"
+        path = "/both"
+        upstream = {upstreams:?}
+        audience = "api.example.com"
+        scope = "transactions"
+        tokens = ["opaque", "jwt"]
 
         [outbound_tls]
         trust = ["{directory}/root.pem"]

@@ -47,6 +47,7 @@ pub(crate) struct Stubs {
     /// One permit for each introspection that may be answered.
     pub(crate) turnstile: Semaphore,
     pub(crate) signing_key: SigningKey,
+    cache_control: Mutex<HeaderMap>,
     pub(crate) api_response: Mutex<HeaderMap>,
     /// What the API adds to its answers' bodies, where it is asked for trailers.
     pub(crate) api_trailers: Mutex<HeaderMap>,
@@ -59,6 +60,7 @@ impl Stubs {
             introspections: Mutex::default(),
             turnstile: Semaphore::new(1_000),
             signing_key: new_signing_key(),
+            cache_control: Mutex::default(),
             api_response: Mutex::default(),
             api_trailers: Mutex::default(),
         })
@@ -107,13 +109,22 @@ impl Stubs {
     }
 
     pub(crate) fn introspections_of(&self, token: &str) -> usize {
-        let form = format!("token={token}&");
+        let parameter = format!("token={token}");
         self.introspections
             .lock()
             .unwrap()
             .iter()
-            .filter(|(_, body)| body.starts_with(&form))
+            .filter(|(_, body)| body.split('&').next() == Some(&parameter))
             .count()
+    }
+
+    /// Answers to introspections say from now on that they must not be kept.
+    pub(crate) fn forbid_keeping(&self) {
+        let no_store = http::HeaderValue::from_static("no-store");
+        self.cache_control
+            .lock()
+            .unwrap()
+            .insert(header::CACHE_CONTROL, no_store);
     }
 }
 
@@ -132,13 +143,15 @@ async fn introspect(State(stubs): State<Arc<Stubs>>, headers: HeaderMap, body: S
         .get(&token)
         .cloned()
         .unwrap_or(Answer::Inactive);
-    match answer {
+    let cache_control = stubs.cache_control.lock().unwrap().clone();
+    let response = match answer {
         Answer::Jwt(jwt) => ([(header::CONTENT_TYPE, "application/jwt")], jwt).into_response(),
         Answer::Inactive => StatusCode::NO_CONTENT.into_response(),
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Answer::Typed(content_type, body) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
         Answer::Silence => std::future::pending().await,
-    }
+    };
+    (cache_control, response).into_response()
 }
 
 async fn jwks(State(stubs): State<Arc<Stubs>>) -> Response {
@@ -204,7 +217,7 @@ pub(super) async fn serve_broken_api() -> SocketAddr {
     address
 }
 
-fn serve(router: Router, member: Member, shutdown: &Shutdown) -> SocketAddr {
+pub(super) fn serve(router: Router, member: Member, shutdown: &Shutdown) -> SocketAddr {
     let revocation = RevocationLists::load(&[], CrlPolicy::IfPresent).unwrap();
     let verification = Verification::new(trust(), revocation, ClientEku::Required);
     let certificates = ClientCertificates::Optional(verification);

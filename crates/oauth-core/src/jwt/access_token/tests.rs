@@ -314,3 +314,64 @@ fn accepts_claims_of_the_issuers_own_and_refuses_a_repeated_one() {
     let token = claims().sign_with(&further("client_id"), &key).unwrap();
     assert_eq!(verify(&token, &key), Err(VerificationError::Claims));
 }
+
+/// A7: what an issuer of another profile may write, by an explicit switch.
+#[test]
+fn believes_a_plain_jwt_where_that_is_asked_for_alone() {
+    let key = es256();
+    let plain = json!({"iss": ISSUER, "aud": "api.example.com", "exp": NOW.plus(Duration::from_secs(900)), "azp": "c"});
+    let verify_plain = |token: &str| verifier().verify_plain(token, &keys(&[&key]), NOW);
+    let token = key.sign("JWT", &plain).unwrap();
+    assert_eq!(verify_plain(&token).unwrap().client_id.as_deref(), Some("c"));
+    assert_eq!(verify(&token, &key), Err(VerificationError::OtherType));
+    let at_jwt = claims().sign(&key).unwrap();
+    assert_eq!(
+        verify_plain(&at_jwt).unwrap(),
+        TokenFacts::from(verify(&at_jwt, &key).unwrap())
+    );
+    let mut untyped = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
+    (untyped.typ, untyped.kid) = (None, Some(key.key_id().to_owned()));
+    assert!(verify_plain(&key.sign_with_header(&untyped, &plain)).is_ok());
+}
+
+/// A7, A8, M39, J12.
+#[test]
+fn refuses_a_plain_jwt_of_another_type_issuer_audience_time_or_binding() {
+    let key = es256();
+    let plain = json!({"iss": ISSUER, "aud": "api.example.com", "exp": NOW.plus(Duration::from_secs(900))});
+    let verify_plain = |token: &str| verifier().verify_plain(token, &keys(&[&key]), NOW).map(|_| ());
+    for typ in ["token-introspection+jwt", "dpop+jwt", "logout+jwt", ""] {
+        let token = key.sign(typ, &plain).unwrap();
+        assert_eq!(verify_plain(&token), Err(VerificationError::OtherType), "{typ}");
+    }
+    for (change, error) in [
+        (json!({"iss": "https://x"}), VerificationError::OtherIssuer),
+        (json!({"iss": null}), VerificationError::OtherIssuer),
+        (json!({"aud": "other"}), VerificationError::OtherAudience),
+        (json!({"aud": null}), VerificationError::OtherAudience),
+        (
+            json!({"exp": NOW.minus(CLOCK_LEEWAY)}),
+            VerificationError::Expired,
+        ),
+        (json!({"exp": null}), VerificationError::Claims),
+        (
+            json!({"nbf": NOW.plus(Duration::from_secs(11))}),
+            VerificationError::NotYetValid,
+        ),
+        (json!({"cnf": {"jkt": "x"}}), VerificationError::Claims),
+        (json!({"cnf": null}), VerificationError::Claims),
+    ] {
+        let mut claims = plain.clone();
+        claims
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        assert_eq!(
+            verify_plain(&key.sign("JWT", &claims).unwrap()),
+            Err(error),
+            "{change}"
+        );
+    }
+    let foreign = es256().sign("JWT", &plain).unwrap();
+    assert_eq!(verify_plain(&foreign), Err(VerificationError::UnknownKey));
+}
