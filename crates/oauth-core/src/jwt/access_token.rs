@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys};
+use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, header_of};
 use crate::{
     access_token::TokenRecord,
     confirmation::{Confirmation, present},
@@ -171,7 +171,7 @@ impl AccessTokenVerifier {
         keys: &VerificationKeys,
         now: Timestamp,
     ) -> Result<VerifiedAccessToken, VerificationError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| VerificationError::Malformed)?;
+        let header = header_of(token).ok_or(VerificationError::Malformed)?;
         let typ = header.typ.as_deref().unwrap_or_default();
         if !typ.eq_ignore_ascii_case(TYP) && !typ.eq_ignore_ascii_case(LONG_TYP) {
             return Err(VerificationError::OtherType);
