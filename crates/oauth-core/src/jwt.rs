@@ -3,6 +3,7 @@
 //!
 //! A verified token exists only as [`VerifiedAccessToken`], which nothing but the verification makes.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 mod access_token;
@@ -65,6 +66,21 @@ impl From<SignatureAlgorithm> for jsonwebtoken::Algorithm {
             SignatureAlgorithm::EdDSA => Self::EdDSA,
         }
     }
+}
+
+/// The header of a JWT that is UTF-8 throughout, also in members that nobody reads.
+///
+/// RFC 7519 §7.2, RFC 7515 §5.2
+fn header_of(token: &str) -> Option<jsonwebtoken::Header> {
+    let is_utf8 = |part| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .is_ok_and(|bytes| str::from_utf8(&bytes).is_ok())
+    };
+    if !token.split('.').take(2).all(is_utf8) {
+        return None;
+    }
+    jsonwebtoken::decode_header(token).ok()
 }
 
 impl SignatureAlgorithm {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys};
+use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, header_of};
 use crate::{
     access_token::TokenRecord,
     confirmation::{Confirmation, present},
@@ -263,7 +263,7 @@ pub(super) fn verified<C: DeserializeOwned>(
     algorithms: &[SignatureAlgorithm],
     is_type: impl FnOnce(Option<&str>) -> bool,
 ) -> Result<C, VerificationError> {
-    let header = jsonwebtoken::decode_header(token).map_err(|_| VerificationError::Malformed)?;
+    let header = header_of(token).ok_or(VerificationError::Malformed)?;
     if !is_type(header.typ.as_deref()) {
         return Err(VerificationError::OtherType);
     }

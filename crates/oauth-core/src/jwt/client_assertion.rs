@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     CLOCK_LEEWAY, SignatureAlgorithm, SigningError, SigningKey,
     access_token::signature_alone,
+    header_of,
     verification_keys::{is, possible_algorithms},
 };
 use crate::time::Timestamp;
@@ -135,7 +136,7 @@ impl AssertionKeys {
         audience: &str,
         now: Timestamp,
     ) -> Result<VerifiedAssertion, AssertionError> {
-        let header = jsonwebtoken::decode_header(assertion).map_err(|_| AssertionError::Malformed)?;
+        let header = header_of(assertion).ok_or(AssertionError::Malformed)?;
         verify_type(header.typ.as_deref())?;
         if header.crit.is_some() || header.extras.inner().contains_key("b64") {
             return Err(AssertionError::CriticalHeader);

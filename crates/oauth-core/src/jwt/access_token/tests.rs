@@ -284,6 +284,22 @@ fn publishes_only_the_public_half_of_a_key() {
     assert!(jwk["kid"].is_string() && jwk.get("d").is_none());
 }
 
+/// A8: told before the signature is looked at.
+#[test]
+fn refuses_a_token_that_is_not_utf_8_even_where_nobody_reads() {
+    let key = es256();
+    let token = claims().sign(&key).unwrap();
+    let [header, _, signature] = *token.split('.').collect::<Vec<_>>() else {
+        panic!("three parts")
+    };
+    let with = |claims: &[u8]| {
+        let token = format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims));
+        verify(&token, &key).unwrap_err()
+    };
+    assert_eq!(with(b"{\"unread\":\"\xff\"}"), VerificationError::Malformed);
+    assert_eq!(with(b"{\"unread\":\"\xc3\xbf\"}"), VerificationError::Signature);
+}
+
 /// F13.
 #[test]
 fn passes_over_keys_that_cannot_verify() {
