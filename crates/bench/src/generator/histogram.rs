@@ -39,8 +39,8 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// The latency that the share `quantile` of all did not exceed; zero where none was seen.
-    pub(crate) fn quantile(&self, quantile: f64) -> Duration {
+    /// The latency that the share `quantile` of all did not exceed; `None` where none was seen.
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<Duration> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -52,10 +52,10 @@ impl Histogram {
         for (bucket, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= rank {
-                return Duration::from_nanos(middle_of(bucket));
+                return Some(Duration::from_nanos(middle_of(bucket)));
             }
         }
-        Duration::ZERO
+        None
     }
 }
 
@@ -86,14 +86,14 @@ mod tests {
             histogram.record(Duration::from_micros(microseconds));
         }
         for (quantile, expected) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1000.0)] {
-            let found = histogram.quantile(quantile).as_secs_f64() * 1e6;
+            let found = histogram.quantile(quantile).unwrap().as_secs_f64() * 1e6;
             assert!((found / expected - 1.0).abs() < 0.03, "{quantile}: {found}");
         }
     }
 
     #[test]
     fn knows_nothing_before_the_first_latency() {
-        assert_eq!(Histogram::default().quantile(0.99), Duration::ZERO);
+        assert_eq!(Histogram::default().quantile(0.99), None);
     }
 
     #[test]
@@ -102,8 +102,8 @@ mod tests {
         one.record(Duration::from_nanos(10));
         other.record(Duration::from_nanos(30));
         one.add(&other);
-        assert_eq!(one.quantile(0.5), Duration::from_nanos(10));
-        assert_eq!(one.quantile(1.0), Duration::from_nanos(30));
+        assert_eq!(one.quantile(0.5), Some(Duration::from_nanos(10)));
+        assert_eq!(one.quantile(1.0), Some(Duration::from_nanos(30)));
     }
 
     #[test]
@@ -118,6 +118,6 @@ mod tests {
     fn counts_what_is_too_long_for_any_bucket() {
         let mut histogram = Histogram::default();
         histogram.record(Duration::MAX);
-        assert!(histogram.quantile(0.5) > Duration::from_secs(60));
+        assert!(histogram.quantile(0.5) > Some(Duration::from_secs(60)));
     }
 }

@@ -1,5 +1,8 @@
 //! *hot*: a token that is known, on connections that stay.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
 use super::stage::{OTHER, PARTNER, Stage};
@@ -7,8 +10,6 @@ use crate::bench::Bench;
 use crate::generator::{Load, Request, Resume, Reuse, Same, Target, WarmUp};
 use crate::report::{Comparison, JobReport};
 use crate::systems::nginx::Variant;
-use std::cell::RefCell;
-use std::rc::Rc;
 
 /// Our row.
 pub(crate) const GATEWAY: &str = "certbound gateway";

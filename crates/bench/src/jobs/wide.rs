@@ -1,8 +1,8 @@
 //! *wide*: what is held in memory for many tokens and many clients.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, ensure};
 use oauth_core::time::Timestamp;
@@ -141,7 +141,7 @@ async fn stored(bench: &Bench) -> anyhow::Result<JobReport> {
 /// Makes one client after another, each with a certificate that our authorization server knows by its subject.
 #[derive(Clone, Debug)]
 struct Clients {
-    root: std::rc::Rc<Root>,
+    root: Rc<Root>,
     token_endpoint: Target,
     gateway: Target,
 }
@@ -153,7 +153,7 @@ impl Clients {
             std::fs::read(&path).context(path)
         };
         Ok(Self {
-            root: std::rc::Rc::new(Root::from_pem(&read("root.pem")?, &read("root.key")?)?),
+            root: Rc::new(Root::from_pem(&read("root.pem")?, &read("root.key")?)?),
             token_endpoint: stage.authorization_server.target()?,
             gateway: stage.gateway()?.target()?,
         })
@@ -163,8 +163,7 @@ impl Clients {
     async fn use_tokens(self, number: usize, count: usize) -> anyhow::Result<()> {
         let tls = self.certificate(number)?;
         let mut connection = Connection::open(&self.token_endpoint, tls.make(Resume::Never)).await?;
-        let mut client_id = String::new();
-        write!(client_id, "client-{number}")?;
+        let client_id = format!("client-{number}");
         let request = AuthorizationServer::token_endpoint().with(&token_form(&client_id));
         let mut tokens = Vec::with_capacity(count);
         for _ in 0..count {
@@ -192,10 +191,7 @@ impl Clients {
         let leaf = Leaf {
             subject: format!("CN=bench-{number}").parse()?,
             subject_alternative_names: Vec::new(),
-            validity: Validity::starting(
-                Days::of_leaf(1)?,
-                Timestamp::from(std::time::SystemTime::now() - Duration::from_secs(1)),
-            ),
+            validity: Validity::starting(Days::of_leaf(1)?, Timestamp::from(SystemTime::now())),
         };
         let identity = self.root.issue_client(&leaf, KeyAlgorithm::EcdsaP256)?;
         let key = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).context("a client's key")?;

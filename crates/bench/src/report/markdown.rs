@@ -49,8 +49,7 @@ fn rows(rows: &[Row]) -> Table {
         let Some(summary) = row.summary() else {
             continue;
         };
-        let has_split = !row.rates.is_empty();
-        let latency = |quantile: f64| has_split.then(|| microseconds(row.latencies.quantile(quantile)));
+        let latency = |quantile: f64| row.latencies.quantile(quantile).map(microseconds);
         table.add([
             row.system.clone(),
             number(summary.median),
