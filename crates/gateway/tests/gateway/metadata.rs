@@ -19,7 +19,7 @@ fn assert_describes_the_api(answered: &Answered) {
     let document: ProtectedResourceMetadata = serde_json::from_str(&answered.body).unwrap();
     let resource: ResourceIdentifier = format!("https://{API}").parse().unwrap();
     assert_eq!(document.verify(&resource), Ok(()));
-    assert_eq!(document.authorization_servers, [ISSUER]);
+    assert_eq!(document.authorization_servers[0], ISSUER);
     assert_eq!(document.scopes_supported, ["admin", "transactions"]);
     assert_eq!(document.bearer_methods_supported, ["header"]);
     assert!(document.tls_client_certificate_bound_access_tokens);
