@@ -157,3 +157,25 @@ async fn starts_without_an_authorization_server_and_answers_503() {
     assert!(answered.header("retry-after").is_some());
     assert_eq!(answered.json()["error"], "temporarily_unavailable");
 }
+
+/// I15: an impostor is as good as nobody; the twin is every test in which the server is the right one.
+#[tokio::test]
+async fn asks_no_server_that_is_not_the_authorization_server() {
+    for authorization_server in [
+        AuthorizationServer::OfAnotherName,
+        AuthorizationServer::OfAnotherRoot,
+    ] {
+        let harness = Harness::start_with(Variation {
+            authorization_server,
+            ..Variation::default()
+        })
+        .await;
+        harness.stubs.issue("opaque", Member::Example);
+        let answered = harness.call(Member::Example, "opaque").await;
+        assert_eq!(answered.status, 503, "{authorization_server:?}");
+        assert!(answered.header("retry-after").is_some());
+        assert_eq!(answered.json()["error"], "temporarily_unavailable");
+        let introspections = harness.stubs.introspections.lock().unwrap();
+        assert!(introspections.is_empty(), "{authorization_server:?}");
+    }
+}

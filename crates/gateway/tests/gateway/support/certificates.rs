@@ -7,7 +7,9 @@ use mtls::{ClientTls, Credentials, TrustAnchors};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::jwt::{SignatureAlgorithm, SigningKey};
 use oauth_core::time::Timestamp;
-use pki::{DemoSet, KeyAlgorithm, Member, PrivateKey};
+use pki::{
+    Days, DemoSet, Identity, KeyAlgorithm, Leaf, Member, PrivateKey, SubjectAlternativeName, Validity,
+};
 
 pub(crate) static PKI: LazyLock<DemoSet> =
     LazyLock::new(|| DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap());
@@ -26,7 +28,26 @@ pub(crate) fn trust() -> TrustAnchors {
 }
 
 pub(crate) fn credentials(member: Member) -> Credentials {
-    let identity = PKI.identity(member);
+    credentials_of(PKI.identity(member))
+}
+
+/// Of the right root, and for a host that nobody asked for.
+pub(super) fn server_of_another_name() -> Credentials {
+    let leaf = Leaf {
+        subject: "CN=elsewhere".parse().unwrap(),
+        subject_alternative_names: vec![SubjectAlternativeName::dns("elsewhere.example.com").unwrap()],
+        validity: Validity::starting(Days::SERVER, now()),
+    };
+    credentials_of(&PKI.root().issue_server(&leaf, KeyAlgorithm::EcdsaP256).unwrap())
+}
+
+/// For the right host, and of a root that nobody trusts.
+pub(super) fn server_of_another_root() -> Credentials {
+    let other = DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap();
+    credentials_of(other.identity(Member::Login))
+}
+
+fn credentials_of(identity: &Identity) -> Credentials {
     Credentials::from_pem(
         identity.certificate_pem().unwrap().as_bytes(),
         identity.key_pem().as_bytes(),

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use self::certificates::{server_of_another_name, server_of_another_root};
 use self::stubs::{closed_port, serve_broken_api, serve_login};
 
 pub(crate) use self::bare_api::{read_request, serve};
@@ -78,6 +79,10 @@ pub(crate) struct Variation {
 pub(crate) enum AuthorizationServer {
     Up,
     Down,
+    /// Its certificate is of the right root, and for another host.
+    OfAnotherName,
+    /// Its certificate is for the right host, and of another root.
+    OfAnotherRoot,
 }
 
 #[derive(Clone, Debug)]
@@ -135,6 +140,12 @@ impl Harness {
         let authorization_server = match variation.authorization_server {
             AuthorizationServer::Up => stubs.serve_authorization_server(&stubs_shutdown),
             AuthorizationServer::Down => closed_port(),
+            AuthorizationServer::OfAnotherName => {
+                stubs.serve_impostor(&server_of_another_name(), &stubs_shutdown)
+            }
+            AuthorizationServer::OfAnotherRoot => {
+                stubs.serve_impostor(&server_of_another_root(), &stubs_shutdown)
+            }
         };
         let issuers = StubIssuers::serve(&stubs_shutdown);
         let passthrough = serve_login(&stubs_shutdown);

@@ -16,8 +16,8 @@ use http::{HeaderMap, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use mtls::{
-    Alpn, ClientCertificates, ClientEku, CrlPolicy, RevocationLists, Verification, bind, serve_tls,
-    server_config,
+    Alpn, ClientCertificates, ClientEku, Credentials, CrlPolicy, RevocationLists, Verification, bind,
+    serve_tls, server_config,
 };
 use oauth_core::confirmation::Confirmation;
 use oauth_core::jwt::{AccessTokenClaims, SigningKey};
@@ -71,6 +71,16 @@ impl Stubs {
             .route("/introspect", post(introspect))
             .route("/jwks", get(jwks));
         serve(router.with_state(Arc::clone(self)), Member::Login, shutdown)
+    }
+
+    /// The same, showing a certificate that is not the authorization server's.
+    pub(super) fn serve_impostor(
+        self: &Arc<Self>,
+        credentials: &Credentials,
+        shutdown: &Shutdown,
+    ) -> SocketAddr {
+        let router = Router::new().route("/introspect", post(introspect));
+        serve_as(router.with_state(Arc::clone(self)), credentials, shutdown)
     }
 
     pub(super) fn serve_api(self: &Arc<Self>, shutdown: &Shutdown) -> SocketAddr {
@@ -218,10 +228,14 @@ pub(super) async fn serve_broken_api() -> SocketAddr {
 }
 
 pub(super) fn serve(router: Router, member: Member, shutdown: &Shutdown) -> SocketAddr {
+    serve_as(router, &credentials(member), shutdown)
+}
+
+fn serve_as(router: Router, credentials: &Credentials, shutdown: &Shutdown) -> SocketAddr {
     let revocation = RevocationLists::load(&[], CrlPolicy::IfPresent).unwrap();
     let verification = Verification::new(trust(), revocation, ClientEku::Required);
     let certificates = ClientCertificates::Optional(verification);
-    let tls = server_config(&credentials(member), &certificates, Alpn::Http2OrHttp1).unwrap();
+    let tls = server_config(credentials, &certificates, Alpn::Http2OrHttp1).unwrap();
     let listener = bind("127.0.0.1:0".parse().unwrap(), "stub").unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve_tls(listener, tls, router, shutdown.requested()));
