@@ -5,7 +5,7 @@ import requests
 
 from report import DEADLINE, METADATA, ROOT, Report, answer_of, certificate_of
 
-API = "https://api.example.com:9443/api/transactions"
+API = "https://api.example.com:9543/api/transactions"
 
 
 def main():
