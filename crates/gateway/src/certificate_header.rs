@@ -68,6 +68,11 @@ impl CertificateHeader {
         }
     }
 
+    /// The header's name.
+    pub(crate) const fn name(&self) -> &HeaderName {
+        &self.rules.name
+    }
+
     /// Whether a peer at `address` with `certificate` of its own is believed.
     pub(crate) fn trusts(&self, address: IpAddr, certificate: Option<&ClientCertificate>) -> bool {
         self.rules.trusted_peers.contain(address, certificate)

@@ -117,8 +117,12 @@ fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(COOKIE, joined);
 }
 
-/// Cleans a request's trailers: servers merge them into the fields.
-pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
+/// Cleans a request's trailers: servers merge them into the fields. Where load balancers hand on certificates in
+/// `certificate_header`, it is none of a trailer's either, whoever wrote it.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_header: Option<&HeaderName>) {
+    if let Some(name) = certificate_header {
+        take_every_spelling(trailers, name);
+    }
     remove_hop_by_hop(trailers);
     remove_identity(trailers);
     trailers.remove(AUTHORIZATION);
