@@ -7,13 +7,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use moka::sync::Cache;
 use mtls::{PresentedChain, ServerTls};
-use oauth_core::certificate::{CertificateError, ClientCertificate};
+use oauth_core::certificate::CertificateError;
 use oauth_core::client_cert_header::encoding::{HeaderEncoding, MalformedCertificateHeader};
+use oauth_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::connection::PresentedCertificate;
@@ -73,9 +74,16 @@ impl CertificateHeader {
         &self.rules.name
     }
 
-    /// Whether a peer at `address` with `certificate` of its own is believed.
-    pub(crate) fn trusts(&self, address: IpAddr, certificate: Option<&ClientCertificate>) -> bool {
-        self.rules.trusted_peers.contain(address, certificate)
+    /// Whether a peer at `address` with a certificate of its `own` is believed.
+    pub(crate) fn trusts(&self, address: IpAddr, own: Option<&PresentedCertificate>) -> bool {
+        let is_vouched_for = || {
+            let now = Timestamp::from(SystemTime::now());
+            own.is_some_and(|own| own.standing.is_vouched_for(now))
+        };
+        let certificate = own.map(|own| &own.certificate);
+        self.rules
+            .trusted_peers
+            .contain(address, certificate, is_vouched_for)
     }
 
     /// Takes the header out of a request of somebody who is not believed.
@@ -150,4 +158,79 @@ pub(crate) enum CertificateHeaderFault {
     Encoding(#[from] MalformedCertificateHeader),
     #[error("{0}")]
     Certificate(#[from] CertificateError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mtls::{Alpn, ClientCertificatesSection, CrlPolicy, Presence, ServerFiles, TlsSection};
+    use oauth_core::thumbprint::CertificateThumbprint;
+    use pki::{DemoSet, KeyAlgorithm, Member};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::trusted_peers::TrustedPeer;
+
+    fn now() -> Timestamp {
+        Timestamp::from(SystemTime::now())
+    }
+
+    /// What lets in whom `authority` vouches for, and `pinned`.
+    fn tls(authority: &DemoSet, pinned: &str, directory: &Path) -> ServerTls {
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let api = authority.identity(Member::Api);
+        let files = ServerFiles::new(TlsSection {
+            certificate: write("api.pem", &api.certificate_pem().unwrap()),
+            key: write("api.key", &api.key_pem()),
+        });
+        let section = ClientCertificatesSection {
+            trust: vec![write("root.pem", &authority.root().certificate().pem().unwrap())],
+            crl: Vec::new(),
+            crl_policy: CrlPolicy::IfPresent,
+            require_client_eku: true,
+        };
+        let files = files.asking_for(section, Presence::Required);
+        ServerTls::load(files.pin(vec![write("pinned.pem", pinned)]), Alpn::Http2OrHttp1).unwrap()
+    }
+
+    /// W2, W15: whoever made the certificate that is pinned chose the names in it.
+    #[test]
+    fn the_name_of_a_balancer_is_worth_nothing_in_a_pinned_certificate() {
+        let [ours, theirs] = [(); 2].map(|()| DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap());
+        let of_balancer = |set: &DemoSet| set.identity(Member::Gateway).certificate().der().to_vec();
+        let pinned = theirs.identity(Member::Gateway).certificate_pem().unwrap();
+        let directory = TempDir::new().unwrap();
+        let tls = tls(&ours, &pinned, directory.path());
+        let trusts = |peer: TrustedPeer, der: &[u8]| {
+            let standing = tls.standing_of(&PresentedChain::from_der([der.to_vec()]));
+            let own = PresentedCertificate::from_der(der, standing).unwrap();
+            own.verify(now()).unwrap();
+            let rules = CertificateHeaderRules {
+                name: HeaderName::from_static("x-client-certificate"),
+                encoding: HeaderEncoding::Rfc9440,
+                trusted_peers: TrustedPeers::new(vec![peer]),
+                forwarding: Forwarding::NotForwarded,
+            };
+            CertificateHeader::new(rules, tls.clone()).trusts("192.0.2.1".parse().unwrap(), Some(&own))
+        };
+        let named = || TrustedPeer {
+            san_dns: Some("gateway-internal.example.com".to_owned()),
+            ..TrustedPeer::default()
+        };
+        assert!(trusts(named(), &of_balancer(&ours)));
+        assert!(!trusts(named(), &of_balancer(&theirs)));
+        let its_own = TrustedPeer {
+            x5t_s256: Some(CertificateThumbprint::of_der(&of_balancer(&theirs))),
+            ..TrustedPeer::default()
+        };
+        assert!(
+            trusts(its_own, &of_balancer(&theirs)),
+            "a thumbprint is nobody's to choose"
+        );
+    }
 }

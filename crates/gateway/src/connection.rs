@@ -100,7 +100,7 @@ impl Connection {
     /// its peer is trusted, and that is decided here, once.
     #[must_use]
     pub(crate) fn with_certificate_header(mut self, header: &Arc<CertificateHeader>) -> Self {
-        let own = self.client_certificate.as_ref().map(|own| &own.certificate);
+        let own = self.client_certificate.as_deref();
         self.certificate_source = match header.trusts(self.peer_address.ip(), own) {
             true => CertificateSource::Header(Arc::clone(header)),
             false => CertificateSource::HandshakeDespite(Arc::clone(header)),
