@@ -125,7 +125,10 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
     }
     remove_hop_by_hop(trailers);
     remove_identity(trailers);
-    trailers.remove(AUTHORIZATION);
+    // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
+    for name in &OF_THE_REQUEST {
+        trailers.remove(name);
+    }
 }
 
 /// Cleans a response's fields for the client. A response that was chosen by `Client-Cert` says so to caches that
@@ -166,12 +169,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Also what servers could take for a field of the hop or of the request itself, such as `Content_Length`.
 fn remove_identity(headers: &mut HeaderMap) {
-    remove_where(headers, is_identity);
+    remove_where(headers, |name| match name {
+        Cow::Borrowed(name) => is_identity(name),
+        Cow::Owned(name) => is_identity(&name) || means_something_else(&name),
+    });
 }
 
 fn remove_client_cert(headers: &mut HeaderMap) {
-    remove_where(headers, is_client_cert);
+    remove_where(headers, |name| is_client_cert(&name));
 }
 
 /// Takes every field out that is called `name` or could be taken for it: in another letter case, with `_` for `-`, or
@@ -196,10 +203,10 @@ pub(crate) fn take_every_spelling(
     taken
 }
 
-fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(Cow<'_, str>) -> bool) {
     let unwanted: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_unwanted(&canonical(name.as_str())))
+        .filter(|name| is_unwanted(canonical(name.as_str())))
         .cloned()
         .collect();
     for name in unwanted {
@@ -218,6 +225,11 @@ fn is_identity(canonical_name: &str) -> bool {
             .strip_prefix(identity)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     })
+}
+
+/// Whether a name that was not written so has a meaning in HTTP.
+fn means_something_else(canonical_name: &str) -> bool {
+    HeaderName::from_bytes(canonical_name.as_bytes()).is_ok_and(|name| has_a_meaning(&name))
 }
 
 fn is_client_cert(canonical_name: &str) -> bool {
