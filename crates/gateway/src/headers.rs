@@ -136,6 +136,10 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
 ///
 /// [RFC 9440 §2.4](https://www.rfc-editor.org/rfc/rfc9440#section-2.4)
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
+    // Its body was read by the encoding; cut to the length, it would look whole. RFC 9112 §6.3
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
     remove_client_cert(headers);
     if list_members(headers, &VARY).any(|member| is_client_cert(&canonical(&member.to_ascii_lowercase()))) {

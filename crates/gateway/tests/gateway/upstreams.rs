@@ -229,3 +229,20 @@ async fn no_request_follows_one_that_is_not_over_or_an_answer_that_is_more_than_
         }
     }
 }
+
+/// RFC 9112 §6.3: the chunks say where the body ends, and the length is not passed on.
+#[tokio::test]
+async fn an_answer_in_chunks_that_also_names_a_length_is_as_long_as_its_chunks() {
+    let (address, _) = serve(|mut stream| async move {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
+                      9\r\nall of it\r\n0\r\n\r\n";
+        if read_request(&mut stream).await.is_some() {
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    let answered = harness.call(Member::Example, "opaque").await;
+    assert_eq!(answered.header("content-length"), None, "{answered:?}");
+    assert!(answered.body.contains("all of it"), "{answered:?}");
+}
