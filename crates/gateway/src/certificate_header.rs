@@ -7,23 +7,27 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use moka::sync::Cache;
 use mtls::{PresentedChain, ServerTls};
-use oauth_core::certificate::{CertificateError, ClientCertificate};
+use oauth_core::certificate::CertificateError;
 use oauth_core::client_cert_header::encoding::{HeaderEncoding, MalformedCertificateHeader};
+use oauth_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::connection::PresentedCertificate;
 use crate::headers;
 use crate::trusted_peers::TrustedPeers;
 
-/// Bounds the memory that the certificates of a balancer's clients can take, in bytes of what was parsed.
+/// Bounds the memory that the certificates of a balancer's clients can take, in bytes of what was parsed and of what is
+/// kept as it came.
 const MOST_REMEMBERED: u64 = 8 * 1024 * 1024;
 /// Of a certificate's DER, parsed names and encoded forms, estimated from its length.
 const PARSED_FROM_DER: u32 = 6;
+/// Of a header's value: the chain in it and itself. Whoever chooses a chain may fill the header with it.
+const KEPT_OF_VALUE: u32 = 2;
 /// A certificate that nobody used for so long is parsed again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// What Apache sends where there was no certificate. Others send nothing, or an empty header.
@@ -50,14 +54,21 @@ pub(crate) enum Forwarding {
 pub(crate) struct CertificateHeader {
     rules: CertificateHeaderRules,
     tls: ServerTls,
-    certificates: Cache<[u8; 32], Arc<PresentedCertificate>>,
+    certificates: Cache<[u8; 32], Remembered>,
+}
+
+/// A certificate seen in a header of that length.
+#[derive(Clone, Debug)]
+struct Remembered {
+    presented: Arc<PresentedCertificate>,
+    value_length: usize,
 }
 
 impl CertificateHeader {
     /// The certificates are verified as `tls` verifies those of its handshakes.
     pub(crate) fn new(rules: CertificateHeaderRules, tls: ServerTls) -> Self {
         let certificates = Cache::builder()
-            .weigher(|_, presented: &Arc<PresentedCertificate>| weight_of(presented))
+            .weigher(|_, remembered| weight_of(remembered))
             .max_capacity(MOST_REMEMBERED)
             .time_to_idle(FORGOTTEN_AFTER)
             .build();
@@ -68,9 +79,21 @@ impl CertificateHeader {
         }
     }
 
-    /// Whether a peer at `address` with `certificate` of its own is believed.
-    pub(crate) fn trusts(&self, address: IpAddr, certificate: Option<&ClientCertificate>) -> bool {
-        self.rules.trusted_peers.contain(address, certificate)
+    /// The header's name.
+    pub(crate) const fn name(&self) -> &HeaderName {
+        &self.rules.name
+    }
+
+    /// Whether a peer at `address` with a certificate of its `own` is believed.
+    pub(crate) fn trusts(&self, address: IpAddr, own: Option<&PresentedCertificate>) -> bool {
+        let is_vouched_for = || {
+            let now = Timestamp::from(SystemTime::now());
+            own.is_some_and(|own| own.standing.is_vouched_for(now))
+        };
+        let certificate = own.map(|own| &own.certificate);
+        self.rules
+            .trusted_peers
+            .contain(address, certificate, is_vouched_for)
     }
 
     /// Takes the header out of a request of somebody who is not believed.
@@ -113,8 +136,9 @@ impl CertificateHeader {
     ) -> Result<Arc<PresentedCertificate>, CertificateHeaderFault> {
         let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
         if let Some(known) = self.certificates.get(&digest) {
-            return Ok(known);
+            return Ok(known.presented);
         }
+        let value_length = value.len();
         let chain = self.rules.encoding.decode(value.as_bytes())?;
         let presented_chain = PresentedChain::from_der(chain.iter().cloned());
         let standing = self.tls.standing_of(&presented_chain);
@@ -124,14 +148,19 @@ impl CertificateHeader {
             presented.handed_on_in = Some((self.rules.name.clone(), value));
         }
         let presented = Arc::new(presented);
-        self.certificates.insert(digest, Arc::clone(&presented));
+        let remembered = Remembered {
+            presented: Arc::clone(&presented),
+            value_length,
+        };
+        self.certificates.insert(digest, remembered);
         Ok(presented)
     }
 }
 
-fn weight_of(presented: &PresentedCertificate) -> u32 {
-    let length = u32::try_from(presented.certificate.der().len()).unwrap_or(u32::MAX);
-    length.saturating_mul(PARSED_FROM_DER)
+fn weight_of(remembered: &Remembered) -> u32 {
+    let bytes = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let parsed = bytes(remembered.presented.certificate.der().len()).saturating_mul(PARSED_FROM_DER);
+    parsed.saturating_add(bytes(remembered.value_length).saturating_mul(KEPT_OF_VALUE))
 }
 
 /// Why the header of a trusted peer cannot be read; for the log.
@@ -145,4 +174,108 @@ pub(crate) enum CertificateHeaderFault {
     Encoding(#[from] MalformedCertificateHeader),
     #[error("{0}")]
     Certificate(#[from] CertificateError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use mtls::{Alpn, ClientCertificatesSection, CrlPolicy, Presence, ServerFiles, TlsSection};
+    use oauth_core::thumbprint::CertificateThumbprint;
+    use pki::{DemoSet, KeyAlgorithm, Member};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::trusted_peers::TrustedPeer;
+
+    fn now() -> Timestamp {
+        Timestamp::from(SystemTime::now())
+    }
+
+    /// What lets in whom `authority` vouches for, and `pinned`.
+    fn tls(authority: &DemoSet, pinned: &str, directory: &Path) -> ServerTls {
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let api = authority.identity(Member::Api);
+        let files = ServerFiles::new(TlsSection {
+            certificate: write("api.pem", &api.certificate_pem().unwrap()),
+            key: write("api.key", &api.key_pem()),
+        });
+        let section = ClientCertificatesSection {
+            trust: vec![write("root.pem", &authority.root().certificate().pem().unwrap())],
+            crl: Vec::new(),
+            crl_policy: CrlPolicy::IfPresent,
+            require_client_eku: true,
+        };
+        let files = files.asking_for(section, Presence::Required);
+        ServerTls::load(files.pin(vec![write("pinned.pem", pinned)]), Alpn::Http2OrHttp1).unwrap()
+    }
+
+    /// W13: a balancer may pass on chains that nobody has verified.
+    #[test]
+    fn long_chains_take_no_more_memory_than_short_ones() {
+        let ours = DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap();
+        let certificate = ours.identity(Member::Example).certificate().der().to_vec();
+        let pinned = ours.identity(Member::Example).certificate_pem().unwrap();
+        let directory = TempDir::new().unwrap();
+        let rules = CertificateHeaderRules {
+            name: HeaderName::from_static("x-client-certificate"),
+            encoding: HeaderEncoding::Traefik,
+            trusted_peers: TrustedPeers::new(Vec::new()),
+            forwarding: Forwarding::Forwarded,
+        };
+        let header = CertificateHeader::new(rules, tls(&ours, &pinned, directory.path()));
+        for number in 0..500_u16 {
+            // A SEQUENCE of 30 000 bytes, another one each time.
+            let mut above = vec![0x30, 0x82, 0x75, 0x30];
+            above.resize(4 + 30_000, 0);
+            above[4..6].copy_from_slice(&number.to_be_bytes());
+            let [leaf, above] = [&certificate, &above].map(|der| STANDARD.encode(der));
+            let value = HeaderValue::try_from(format!("{leaf},{above}")).unwrap();
+            header.certificate_in(value).unwrap();
+        }
+        header.certificates.run_pending_tasks();
+        let kept = header.certificates.entry_count();
+        assert!(kept > 0 && kept * 30_000 * 2 < MOST_REMEMBERED, "{kept}");
+    }
+
+    /// W2, W15: whoever made the certificate that is pinned chose the names in it.
+    #[test]
+    fn the_name_of_a_balancer_is_worth_nothing_in_a_pinned_certificate() {
+        let [ours, theirs] = [(); 2].map(|()| DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap());
+        let of_balancer = |set: &DemoSet| set.identity(Member::Gateway).certificate().der().to_vec();
+        let pinned = theirs.identity(Member::Gateway).certificate_pem().unwrap();
+        let directory = TempDir::new().unwrap();
+        let tls = tls(&ours, &pinned, directory.path());
+        let trusts = |peer: TrustedPeer, der: &[u8]| {
+            let standing = tls.standing_of(&PresentedChain::from_der([der.to_vec()]));
+            let own = PresentedCertificate::from_der(der, standing).unwrap();
+            own.verify(now()).unwrap();
+            let rules = CertificateHeaderRules {
+                name: HeaderName::from_static("x-client-certificate"),
+                encoding: HeaderEncoding::Rfc9440,
+                trusted_peers: TrustedPeers::new(vec![peer]),
+                forwarding: Forwarding::NotForwarded,
+            };
+            CertificateHeader::new(rules, tls.clone()).trusts("192.0.2.1".parse().unwrap(), Some(&own))
+        };
+        let named = || TrustedPeer {
+            san_dns: Some("gateway-internal.example.com".to_owned()),
+            ..TrustedPeer::default()
+        };
+        assert!(trusts(named(), &of_balancer(&ours)));
+        assert!(!trusts(named(), &of_balancer(&theirs)));
+        let its_own = TrustedPeer {
+            x5t_s256: Some(CertificateThumbprint::of_der(&of_balancer(&theirs))),
+            ..TrustedPeer::default()
+        };
+        assert!(
+            trusts(its_own, &of_balancer(&theirs)),
+            "a thumbprint is nobody's to choose"
+        );
+    }
 }

@@ -100,7 +100,7 @@ impl Connection {
     /// its peer is trusted, and that is decided here, once.
     #[must_use]
     pub(crate) fn with_certificate_header(mut self, header: &Arc<CertificateHeader>) -> Self {
-        let own = self.client_certificate.as_ref().map(|own| &own.certificate);
+        let own = self.client_certificate.as_deref();
         self.certificate_source = match header.trusts(self.peer_address.ip(), own) {
             true => CertificateSource::Header(Arc::clone(header)),
             false => CertificateSource::HandshakeDespite(Arc::clone(header)),
@@ -132,6 +132,16 @@ impl Connection {
                     .as_ref()
                     .map_or(Ok(()), |own| own.verify(now))?;
                 taken.map_err(Rejection::CertificateHeaderMalformed)
+            }
+        }
+    }
+
+    /// Where load balancers hand on certificates, whether or not this peer is one that is believed.
+    pub(crate) fn certificate_header(&self) -> Option<&HeaderName> {
+        match &self.certificate_source {
+            CertificateSource::Handshake => None,
+            CertificateSource::HandshakeDespite(header) | CertificateSource::Header(header) => {
+                Some(header.name())
             }
         }
     }

@@ -117,11 +117,18 @@ fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(COOKIE, joined);
 }
 
-/// Cleans a request's trailers: servers merge them into the fields.
-pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
+/// Cleans a request's trailers: servers merge them into the fields. Where load balancers hand on certificates in
+/// `certificate_header`, it is none of a trailer's either, whoever wrote it.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_header: Option<&HeaderName>) {
+    if let Some(name) = certificate_header {
+        take_every_spelling(trailers, name);
+    }
     remove_hop_by_hop(trailers);
     remove_identity(trailers);
-    trailers.remove(AUTHORIZATION);
+    // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
+    for name in &OF_THE_REQUEST {
+        trailers.remove(name);
+    }
 }
 
 /// Cleans a response's fields for the client. A response that was chosen by `Client-Cert` says so to caches that
@@ -129,6 +136,10 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
 ///
 /// [RFC 9440 §2.4](https://www.rfc-editor.org/rfc/rfc9440#section-2.4)
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
+    // Its body was read by the encoding; cut to the length, it would look whole. RFC 9112 §6.3
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
     remove_client_cert(headers);
     if list_members(headers, &VARY).any(|member| is_client_cert(&canonical(&member.to_ascii_lowercase()))) {
@@ -162,12 +173,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Also what servers could take for a field of the hop or of the request itself, such as `Content_Length`.
 fn remove_identity(headers: &mut HeaderMap) {
-    remove_where(headers, is_identity);
+    remove_where(headers, |name| match name {
+        Cow::Borrowed(name) => is_identity(name),
+        Cow::Owned(name) => is_identity(&name) || means_something_else(&name),
+    });
 }
 
 fn remove_client_cert(headers: &mut HeaderMap) {
-    remove_where(headers, is_client_cert);
+    remove_where(headers, |name| is_client_cert(&name));
 }
 
 /// Takes every field out that is called `name` or could be taken for it: in another letter case, with `_` for `-`, or
@@ -192,10 +207,10 @@ pub(crate) fn take_every_spelling(
     taken
 }
 
-fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(Cow<'_, str>) -> bool) {
     let unwanted: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_unwanted(&canonical(name.as_str())))
+        .filter(|name| is_unwanted(canonical(name.as_str())))
         .cloned()
         .collect();
     for name in unwanted {
@@ -214,6 +229,11 @@ fn is_identity(canonical_name: &str) -> bool {
             .strip_prefix(identity)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     })
+}
+
+/// Whether a name that was not written so has a meaning in HTTP.
+fn means_something_else(canonical_name: &str) -> bool {
+    HeaderName::from_bytes(canonical_name.as_bytes()).is_ok_and(|name| has_a_meaning(&name))
 }
 
 fn is_client_cert(canonical_name: &str) -> bool {

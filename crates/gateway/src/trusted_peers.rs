@@ -32,9 +32,18 @@ impl TrustedPeers {
         Self(peers)
     }
 
-    /// Whether a peer at `address` that proved to hold the key of `certificate` is one of them.
-    pub(crate) fn contain(&self, address: IpAddr, certificate: Option<&ClientCertificate>) -> bool {
-        self.0.iter().any(|peer| peer.is(address, certificate))
+    /// Whether a peer at `address` that proved to hold the key of `certificate` is one of them; the names in it count
+    /// where an authority vouches for them.
+    pub(crate) fn contain(
+        &self,
+        address: IpAddr,
+        certificate: Option<&ClientCertificate>,
+        is_vouched_for: impl Fn() -> bool,
+    ) -> bool {
+        let is_believed = |peer: &TrustedPeer| !peer.is_named() || is_vouched_for();
+        self.0
+            .iter()
+            .any(|peer| peer.is(address, certificate) && is_believed(peer))
     }
 }
 
@@ -92,7 +101,14 @@ mod tests {
 
     fn is_trusted(peer: &TrustedPeer, address: &str, member: Option<Member>) -> bool {
         let certificate = member.map(certificate);
-        TrustedPeers::new(vec![peer.clone()]).contain(address.parse().unwrap(), certificate.as_ref())
+        let (peers, address) = (TrustedPeers::new(vec![peer.clone()]), address.parse().unwrap());
+        let is_trusted = |is_vouched_for| peers.contain(address, certificate.as_ref(), || is_vouched_for);
+        assert_eq!(
+            is_trusted(false),
+            is_trusted(true) && !peer.is_named(),
+            "what nobody vouches for gives itself its names: {peer:?}"
+        );
+        is_trusted(true)
     }
 
     fn named(san_dns: &str) -> TrustedPeer {

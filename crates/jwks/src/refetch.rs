@@ -9,8 +9,8 @@ use crate::fetch::FetchError;
 /// How old keys may get, and how soon they may be asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefetchLimits {
-    /// Keys older than this are fetched again in the background, while they still serve. Bounds for how long a key
-    /// withdrawn by the issuer is believed.
+    /// Keys older than this are fetched again in the background, while they still serve; at twice the age they serve
+    /// only where they cannot be fetched. Bounds for how long a key withdrawn by the issuer is believed.
     pub max_age: Duration,
     /// Keys older than this serve no longer: the issuer has been out of reach for too long to be believed.
     pub kept_at_most: Duration,

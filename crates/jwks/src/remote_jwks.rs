@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use oauth_core::jwt::{AccessTokenVerifier, VerificationError, VerificationKeys, VerifiedAccessToken};
@@ -17,7 +18,8 @@ use crate::refetch::{Attempt, RefetchLimits};
 ///
 /// Keys are fetched on first use, so that a service starts without its issuer; renewed in the background once they
 /// are older than [`RefetchLimits::max_age`], while the last good set serves; and fetched at once, one request for
-/// all who wait, when a token names a key that is not among them.
+/// all who wait, when a token names a key that is not among them, or when nobody asked for so long that they are
+/// twice as old. The last good set serves on where the issuer is out of reach.
 ///
 /// What a document is read as is `K`: the keys of an issuer, unless said otherwise.
 ///
@@ -31,6 +33,8 @@ struct Remote<K> {
     held: ArcSwapOption<KeySet<K>>,
     // Whoever holds the lock fetches. `None`: never tried.
     latest: Arc<Mutex<Option<Attempt>>>,
+    // Whether the latest fetch failed, for those who do not hold the lock.
+    out_of_reach: AtomicBool,
 }
 
 struct KeySet<K> {
@@ -113,13 +117,14 @@ impl<K: FromJwks> RemoteJwks<K> {
     }
 
     fn at(http_client: reqwest::Client, location: Location, limits: RefetchLimits) -> Self {
-        let (held, latest) = (ArcSwapOption::empty(), Arc::default());
+        let (held, latest, out_of_reach) = (ArcSwapOption::empty(), Arc::default(), AtomicBool::default());
         Self(Arc::new(Remote {
             http_client,
             location,
             limits,
             held,
             latest,
+            out_of_reach,
         }))
     }
 
@@ -156,7 +161,14 @@ impl<K: FromJwks> RemoteJwks<K> {
         if age > self.0.limits.kept_at_most {
             return self.other_than(Some(held)).await;
         }
-        if age > self.0.limits.max_age {
+        let max_age = self.0.limits.max_age;
+        let is_reachable = !self.0.out_of_reach.load(Ordering::Relaxed);
+        // After a quiet time the first token would still meet the keys of before.
+        if age > max_age.saturating_mul(2) && is_reachable {
+            let newer = self.other_than(Some(Arc::clone(&held))).await;
+            return newer.or(Ok(held));
+        }
+        if age > max_age {
             self.renew_in_background();
         }
         Ok(held)
@@ -220,6 +232,7 @@ impl<K: FromJwks> Remote<K> {
                 tracing::warn!(jwks.uri = uri, %reason, "the keys of {uri} cannot be fetched: {reason}");
             }
         }
+        self.out_of_reach.store(fetched.is_err(), Ordering::Relaxed);
         *latest = Some(Attempt {
             ended_at: now,
             result: fetched.as_ref().map(|_| ()).map_err(Clone::clone),

@@ -268,6 +268,28 @@ async fn renews_old_keys_in_the_background_and_keeps_the_last_good_set() {
     eventually(async || issuer.asked() > 2 && verify(&keys, &token(&new)).await.is_ok()).await;
 }
 
+/// After a quiet hour there is no other token that would have had the keys renewed.
+#[tokio::test]
+async fn believes_a_withdrawn_key_not_even_once_after_a_quiet_time() {
+    let (withdrawn, current) = (signing_key(), signing_key());
+    let (before, after) = (jwks_of(&[&withdrawn]), jwks_of(&[&current]));
+    let issuer = Issuer::answering(move |turn| match turn {
+        0 => before.clone().into_response(),
+        _ => after.clone().into_response(),
+    })
+    .await;
+    let limits = RefetchLimits {
+        max_age: Duration::ZERO,
+        after_success: Duration::ZERO,
+        ..RefetchLimits::default()
+    };
+    let keys = issuer.keys(limits);
+    verify(&keys, &token(&withdrawn)).await.unwrap();
+    let refused = verify(&keys, &token(&withdrawn)).await;
+    assert_eq!(refused, Err(VerificationError::UnknownKey.into()));
+    verify(&keys, &token(&current)).await.unwrap();
+}
+
 #[tokio::test]
 async fn believes_no_keys_that_are_too_old() {
     let key = signing_key();

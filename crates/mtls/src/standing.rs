@@ -92,6 +92,12 @@ impl Standing {
         self.0.as_ref().map_or(Ok(()), |chain| chain.verify(now))
     }
 
+    /// Whether a trusted authority vouches for the certificate at `now`, so that its names are worth something: those of
+    /// one that is pinned, registered by itself or not verified at all are of its own making. No where there is none.
+    pub fn is_vouched_for(&self, now: Timestamp) -> bool {
+        self.0.as_ref().is_some_and(|chain| chain.is_vouched_for(now))
+    }
+
     /// Resolves once [`Self::verify`] has said no: then the connection is to be ended. Never where there is nothing
     /// to lose.
     pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
@@ -144,6 +150,17 @@ impl Chain {
             self.log(reason);
         }
         result
+    }
+
+    fn is_vouched_for(&self, now: Timestamp) -> bool {
+        let state = self.tls.state();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_unix_seconds()));
+        match (&state.verifier, self.certificates.split_first()) {
+            (Some(verifier), Some((leaf, intermediates))) => {
+                verifier.is_vouched_for(leaf, intermediates, now)
+            }
+            _ => false,
+        }
     }
 
     fn log(&self, reason: &NoLongerTrusted) {

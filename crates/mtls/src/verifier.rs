@@ -129,6 +129,22 @@ impl Verifier {
         }
     }
 
+    /// Whether an authority vouches for a certificate, by which alone its names are worth something: one that is let in
+    /// by itself could bear any.
+    pub(crate) fn is_vouched_for(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> bool {
+        match &self.chains {
+            ChainsUnder::Anchors { webpki, .. } => {
+                webpki.verify_client_cert(leaf, intermediates, now).is_ok()
+            }
+            ChainsUnder::Nothing | ChainsUnder::Anything => false,
+        }
+    }
+
     fn verify_admitted(&self, certificate: &ClientCertificate) -> Result<(), CertificateError> {
         let Some(admitted) = &self.admitted_dns_names else {
             return Ok(());

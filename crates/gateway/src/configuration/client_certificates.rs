@@ -114,9 +114,9 @@ pub struct TrustedPeerTable {
     /// The SHA-256 thumbprint of its certificate, as `pki show` prints it.
     #[serde(rename = "x5t#S256")]
     pub x5t_s256: Option<String>,
-    /// A dNSName of its certificate.
+    /// A dNSName of its certificate, which an authority in `trust` must have issued: of a `pinned` one, no name counts.
     pub san_dns: Option<String>,
-    /// The subject of its certificate, as in RFC 4514.
+    /// The subject of its certificate, as in RFC 4514; issued as above.
     pub subject_dn: Option<String>,
 }
 
@@ -154,7 +154,7 @@ pub(super) fn check(
     section
         .header
         .as_ref()
-        .and_then(|header| header_rules(header, section.verify, problems))
+        .and_then(|header| header_rules(header, section, problems))
 }
 
 fn check_verification(section: &ClientCertificatesSection, problems: &mut Problems) {
@@ -192,7 +192,7 @@ fn check_verification(section: &ClientCertificatesSection, problems: &mut Proble
 
 fn header_rules(
     section: &CertificateHeaderSection,
-    verify: CertificateVerification,
+    certificates: &ClientCertificatesSection,
     problems: &mut Problems,
 ) -> Option<CertificateHeaderRules> {
     let name = problems.take(format!("{HEADER}.name"), header_name(&section.name));
@@ -202,10 +202,11 @@ fn header_rules(
         .enumerate()
         .filter_map(|(index, section)| {
             let key = format!("{HEADER}.trusted_peers[{index}]");
-            trusted_peer(&key, section, verify, problems)
+            trusted_peer(&key, section, certificates.verify, problems)
         })
         .collect();
     check_somebody(section, &peers, problems);
+    check_names(certificates, &peers, problems);
     (peers.len() == section.trusted_peers.len()).then_some(CertificateHeaderRules {
         name: name?,
         encoding: section.encoding,
@@ -236,6 +237,17 @@ fn check_somebody(section: &CertificateHeaderSection, peers: &[TrustedPeer], pro
         problems.add(
             &key,
             "are all addresses together, and anybody could claim any certificate",
+        );
+    }
+}
+
+/// Nobody but an authority gives names that count.
+fn check_names(section: &ClientCertificatesSection, peers: &[TrustedPeer], problems: &mut Problems) {
+    let are_verified = section.verify == CertificateVerification::Pki;
+    if are_verified && section.trust.is_empty() && peers.iter().any(TrustedPeer::is_named) {
+        problems.add(
+            format!("{HEADER}.trusted_peers"),
+            "are told by a name, and `trust` names no authority that could have given it; use `\"x5t#S256\"`",
         );
     }
 }

@@ -99,6 +99,33 @@ async fn carries_trailers_both_ways_and_none_that_only_the_gateway_may_write() {
     }
 }
 
+/// H3, W5: whatever the operator calls the balancers' header, and whoever writes it behind a body.
+#[tokio::test]
+async fn the_balancers_header_is_none_in_a_trailer() {
+    let variation = Variation {
+        cache: "[client_certificates.header]\nname = \"Balancer-Says\"\nencoding = \"rfc9440\"\n\
+                trusted_peers = [\"10.0.0.0/8\"]\nforward = true",
+        ..Variation::default()
+    };
+    let harness = Harness::start_with(variation).await;
+    harness.stubs.issue("opaque", Member::Example);
+    let request = post()
+        .header("trailer", "checksum, balancer-says")
+        .body(with_trailers(&[
+            ("checksum", "1"),
+            ("balancer-says", ":Zm9yZ2Vk:"),
+            ("balancer_says", ":Zm9yZ2Vk:"),
+        ]));
+    let response = http2(&harness)
+        .await
+        .send_request(request.unwrap())
+        .await
+        .unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(asked["trailers"], serde_json::json!(["checksum"]));
+}
+
 #[tokio::test]
 async fn carries_trailers_over_http_1_1_as_over_http_2() {
     let harness = harness(Api::Up, "").await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use pki::Member;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 use crate::support::{Api, DEADLINE, Harness, Variation, read_request, serve};
@@ -186,4 +186,63 @@ async fn a_server_that_closes_every_connection_at_once_is_tried_once_for_each_re
         assert!(matches!(answered.status, 502 | 503), "{answered:?}");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+/// What follows a request whose body is still under way would be taken for more of that body, and an answer that nobody
+/// asked for would be the next caller's.
+#[tokio::test]
+async fn no_request_follows_one_that_is_not_over_or_an_answer_that_is_more_than_one() {
+    const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+    let answers = [OK.to_owned(), format!("{OK}{OK}"), format!("{SWITCHED}{OK}")];
+    for (answer, status) in answers.into_iter().zip([200, 200, 502]) {
+        let heads = Arc::<AtomicUsize>::default();
+        let (counter, early) = (Arc::clone(&heads), answer.clone());
+        let (address, connections) = serve(move |mut stream| {
+            let (counter, early) = (Arc::clone(&counter), early.clone());
+            async move {
+                while let Some(request) = read_request(&mut stream).await {
+                    assert!(request.starts_with("POST /api/"), "{request}");
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    stream.write_all(early.as_bytes()).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let harness = harness(Api::At(address), "").await;
+        // A body of which not a byte comes, unless the answer is what is wrong.
+        let length = if answer == OK { 100 } else { 0 };
+        let request = format!(
+            "POST /api/transactions HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer opaque\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        let mut streams = Vec::new();
+        for number in 1..=3 {
+            let mut stream = harness.connect(Member::Example).await;
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut head = [0; 12];
+            let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut head));
+            read.await.unwrap().unwrap();
+            assert_eq!(String::from_utf8_lossy(&head), format!("HTTP/1.1 {status}"));
+            streams.push(stream);
+            let counts = [&heads, &connections].map(|count| count.load(Ordering::SeqCst));
+            assert_eq!(counts, [number; 2], "{answer:?}");
+        }
+    }
+}
+
+/// RFC 9112 §6.3: the chunks say where the body ends, and the length is not passed on.
+#[tokio::test]
+async fn an_answer_in_chunks_that_also_names_a_length_is_as_long_as_its_chunks() {
+    let (address, _) = serve(|mut stream| async move {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
+                      9\r\nall of it\r\n0\r\n\r\n";
+        if read_request(&mut stream).await.is_some() {
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    let answered = harness.call(Member::Example, "opaque").await;
+    assert_eq!(answered.header("content-length"), None, "{answered:?}");
+    assert!(answered.body.contains("all of it"), "{answered:?}");
 }

@@ -163,6 +163,34 @@ fn refuses_trust_in_nothing() {
     assert_eq!(problems_of(&pinned(&list_of_nobody)), ["client_certificates.crl"]);
 }
 
+/// W2, W15: a name is worth what the authority is that gave it.
+#[test]
+fn refuses_balancers_told_by_names_that_no_authority_could_give() {
+    let peers = |text: &str, peers: &str| {
+        format!("{text}\n[client_certificates.header]\nencoding = 'rfc9440'\ntrusted_peers = [{peers}]\n")
+    };
+    let pinned = MINIMAL
+        .replacen("trust = [\"certs/root.pem\"]\n", "pinned = ['a.pem']\n", 1)
+        .replacen("crl = [\"certs/root.crl.pem\"]\n", "", 1);
+    for named in [BALANCER, r#"{ subject_dn = "CN=balancer" }"#] {
+        assert_eq!(
+            problems_of(&peers(&pinned, named)),
+            ["client_certificates.header.trusted_peers"],
+            "{named}"
+        );
+        assert!(
+            Configuration::from_toml(&peers(MINIMAL, named)).is_ok(),
+            "{named}"
+        );
+    }
+    for peer in [
+        r#"{ "x5t#S256" = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" }"#,
+        r#""10.0.0.0/24""#,
+    ] {
+        assert!(Configuration::from_toml(&peers(&pinned, peer)).is_ok(), "{peer}");
+    }
+}
+
 /// M43: what is not looked at must not look as if it were.
 #[test]
 fn refuses_proof_of_possession_beside_what_would_not_be_looked_at() {
