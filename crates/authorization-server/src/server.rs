@@ -91,8 +91,9 @@ impl AuthorizationServer {
     }
 }
 
-/// Lets those through the handshake that are registered; all, where a client publishes its own: then the endpoints
-/// say whose they are.
+/// Lets those through the handshake that are registered; all, where a client publishes its own. Then nobody has vouched
+/// for a self-signed certificate but the client that shows it: none passes for another's, and a client that
+/// authenticates by something else may have its tokens bound to one. RFC 8705 §3
 fn admit(self_signed: &SelfSignedCertificates, clients: &ClientRegistry) {
     match clients.self_signed_certificates() {
         Some(listed) => self_signed.replace(listed),

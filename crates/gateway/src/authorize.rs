@@ -113,6 +113,7 @@ impl Authorizer {
         verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
         let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
+        verify_issuer(facts, &route)?;
         verify_audience(facts, &route)?;
         verify_scope(facts, &route)?;
         Ok(AuthorizedRequest {
@@ -205,6 +206,19 @@ fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {
     }
 }
 
+/// Fails closed: where the route names its issuers, a token of which nobody says who issued it is none of theirs.
+fn verify_issuer(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
+    let is_taken = match &facts.iss {
+        Some(issuer) => route.takes_from(issuer),
+        None => route.issuers.is_none(),
+    };
+    if is_taken {
+        Ok(())
+    } else {
+        Err(Rejection::IssuerMismatch)
+    }
+}
+
 fn verify_audience(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
     if facts.aud.contains(&route.audience) {
         Ok(())
@@ -232,7 +246,9 @@ fn rejection_of(error: &TokenError) -> Rejection {
         },
         TokenError::IntrospectionBusy => Rejection::IntrospectionBusy,
         TokenError::VerificationBusy => Rejection::JwtVerificationBusy,
-        TokenError::Unreachable(_) | TokenError::Interrupted => Rejection::IntrospectionUnavailable,
+        TokenError::Unreachable(_) | TokenError::Untrusted(_) | TokenError::Interrupted => {
+            Rejection::IntrospectionUnavailable
+        }
         TokenError::Timeout => Rejection::IntrospectionTimeout,
         TokenError::KeysUnavailable(_) => Rejection::KeysUnavailable,
         TokenError::Status(_)

@@ -33,6 +33,7 @@
 //! | `token_not_bound` | 401 | the route demands a bound token, and this one is not |
 //! | `certificate_mismatch` | 401 | the token is bound to another certificate |
 //! | `thumbprint_in_hex` | 401 | the token names its certificate in hexadecimal digits, and `accept_hex_thumbprint` does not allow that |
+//! | `issuer_mismatch` | 401 | the route takes tokens of other issuers alone |
 //! | `audience_mismatch` | 401 | the token is for another API |
 //! | `scope_insufficient` | 403 | the token lacks scope |
 //! | `route_unknown` | 404 | no route has this path |
@@ -90,6 +91,7 @@ pub(crate) enum Rejection {
     TokenNotBound,
     CertificateMismatch,
     ThumbprintInHex,
+    IssuerMismatch,
     AudienceMismatch,
     ScopeInsufficient(Arc<Route>),
     RouteUnknown,
@@ -161,6 +163,7 @@ impl Rejection {
             Self::TokenNotBound => "token_not_bound",
             Self::CertificateMismatch => "certificate_mismatch",
             Self::ThumbprintInHex => "thumbprint_in_hex",
+            Self::IssuerMismatch => "issuer_mismatch",
             Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeInsufficient(_) => "scope_insufficient",
             Self::RouteUnknown => "route_unknown",
@@ -216,6 +219,7 @@ impl Rejection {
             | Self::TokenNotBound
             | Self::CertificateMismatch
             | Self::ThumbprintInHex
+            | Self::IssuerMismatch
             | Self::AudienceMismatch => {
                 challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, asked)
             }

@@ -99,7 +99,11 @@ impl Resource {
     fn describe(identifier: &ResourceIdentifier, routes: &[&Arc<Route>], issuers: &[String]) -> Self {
         let scopes: BTreeSet<&str> = routes.iter().flat_map(|route| route.scope.tokens()).collect();
         let metadata = ProtectedResourceMetadata {
-            authorization_servers: issuers.to_vec(),
+            authorization_servers: issuers
+                .iter()
+                .filter(|issuer| routes.iter().any(|route| route.takes_from(issuer)))
+                .cloned()
+                .collect(),
             scopes_supported: scopes.into_iter().map(str::to_owned).collect(),
             tls_client_certificate_bound_access_tokens: routes
                 .iter()

@@ -25,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) prefix: PathPrefix,
     pub(crate) methods: AllowedMethods,
     pub(crate) upstreams: Upstreams,
+    /// Who may have issued its tokens; `None`: every issuer that is trusted.
+    pub(crate) issuers: Option<Vec<String>>,
     pub(crate) audience: String,
     pub(crate) scope: Scope,
     pub(crate) binding: BindingPolicy,
@@ -152,6 +154,14 @@ impl Default for Forwarding {
     }
 }
 
+impl Route {
+    /// Whether it takes tokens of this issuer.
+    pub(crate) fn takes_from(&self, issuer: &str) -> bool {
+        let is_among = |issuers: &Vec<String>| issuers.iter().any(|accepted| accepted == issuer);
+        self.issuers.as_ref().is_none_or(is_among)
+    }
+}
+
 /// All routes, by host.
 #[derive(Debug, Default)]
 pub(crate) struct Routes(HashMap<HostName, Vec<Arc<Route>>>);
@@ -261,6 +271,7 @@ mod tests {
             prefix: PathPrefix::parse(path).unwrap(),
             methods: AllowedMethods::All,
             upstreams: Upstreams::new(Vec::new()),
+            issuers: None,
             audience: host.to_owned(),
             scope: Scope::default(),
             binding: BindingPolicy::Required,

@@ -233,11 +233,13 @@ impl TokenCache {
     }
 }
 
-/// Newer keys, and time, make some JWTs good that are not yet.
+/// Newer keys, newer routes and time make some JWTs good that are not yet.
 const fn may_be_remembered(refusal: TokenRefusal) -> bool {
     !matches!(
         refusal,
-        TokenRefusal::Jwt(VerificationError::UnknownKey | VerificationError::NotYetValid)
+        TokenRefusal::Jwt(
+            VerificationError::UnknownKey | VerificationError::NotYetValid | VerificationError::OtherAudience
+        )
     )
 }
 
@@ -330,6 +332,7 @@ mod tests {
         }
         for error in [
             TokenError::NotText,
+            TokenError::Untrusted("another certificate".to_owned()),
             TokenError::IntrospectionBusy,
             TokenError::KeysUnavailable(String::new()),
         ] {
@@ -419,6 +422,7 @@ mod tests {
             ),
             (TokenRefusal::Jwt(VerificationError::UnknownKey), None),
             (TokenRefusal::Jwt(VerificationError::NotYetValid), None),
+            (TokenRefusal::Jwt(VerificationError::OtherAudience), None),
         ] {
             let key = cache.key(TokenKind::Jwt, &format!("{refusal:?}"));
             assert!(cache.settle(key.clone(), Err(refusal.into()), NOW).await.is_err());

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use http::StatusCode;
 use jwks::JwksVerificationError;
+use mtls::{peer_alert, server_certificate_fault};
 use oauth_core::jwt::VerificationError;
 use oauth_core::token_facts::MalformedAnswer;
 
@@ -15,6 +16,8 @@ pub(crate) enum TokenError {
     Refused(#[from] TokenRefusal),
     #[error("the authorization server cannot be reached: {0}")]
     Unreachable(String),
+    #[error("the authorization server and the gateway do not trust each other: {0}")]
+    Untrusted(String),
     #[error("the authorization server did not answer in time")]
     Timeout,
     #[error("as many tokens are being looked up as introspection.concurrency allows")]
@@ -63,6 +66,7 @@ pub(crate) enum TokenRefusal {
 
 impl TokenError {
     /// Whether the authorization server gave no answer at all: it may be down, and what it said before still stands.
+    /// Whoever shows a wrong certificate in its place cannot make it seem so.
     pub(crate) const fn is_no_answer(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Timeout)
     }
@@ -87,7 +91,9 @@ impl TokenError {
 impl From<reqwest::Error> for TokenError {
     /// A connection that cannot be made in time is no connection; an answer that does not come in time is late.
     fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() && !error.is_connect() {
+        if server_certificate_fault(&error).is_some() || peer_alert(&error).is_some() {
+            Self::Untrusted(words_of(&error))
+        } else if error.is_timeout() && !error.is_connect() {
             Self::Timeout
         } else {
             Self::Unreachable(words_of(&error))

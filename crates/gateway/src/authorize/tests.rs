@@ -91,6 +91,7 @@ fn route(path: &str, binding: BindingPolicy) -> Route {
         scope: "transactions".parse().unwrap(),
         binding,
         tokens: vec![TokenKind::Opaque],
+        issuers: None,
         client_cert_header: ClientCertHeader::NotSent,
         forwarding: Forwarding::default(),
     }
@@ -149,6 +150,14 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
         Route {
             audience: "other".to_owned(),
             ..route("/other", BindingPolicy::Required)
+        },
+        Route {
+            issuers: Some(vec![ISSUER.to_owned()]),
+            ..route("/its-issuer", BindingPolicy::Required)
+        },
+        Route {
+            issuers: Some(vec!["https://other.example.com".to_owned()]),
+            ..route("/another-issuer", BindingPolicy::Required)
         },
         Route {
             scope: "transactions admin".parse().unwrap(),
@@ -316,6 +325,14 @@ async fn refuses_a_certificate_that_expired_on_an_open_connection() {
         outcome(&long_lived, "/api", member, not_after.plus(second)).await,
         Err("certificate_expired")
     );
+}
+
+/// A8, X2: one trusted issuer makes no tokens for an API that names another.
+#[tokio::test]
+async fn takes_tokens_of_the_routes_issuers_alone() {
+    let member = Some(Member::Example);
+    assert_eq!(asked("/its-issuer", member).await, Ok(()));
+    assert_eq!(asked("/another-issuer", member).await, Err("issuer_mismatch"));
 }
 
 /// X2.

@@ -10,7 +10,7 @@ use oauth_core::scope::Scope;
 use service::Problems;
 use url::Url;
 
-use super::check_tokens::{check_sources, introspection, issuers};
+use super::check_tokens::{check_issuers_of_routes, check_sources, introspection, issuers};
 use super::file::{
     CacheSection, ConfigurationFile, ListenSection, PassthroughSection, ProxyProtocolSection, RouteSection,
 };
@@ -39,6 +39,7 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Config
     let routes = routes(&file.routes, &passthrough, problems);
     let resources = named_resources(&file.routes, problems);
     let issuers = issuers(file.issuers, problems);
+    check_issuers_of_routes(&file.routes, &issuers, problems);
     check_sources(&file.routes, file.introspection.as_ref(), &issuers, problems);
     let introspection = file
         .introspection
@@ -191,6 +192,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         prefix: prefix?,
         methods: methods?,
         upstreams: upstreams?,
+        issuers: section.issuers.clone(),
         audience: section.audience.clone(),
         scope: scope?,
         binding: section.binding,

@@ -61,6 +61,23 @@ pub(super) fn check_sources(
     }
 }
 
+/// A route's issuers are some of those that are trusted.
+pub(super) fn check_issuers_of_routes(routes: &[RouteSection], issuers: &[Issuer], problems: &mut Problems) {
+    for (index, route) in routes.iter().enumerate() {
+        let named = route.issuers.iter().flatten();
+        if route.issuers.as_ref().is_some_and(Vec::is_empty) {
+            let problem = "names nobody; leave it away to take tokens of every one of issuers";
+            problems.add(format!("routes[{index}].issuers"), problem);
+        }
+        for (position, name) in named.enumerate() {
+            if !issuers.iter().any(|issuer| issuer.issuer == *name) {
+                let problem = "is none of [[issuers]]; add it there, letter by letter";
+                problems.add(format!("routes[{index}].issuers[{position}]"), problem);
+            }
+        }
+    }
+}
+
 pub(super) fn introspection(
     section: IntrospectionSection,
     issuers: &[Issuer],

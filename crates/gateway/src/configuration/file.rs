@@ -263,6 +263,9 @@ pub struct RouteSection {
     pub upstream: Vec<String>,
     /// What a token's `aud` must hold.
     pub audience: String,
+    /// Which of `[[issuers]]` its tokens may come from; absent: all of them. With several, every one of them could
+    /// otherwise issue tokens for this API.
+    pub issuers: Option<Vec<String>>,
     /// The identifier of the resource the route belongs to, an https URL of its host; absent: `https://HOST`. All
     /// routes of a resource are described together, at the place that RFC 9728 §3.1 derives from the identifier.
     pub resource: Option<String>,

@@ -519,3 +519,22 @@ fn an_issuers_keys_are_where_the_configuration_or_its_metadata_says() {
         assert_eq!(problems_of(&MINIMAL.replacen(from, to, 1)), [problem]);
     }
 }
+
+/// A8.
+#[test]
+fn a_route_takes_tokens_of_issuers_that_are_trusted() {
+    let with = |names: &str| MINIMAL.replacen("scope = ", &format!("issuers = {names}\nscope = "), 1);
+    let configuration = Configuration::from_toml(&with(&format!("['{ISSUER}']"))).unwrap();
+    let route = configuration.routes.iter().next().unwrap();
+    assert!(route.takes_from(ISSUER) && !route.takes_from("https://other.example.com"));
+    let by_default = Configuration::from_toml(MINIMAL).unwrap();
+    assert!(
+        by_default
+            .routes
+            .iter()
+            .all(|route| route.takes_from("https://other.example.com"))
+    );
+    assert_eq!(problems_of(&with("[]")), ["routes[0].issuers"]);
+    let twice = with(&format!("['{ISSUER}', '{ISSUER}/']"));
+    assert_eq!(problems_of(&twice), ["routes[0].issuers[1]"]);
+}

@@ -15,6 +15,7 @@ fn route() -> Arc<Route> {
         scope: "transactions".parse().unwrap(),
         binding: BindingPolicy::Required,
         tokens: Vec::new(),
+        issuers: None,
         client_cert_header: ClientCertHeader::NotSent,
         forwarding: Forwarding::default(),
     })
@@ -53,6 +54,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::TokenNotBound,
         Rejection::CertificateMismatch,
         Rejection::ThumbprintInHex,
+        Rejection::IssuerMismatch,
         Rejection::AudienceMismatch,
         Rejection::ScopeInsufficient(route()),
         Rejection::RouteUnknown,
@@ -150,6 +152,7 @@ fn refused_tokens_look_alike() {
         Rejection::TokenExpired,
         Rejection::TokenNotBound,
         Rejection::CertificateMismatch,
+        Rejection::IssuerMismatch,
         Rejection::AudienceMismatch,
     ];
     for rejection in &refused {
