@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::activity::Activity;
@@ -17,6 +17,7 @@ use crate::headers;
 #[derive(Debug)]
 pub(crate) struct Upload<B> {
     body: B,
+    certificate_header: Option<HeaderName>,
     progress: Arc<UploadProgress>,
 }
 
@@ -28,14 +29,15 @@ pub(crate) struct UploadProgress {
 }
 
 impl<B> Upload<B> {
-    /// A body, and the progress it is going to make.
-    pub(crate) fn new(body: B) -> (Self, Arc<UploadProgress>) {
+    /// A body, whose trailers are cleaned of `certificate_header` too, and the progress it is going to make.
+    pub(crate) fn new(body: B, certificate_header: Option<HeaderName>) -> (Self, Arc<UploadProgress>) {
         let progress = Arc::new(UploadProgress {
             activity: Activity::new(),
             waits_for_caller: AtomicBool::new(false),
         });
         let upload = Self {
             body,
+            certificate_header,
             progress: Arc::clone(&progress),
         };
         (upload, progress)
@@ -74,7 +76,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
         if polled.is_ready() {
             self.progress.activity.touch();
         }
-        polled.map_ok(|frame| clean_trailers(frame, headers::clean_request_trailers))
+        polled.map_ok(|frame| {
+            clean_trailers(frame, |trailers| {
+                headers::clean_request_trailers(trailers, self.certificate_header.as_ref());
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -111,21 +117,23 @@ mod tests {
     async fn trailers_are_cleaned_on_their_way_to_the_api() {
         let mut trailers = HeaderMap::new();
         trailers.insert("client-cert", http::HeaderValue::from_static(":ZGVy:"));
+        trailers.insert("partner-certificate", http::HeaderValue::from_static(":ZGVy:"));
         trailers.insert("checksum", http::HeaderValue::from_static("1"));
+        let name = HeaderName::from_static("partner-certificate");
         let frames = [
             Ok::<_, io::Error>(Frame::data(Bytes::from_static(b"x"))),
             Ok(Frame::trailers(trailers)),
         ];
-        let (upload, _progress) = Upload::new(StreamBody::new(stream::iter(frames)));
+        let (upload, _progress) = Upload::new(StreamBody::new(stream::iter(frames)), Some(name));
         let collected = upload.collect().await.unwrap();
         let trailers = collected.trailers().unwrap();
-        assert!(trailers.contains_key("checksum") && !trailers.contains_key("client-cert"));
+        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["checksum"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_stops_sending_is_the_one_waited_for() {
         let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, io::Error>>());
-        let (mut upload, progress) = Upload::new(silent);
+        let (mut upload, progress) = Upload::new(silent, None);
         tokio::select! {
             _ = upload.frame() => panic!("there is no frame"),
             () = progress.stalled_for(Duration::from_secs(30)) => {}

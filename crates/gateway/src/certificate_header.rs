@@ -73,6 +73,11 @@ impl CertificateHeader {
         self.rules.trusted_peers.contain(address, certificate)
     }
 
+    /// The header's name.
+    pub(crate) const fn name(&self) -> &HeaderName {
+        &self.rules.name
+    }
+
     /// Takes the header out of a request of somebody who is not believed.
     pub(crate) fn remove_from(&self, fields: &mut HeaderMap) {
         let removed = headers::take_every_spelling(fields, &self.rules.name);

@@ -136,6 +136,16 @@ impl Connection {
         }
     }
 
+    /// The header in which load balancers hand on certificates, whether or not this connection's peer is one.
+    pub(crate) fn certificate_header(&self) -> Option<&HeaderName> {
+        match &self.certificate_source {
+            CertificateSource::Handshake => None,
+            CertificateSource::HandshakeDespite(header) | CertificateSource::Header(header) => {
+                Some(header.name())
+            }
+        }
+    }
+
     /// Resolves once the peer's own certificate is known to be no longer trusted.
     pub(crate) async fn lost(&self) {
         match &self.client_certificate {

@@ -96,7 +96,7 @@ pub fn clean_request(fields: &mut HeaderMap) {
 
 /// Cleans the trailers of a request, as they go to the API.
 pub fn clean_request_trailers(trailers: &mut HeaderMap) {
-    headers::clean_request_trailers(trailers);
+    headers::clean_request_trailers(trailers, None);
 }
 
 /// Cleans the fields of a response, as they go to the client.

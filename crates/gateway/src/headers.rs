@@ -117,10 +117,14 @@ fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(COOKIE, joined);
 }
 
-/// Cleans a request's trailers: servers merge them into the fields.
-pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
+/// Cleans a request's trailers: servers merge them into the fields. `certificate_header` is nobody's to write there, and
+/// was taken out of the fields before.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_header: Option<&HeaderName>) {
     remove_hop_by_hop(trailers);
     remove_identity(trailers);
+    if let Some(name) = certificate_header {
+        take_every_spelling(trailers, name);
+    }
     trailers.remove(AUTHORIZATION);
 }
 

@@ -59,7 +59,7 @@ impl Outgoing {
         }
         // Nothing else of this hop goes along.
         parts.extensions.clear();
-        let (upload, progress) = Upload::new(body);
+        let (upload, progress) = Upload::new(body, connection.certificate_header().cloned());
         Self {
             request: Request::from_parts(parts, upload),
             progress,
