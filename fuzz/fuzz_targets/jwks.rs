@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 
 use certbound_fuzz::{AUDIENCE, ISSUER, KEY_ID, NOW, signed};
 use libfuzzer_sys::fuzz_target;
-use oauth_core::client::{ClientAuthenticationMethod, ClientMetadata, ClientRegistration};
+use oauth_core::client::{
+    ClientAuthenticationMethod, ClientKeys, ClientMetadata, ClientRegistration, PublishedKeys,
+};
 use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm, VerificationKeys};
 use serde_json::{Value, json};
 
@@ -29,6 +31,7 @@ fuzz_target!(|document: &[u8]| {
     if let Ok(keys) = VerificationKeys::from_jwks(document) {
         assert!(VERIFIER.verify(&TOKEN, &keys, NOW).is_err(), "{keys:?}");
     }
+    let _published = PublishedKeys::from_jwks(document);
     let Ok(document) = serde_json::from_slice::<Value>(document) else {
         return;
     };
@@ -53,7 +56,11 @@ fn verify_registration(method: &str, document: &Value) {
         keys.iter()
             .all(|key| key.get("d").is_none() && key.get("k").is_none())
     );
-    if let ClientAuthenticationMethod::SelfSignedTlsClientAuth(certificates) = &client.authentication {
+    let published = PublishedKeys::from_jwks(read.to_string().as_bytes());
+    assert!(published.is_ok(), "what can be registered can be published");
+    if let ClientAuthenticationMethod::SelfSignedTlsClientAuth(ClientKeys::Registered(certificates)) =
+        &client.authentication
+    {
         assert_eq!(certificates.thumbprints().len(), keys.len());
     }
 }

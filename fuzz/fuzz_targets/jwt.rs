@@ -15,7 +15,7 @@ use oauth_core::client_authentication::{ClientCredentials, authenticate};
 use oauth_core::form::FormParameters;
 use oauth_core::jwt::{
     AccessTokenVerifier, CLOCK_LEEWAY, LONGEST_ASSERTION_LIFETIME, SignatureAlgorithm, VerificationKeys,
-    VerifiedAccessToken, unverified_subject,
+    VerifiedAccessToken, is_compact_jws, unverified_issuer, unverified_subject,
 };
 use serde_json::Value;
 
@@ -39,7 +39,10 @@ fuzz_target!(|data: &[u8]| {
     verify_proves_nothing(&format!("{head}.{body}.{end}"));
 
     let token = signed(header, claims);
+    verify_lookup(&token, claims);
     if let Ok(verified) = VERIFIER.verify(&token, &KEYS, NOW) {
+        assert!(is_compact_jws(&token), "{token}");
+        assert_eq!(unverified_issuer(&token).as_deref(), Some(ISSUER));
         verify_access_token(&verified, header, claims);
         verify_tampering(&token, signature);
     }
@@ -51,6 +54,17 @@ fuzz_target!(|data: &[u8]| {
 fn verify_proves_nothing(token: &str) {
     assert!(VERIFIER.verify(token, &KEYS, NOW).is_err(), "{token}");
     assert_eq!(believed_as(token), None, "{token}");
+    assert!(!is_compact_jws(token) || token.split('.').count() == 3, "{token}");
+}
+
+/// Whose keys are asked for is what a second reader finds; what is not signed in compact form is not looked up.
+fn verify_lookup(token: &str, claims: &[u8]) {
+    assert!(!is_compact_jws(&format!("{token}.")) && !is_compact_jws(&format!("{token}=")));
+    if let Some(issuer) = unverified_issuer(token)
+        && let Ok(json) = serde_json::from_slice::<Value>(claims)
+    {
+        assert_eq!(json["iss"], issuer);
+    }
 }
 
 fn verify_access_token(verified: &VerifiedAccessToken, header: &[u8], claims: &[u8]) {

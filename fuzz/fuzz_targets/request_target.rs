@@ -16,7 +16,7 @@ const SERVER_NAME: &str = "api.example.com";
 const PREFIXES: [&str; 3] = ["/api", "/api/admin", "/raw"];
 
 static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
-    let mut file = gateway::ConfigurationFile::demo();
+    let mut file = gateway::ConfigurationFile::demo().expect("the demo's configuration");
     let route = file.routes.remove(0);
     file.routes.extend(PREFIXES.map(|path| {
         let mut route = route.clone();

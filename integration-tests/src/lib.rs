@@ -5,6 +5,7 @@
     reason = "a harness that cannot be set up fails the test that asked for it"
 )]
 
+pub mod issuer;
 pub mod log;
 pub mod nginx;
 pub mod processes;

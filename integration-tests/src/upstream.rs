@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::Request};
+use http_body_util::BodyExt as _;
 use mtls::{Alpn, ClientCertificates, Credentials, server_config};
 
 use crate::Ground;
@@ -19,6 +20,8 @@ pub struct Recorded {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// What followed the body.
+    pub trailers: HeaderMap,
 }
 
 impl Recorded {
@@ -81,11 +84,13 @@ async fn record(
     request: Request<axum::body::Body>,
 ) -> (HeaderMap, &'static str) {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned().unwrap_or_default();
     let recorded = Recorded {
         target: parts.uri.to_string(),
         headers: parts.headers,
-        body,
+        body: body.to_bytes(),
+        trailers,
     };
     upstream.requests.lock().unwrap().push(recorded);
     (headers, "recorded")

@@ -63,6 +63,10 @@ pub struct Parts {
 pub struct Settings {
     /// Into the authorization server's `[tokens]`.
     pub tokens: String,
+    /// Before the gateway's sections.
+    pub gateway: String,
+    /// Into the gateway's `[client_certificates]`, instead of its `trust` and `crl`.
+    pub gateway_trust: Option<String>,
     /// Into the gateway's `[client_certificates]`.
     pub gateway_client_certificates: String,
     /// Into the gateway's `[introspection]`, instead of its `client_id`.
@@ -211,8 +215,10 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         .gateway_upstream
         .clone()
         .unwrap_or_else(|| format!("https://localhost:{}", sample_api.port()));
+    let (root, root_crl) = (certificates.join("root.pem"), certificates.join("root.crl.pem"));
     format!(
         r#"
+        {gateway}
         [listen]
         public = "{public}"
         admin = "{admin}"
@@ -223,8 +229,7 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         certificate = {certificate:?}
         key = {key:?}
         [client_certificates]
-        trust = [{trust:?}]
-        crl = [{crl:?}]
+        {client_trust}
         {client_certificates}
         [introspection]
         endpoint = "https://localhost:{mutual_tls_port}/oauth/v2/oauth-introspect"
@@ -247,10 +252,14 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         client_cert_header = true
         {routes}
         "#,
+        gateway = settings.gateway,
         certificate = certificates.join("api.tls.pem"),
         key = certificates.join("api.tls.key"),
-        trust = certificates.join("root.pem"),
-        crl = certificates.join("root.crl.pem"),
+        client_trust = settings
+            .gateway_trust
+            .clone()
+            .unwrap_or_else(|| format!("trust = [{root:?}]\ncrl = [{root_crl:?}]")),
+        trust = root,
         client_certificates = settings.gateway_client_certificates,
         mutual_tls_port = mutual_tls.port(),
         tls_port = tls.port(),

@@ -9,7 +9,7 @@ use demo::{
     actor::{Actor, Answer},
     configuration::Settings,
 };
-use integration_tests::{Ground, TestSystem, log, upstream::RecordingUpstream};
+use integration_tests::{Ground, TestSystem, log, raw::RawClient, upstream::RecordingUpstream};
 use mtls::{Alpn, Credentials};
 use oauth_core::{client_cert_header, time::Timestamp};
 use pki::{Authority, Certificate, KeyAlgorithm, Member, Root};
@@ -285,6 +285,54 @@ async fn the_header_reaches_the_api_only_where_it_is_to() {
     }
 }
 
+/// W8, H3, H4: whatever an operator calls it, nobody writes it behind the body, nor has it taken away or kept by naming it
+/// in `Connection`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_header_does_not_reach_the_api_in_trailers_or_through_connection_options() {
+    let ground = Ground::new();
+    let upstream = RecordingUpstream::start(&ground, HeaderMap::new());
+    let settings = Settings {
+        gateway_client_certificates: format!(
+            r#"
+            [client_certificates.header]
+            name = "Partner-Certificate"
+            encoding = "rfc9440"
+            trusted_peers = {BY_NAME}
+            "#
+        ),
+        gateway_upstream: Some(upstream.url()),
+        ..Settings::default()
+    };
+    let system = TestSystem::on(ground, settings).await;
+    let token = system.partner_token().await;
+    let partner = certificate_of(&system, Member::Example);
+    let lie = certificate_of(&system, Member::Other);
+    for (peer, said) in [(BALANCER, &partner), (Member::Example, &lie)] {
+        let request = format!(
+            "POST /api/transactions HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\
+             Partner-Certificate: {said}\r\nConnection: close, partner-certificate, partner_certificate\r\n\
+             TE: trailers\r\nTrailer: checksum\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\
+             Checksum: 1\r\nPartner-Certificate: {lie}\r\nPARTNER_CERTIFICATE: {lie}\r\n\
+             Connection: checksum-of-hop\r\nChecksum-Of-Hop: 1\r\n\r\n"
+        );
+        let answer = RawClient::new(&system, Some(peer))
+            .exchange("api.example.com", request, |_| false)
+            .await
+            .unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{:?}", answer.escape_ascii());
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(request.values("client-cert"), [partner.as_str()]);
+        assert_eq!(request.body.as_ref(), b"body");
+        assert_eq!(request.trailers.keys().collect::<Vec<_>>(), ["checksum"]);
+        for name in ["partner-certificate", "partner_certificate"] {
+            assert!(request.values(name).is_empty());
+        }
+    }
+}
+
 /// A certificate that its own key signed, and the JWKS that registers it.
 fn self_signed() -> (Credentials, String, String) {
     let now = Timestamp::from(std::time::SystemTime::now());
@@ -299,6 +347,20 @@ fn self_signed() -> (Credentials, String, String) {
     let jwk = format!(r#"{{ kty = "EC", crv = "P-256", x = "{x}", y = "{y}", x5c = ["{x5c}"] }}"#);
     let credentials = Credentials::from_pem(pem.as_bytes(), root.key().pem().as_bytes()).unwrap();
     (credentials, pem, format!("{{ keys = [{jwk}] }}"))
+}
+
+fn registration(jwks: &str) -> String {
+    format!(
+        r#"
+        [[clients]]
+        client_id = "self-signed"
+        token_endpoint_auth_method = "self_signed_tls_client_auth"
+        jwks = {jwks}
+        grant_types = ["client_credentials"]
+        scope = "transactions"
+        audience = "api.example.com"
+        "#
+    )
 }
 
 /// W15: in the connection and in the header; and nobody else's.
@@ -316,17 +378,7 @@ async fn a_pinned_certificate_is_let_in_without_an_authority() {
             String::new()
         };
         let mut settings = settings(BY_NAME, &pinned);
-        settings.clients = format!(
-            r#"
-            [[clients]]
-            client_id = "self-signed"
-            token_endpoint_auth_method = "self_signed_tls_client_auth"
-            jwks = {jwks}
-            grant_types = ["client_credentials"]
-            scope = "transactions"
-            audience = "api.example.com"
-            "#
-        );
+        settings.clients = registration(&jwks);
         let system = TestSystem::on(ground, settings).await;
         let trust = system.trust().unwrap();
         let client = Actor::new(trust, Some(credentials), Alpn::Http2OrHttp1, system.gateway()).unwrap();
@@ -345,4 +397,40 @@ async fn a_pinned_certificate_is_let_in_without_an_authority() {
         let stolen = call(&balancer, &other, &[(HEADER, &header)]).await;
         assert_eq!(stolen.status(), Some(StatusCode::UNAUTHORIZED), "{stolen}");
     }
+}
+
+/// M43: where nobody needs to vouch for a certificate, the token's does, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_possession_is_proof_enough_the_bound_certificate_opens_the_door_and_no_other() {
+    let (credentials, _, jwks) = self_signed();
+    let (others, ..) = self_signed();
+    let settings = Settings {
+        gateway_trust: Some(r#"verify = "proof-of-possession""#.to_owned()),
+        clients: registration(&jwks),
+        ..Settings::default()
+    };
+    let system = TestSystem::start_with(settings).await;
+    let showing = |credentials: &Credentials| {
+        let trust = system.trust().unwrap();
+        Actor::new(
+            trust,
+            Some(credentials.clone()),
+            Alpn::Http2OrHttp1,
+            system.gateway(),
+        )
+        .unwrap()
+    };
+    let (holder, thief) = (showing(&credentials), showing(&others));
+    let token = holder.request_token("self-signed").await.access_token().unwrap();
+    for _ in 0..2 {
+        assert_accepted(&call(&holder, &token, &[]).await);
+        assert_unauthorized(&call(&thief, &token, &[]).await, "certificate_mismatch").await;
+        assert_unauthorized(&call(&system.other(), &token, &[]).await, "certificate_mismatch").await;
+    }
+    // What an authority vouches for, and that of nobody known, are one here: the token alone decides.
+    let partner = system.partner_token().await;
+    assert_accepted(&call(&system.partner(), &partner, &[]).await);
+    assert_unauthorized(&call(&holder, &partner, &[]).await, "certificate_mismatch").await;
+    let nobody = system.actor(None).unwrap();
+    assert_eq!(call(&nobody, &token, &[]).await.status(), None);
 }

@@ -1,21 +1,29 @@
 //! The steps of WSO2's page on certificate-bound access tokens, against a gateway configured from our table
-//! (`docs/coming-from-wso2.md`): the certificate in the connection, in WSO2's header, in a renamed one; from a trusted
-//! balancer, and from anybody.
+//! (`docs/coming-from-wso2.md`): with JWTs of the identity provider of one's choice and with opaque tokens, the
+//! certificate in the connection, in WSO2's header, in a renamed one; from a trusted balancer, and from anybody.
 
-use std::path::Path;
+use std::{ops::Deref, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use demo::{
     actor::{Actor, Answer},
     configuration::Settings,
 };
-use integration_tests::{Ground, TestSystem, log, nginx::Nginx, upstream::RecordingUpstream};
+use integration_tests::{
+    Ground, TestSystem,
+    issuer::{Issuer, Profile},
+    log,
+    nginx::Nginx,
+    upstream::RecordingUpstream,
+};
 use mtls::Alpn;
+use oauth_core::certificate::ClientCertificate;
 use pki::Member;
 use reqwest::{
     StatusCode,
     header::{HeaderMap, HeaderName},
 };
+use serde_json::{Value, json};
 
 /// The gateway's own client certificate plays the balancer's.
 const BALANCER: Member = Member::Gateway;
@@ -28,15 +36,75 @@ const RENAMED: &str = "SSL-CLIENT-CERT";
 enum Token {
     /// From our authorization server, to be introspected.
     Opaque,
+    /// From another identity provider, to be verified by the gateway itself.
+    Jwt(Profile),
 }
 
 impl Token {
-    const ALL: [Self; 1] = [Self::Opaque];
+    const ALL: [Self; 3] = [
+        Self::Opaque,
+        Self::Jwt(Profile::AccessToken),
+        Self::Jwt(Profile::Plain),
+    ];
 
-    async fn of_partner(self, system: &TestSystem) -> String {
+    async fn of_partner(self, system: &Migrated) -> String {
         match self {
             Self::Opaque => system.partner_token().await,
+            Self::Jwt(profile) => {
+                let thumbprint = thumbprint(system, Member::Example);
+                let cnf = json!({ "x5t#S256": thumbprint.to_string() });
+                system.issuer.token(profile, &cnf)
+            }
         }
+    }
+}
+
+fn thumbprint(system: &Migrated, member: Member) -> oauth_core::thumbprint::CertificateThumbprint {
+    let credentials = system.credentials(member).unwrap();
+    *ClientCertificate::from_der(credentials.leaf_der())
+        .unwrap()
+        .thumbprint()
+}
+
+/// What was WSO2's, with the API behind it and an identity provider that both trust.
+struct Migrated {
+    system: TestSystem,
+    issuer: Issuer,
+    upstream: RecordingUpstream,
+}
+
+impl Migrated {
+    async fn start(settings: Settings) -> Self {
+        let ground = Ground::new();
+        let issuer = Issuer::start(&ground);
+        let upstream = RecordingUpstream::start(&ground, HeaderMap::new());
+        let introspection = format!(
+            r#"
+            client_id = "gateway"
+            issuer = "https://login.example.com/oauth/v2/oauth-anonymous"
+            {}
+            "#,
+            issuer.configuration()
+        );
+        let settings = Settings {
+            gateway_introspection: Some(introspection),
+            gateway_upstream: Some(upstream.url()),
+            gateway_routes: r#"tokens = ["opaque", "jwt"]"#.to_owned(),
+            ..settings
+        };
+        Self {
+            system: TestSystem::on(ground, settings).await,
+            issuer,
+            upstream,
+        }
+    }
+}
+
+impl Deref for Migrated {
+    type Target = TestSystem;
+
+    fn deref(&self) -> &TestSystem {
+        &self.system
     }
 }
 
@@ -61,7 +129,7 @@ fn pem_of(ground: &Ground, member: Member) -> Vec<u8> {
 }
 
 /// The header of the page's call: base64 of the PEM file.
-fn header(name: &str, system: &TestSystem, member: Member) -> HeaderMap {
+fn header(name: &str, system: &Migrated, member: Member) -> HeaderMap {
     let value = STANDARD.encode(pem_of(system.ground(), member));
     HeaderMap::from_iter([(name.parse::<HeaderName>().unwrap(), value.parse().unwrap())])
 }
@@ -77,15 +145,75 @@ async fn assert_refused(answer: &Answer, reason: &str) {
     assert_eq!(log::field_of_request(request_id, "reason").await, reason);
 }
 
-/// M35, W5: "Invoke an API secured with Certificate Bound Access Token".
+/// M35, M36, W5, W12: "Invoke an API secured with Certificate Bound Access Token", more than once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bound_token_is_accepted_with_its_certificate_in_the_connection() {
-    let system = TestSystem::start_with(settings(None, "base64-pem")).await;
+    let system = Migrated::start(settings(None, "base64-pem")).await;
     for token in Token::ALL {
         let token = token.of_partner(&system).await;
-        assert_accepted(&system.partner().call(Some(&token), HeaderMap::new()).await);
-        let stolen = system.other().call(Some(&token), HeaderMap::new()).await;
-        assert_refused(&stolen, "certificate_mismatch").await;
+        for _ in 0..2 {
+            assert_accepted(&system.partner().call(Some(&token), HeaderMap::new()).await);
+            let stolen = system.other().call(Some(&token), HeaderMap::new()).await;
+            assert_refused(&stolen, "certificate_mismatch").await;
+        }
+    }
+    assert_eq!(system.upstream.requests().len(), 2 * Token::ALL.len());
+}
+
+/// A JWT of either profile that says `cnf`, shown by its holder and by the thief: in the connection, and in the header
+/// of the balancer.
+async fn answers_to(system: &Migrated, cnf: &Value) -> Vec<(Member, Answer)> {
+    let balancer = system.actor(Some(BALANCER)).unwrap();
+    let mut answers = Vec::new();
+    for profile in [Profile::AccessToken, Profile::Plain] {
+        let token = system.issuer.token(profile, cnf);
+        for member in [Member::Example, Member::Other] {
+            let peer = system.actor(Some(member)).unwrap();
+            answers.push((member, peer.call(Some(&token), HeaderMap::new()).await));
+            let headers = header(DEFAULT, system, member);
+            answers.push((member, balancer.call(Some(&token), headers).await));
+        }
+    }
+    answers
+}
+
+fn settings_accepting_hex(accepted: bool) -> Settings {
+    Settings {
+        gateway: format!("accept_hex_thumbprint = {accepted}"),
+        ..settings(None, "base64-pem")
+    }
+}
+
+/// W10: the thumbprint of the page's example, where it is accepted and where it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thumbprint_in_hexadecimal_digits_counts_only_where_that_is_accepted() {
+    for accepted in [false, true] {
+        let system = Migrated::start(settings_accepting_hex(accepted)).await;
+        let cnf = json!({ "x5t#S256": thumbprint(&system, Member::Example).to_hex() });
+        for (member, answer) in answers_to(&system, &cnf).await {
+            match (accepted, member) {
+                (false, _) => assert_refused(&answer, "thumbprint_in_hex").await,
+                (true, Member::Example) => assert_accepted(&answer),
+                (true, _) => assert_refused(&answer, "certificate_mismatch").await,
+            }
+        }
+    }
+}
+
+/// W11: a `cnf` that is a string, as the page writes it, is never taken for none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_written_as_a_string_is_refused() {
+    let system = Migrated::start(settings_accepting_hex(true)).await;
+    let thumbprint = thumbprint(&system, Member::Example);
+    for thumbprint in [thumbprint.to_string(), thumbprint.to_hex()] {
+        let cnf = json!({ "x5t#S256": thumbprint });
+        for (_, answer) in answers_to(&system, &Value::String(cnf.to_string())).await {
+            assert_refused(&answer, "jwt_claims_malformed").await;
+        }
+        let accepted = answers_to(&system, &cnf).await.into_iter();
+        accepted
+            .filter(|(member, _)| *member == Member::Example)
+            .for_each(|(_, answer)| assert_accepted(&answer));
     }
 }
 
@@ -98,7 +226,7 @@ async fn a_bound_token_is_accepted_with_its_certificate_in_the_header_of_a_trust
         (Some(RENAMED), RENAMED),
         (Some("ssl-client-cert"), RENAMED),
     ] {
-        let system = TestSystem::start_with(settings(configured, "base64-pem")).await;
+        let system = Migrated::start(settings(configured, "base64-pem")).await;
         let balancer = system.actor(Some(BALANCER)).unwrap();
         for token in Token::ALL {
             let token = token.of_partner(&system).await;
@@ -117,7 +245,7 @@ async fn a_bound_token_is_accepted_with_its_certificate_in_the_header_of_a_trust
 /// W1: the header that is configured, and no other.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_default_header_means_nothing_once_another_is_configured() {
-    let system = TestSystem::start_with(settings(Some(RENAMED), "base64-pem")).await;
+    let system = Migrated::start(settings(Some(RENAMED), "base64-pem")).await;
     let balancer = system.actor(Some(BALANCER)).unwrap();
     let token = system.partner_token().await;
     let headers = header(DEFAULT, &system, Member::Example);
@@ -130,7 +258,7 @@ async fn the_default_header_means_nothing_once_another_is_configured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_header_from_an_untrusted_peer_is_refused() {
     for (configured, sent) in [(None, DEFAULT), (Some(RENAMED), RENAMED)] {
-        let system = TestSystem::start_with(settings(configured, "base64-pem")).await;
+        let system = Migrated::start(settings(configured, "base64-pem")).await;
         for token in Token::ALL {
             let token = token.of_partner(&system).await;
             let headers = header(sent, &system, Member::Example);
@@ -144,8 +272,8 @@ async fn the_same_header_from_an_untrusted_peer_is_refused() {
 
 /// The server of an nginx that ends mutual TLS for `api.example.com` and tells the gateway who called, as
 /// `$ssl_client_escaped_cert`; to which it shows a certificate of its own.
-fn balancing(ground: &Ground, system: &TestSystem, header: &str) -> String {
-    let certs = ground.path().join("certs");
+fn balancing(system: &Migrated, header: &str) -> String {
+    let certs = system.ground().path().join("certs");
     let file = |name: &str| path(&certs, name);
     let own = BALANCER.path();
     format!(
@@ -182,7 +310,7 @@ fn path(directory: &Path, name: &str) -> String {
     directory.join(name).display().to_string()
 }
 
-fn behind(nginx: &Nginx, system: &TestSystem, member: Option<Member>) -> Actor {
+fn behind(nginx: &Nginx, system: &Migrated, member: Option<Member>) -> Actor {
     let credentials = member.map(|member| system.credentials(member).unwrap());
     Actor::new(
         system.trust().unwrap(),
@@ -197,14 +325,8 @@ fn behind(nginx: &Nginx, system: &TestSystem, member: Option<Member>) -> Actor {
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_hands_on_the_certificates_of_its_clients() {
     for (configured, sent) in [(None, DEFAULT), (Some(RENAMED), RENAMED)] {
-        let ground = Ground::new();
-        let upstream = RecordingUpstream::start(&ground, HeaderMap::new());
-        let settings = Settings {
-            gateway_upstream: Some(upstream.url()),
-            ..settings(configured, "url-encoded-pem")
-        };
-        let system = TestSystem::on(ground, settings).await;
-        let Some(nginx) = Nginx::start(&balancing(system.ground(), &system, sent)) else {
+        let system = Migrated::start(settings(configured, "url-encoded-pem")).await;
+        let Some(nginx) = Nginx::start(&balancing(&system, sent)) else {
             return;
         };
         let [partner, other] =
@@ -227,7 +349,7 @@ async fn nginx_hands_on_the_certificates_of_its_clients() {
         }
         let expected =
             oauth_core::client_cert_header::encode(system.credentials(Member::Example).unwrap().leaf_der());
-        for request in upstream.requests() {
+        for request in system.upstream.requests() {
             assert_eq!(request.values("client-cert"), [expected.as_str()]);
             assert!(request.values(sent).is_empty());
         }

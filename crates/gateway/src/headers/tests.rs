@@ -17,6 +17,28 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
     names
 }
 
+/// W8, H3: whatever an operator calls it.
+#[test]
+fn removes_the_certificate_header_from_trailers_in_every_spelling() {
+    let name = HeaderName::from_static("partner-certificate");
+    let sent = [
+        ("partner-certificate", "forged"),
+        ("partner_certificate", "forged"),
+        ("connection", "checksum-of-hop"),
+        ("checksum-of-hop", "1"),
+        ("checksum", "1"),
+    ];
+    let mut trailers = headers(&sent);
+    clean_request_trailers(&mut trailers, Some(&name));
+    assert_eq!(names(&trailers), ["checksum"]);
+    let mut trailers = headers(&sent);
+    clean_request_trailers(&mut trailers, None);
+    assert_eq!(
+        names(&trailers),
+        ["checksum", "partner-certificate", "partner_certificate"]
+    );
+}
+
 /// H3, H11, X5.
 #[test]
 fn removes_identity_fields_in_every_spelling() {

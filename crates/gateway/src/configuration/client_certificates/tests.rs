@@ -1,6 +1,9 @@
 use super::*;
 use crate::configuration::Configuration;
 use crate::configuration::tests::{MINIMAL, problems_of};
+use crate::host::HostName;
+use crate::issuers::JwtProfile;
+use crate::token_kind::TokenKind;
 
 const BALANCER: &str = r#"{ san_dns = "balancer.example.com" }"#;
 
@@ -219,13 +222,19 @@ fn refuses_proof_of_possession_beside_what_would_not_be_looked_at() {
     assert!(Configuration::from_toml(&header(r#""10.0.0.0/24""#)).is_ok());
 }
 
-/// W1, W2, W8: the file that people who come from WSO2 are shown.
+/// W1, W2, W8, Users 40: the file that people who come from WSO2 are shown.
 #[test]
 fn accepts_the_file_of_the_page_for_wso2s_users() {
     let page = include_str!("../../../../../docs/coming-from-wso2.md");
     let (_, file) = page.split_once("```toml\n").unwrap();
     let (file, _) = file.split_once("```").unwrap();
-    let rules = rules(file);
+    let configuration = Configuration::from_toml(file).unwrap();
+    let profiles = configuration.issuers.iter().map(|issuer| issuer.profile);
+    assert!(profiles.eq([JwtProfile::AccessToken, JwtProfile::Plain]));
+    let host = HostName::parse("api.example.com").unwrap();
+    let route = configuration.routes.find(&host, "/test/1.0/foo").unwrap();
+    assert_eq!(route.tokens, [TokenKind::Jwt, TokenKind::Opaque]);
+    let rules = configuration.certificate_header.unwrap();
     assert_eq!(rules.name.as_str(), "ssl-client-cert");
     assert_eq!(rules.encoding, HeaderEncoding::UrlEncodedPem);
     for encoding in HeaderEncoding::ALL {
