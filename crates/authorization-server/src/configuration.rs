@@ -18,12 +18,9 @@ use crate::issuer::Issuer;
 use crate::published_keys::ClientsPublishedKeys;
 use crate::signing_keys::key_set::LONGEST_REIGN;
 
-mod changes;
 mod files;
 mod profile;
 mod store;
-
-pub(crate) use changes::keys_waiting_for_a_restart;
 
 pub use profile::Profile;
 pub(crate) use store::{Encryption, EncryptionError};

@@ -4,7 +4,7 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use mtls::{
     Alpn, Presence, ServerFiles, ServerTls, TrustedProxies, bind, serve_tls, serve_tls_behind_proxies,
 };
 use oauth_core::time::Timestamp;
-use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
+use service::{ConfigurationError, Fingerprint, Readiness, Reload, Running, Shutdown, StartedWith};
 
 mod audit;
 mod authenticate;
@@ -42,7 +42,6 @@ pub mod token_store;
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
-use configuration::keys_waiting_for_a_restart;
 use registrations::Registrations;
 use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
@@ -77,7 +76,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     ));
     server.register_anew(registrations);
     if let Some(file) = configuration.file.clone() {
-        reload_registrations(&mut running, file, &server);
+        reload_registrations(&mut running, file, &server)?;
     }
     let files = files
         .asking_for(configuration.client_certificates.clone(), Presence::Optional)
@@ -144,7 +143,11 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
 
 /// The registrations follow the configuration file and the authorities that they name; what else stands there is for
 /// the next start.
-fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<AuthorizationServer>) {
+fn reload_registrations(
+    running: &mut Running,
+    file: PathBuf,
+    server: &Arc<AuthorizationServer>,
+) -> Result<(), ConfigurationError> {
     let anchors = server.configuration.client_trust.iter();
     let files = std::iter::once(&file)
         .chain(anchors.flat_map(|client| &client.files))
@@ -153,28 +156,16 @@ fn reload_registrations(running: &mut Running, file: PathBuf, server: &Arc<Autho
     let read = Fingerprint::of(&files);
     // The reload keeps nothing alive: it outlives the server's work.
     let server = Arc::downgrade(server);
-    let started_with = std::fs::read_to_string(&file).unwrap_or_default();
+    let started_with = StartedWith::read(&file, &["clients", "outbound_tls"])?;
     running.reload_on_change(Reload::new("the registrations", files, read, move || {
-        warn_of_waiting_keys(&file, &started_with);
+        started_with.warn_of_waiting_keys();
         let registrations = Registrations::load(&Configuration::read(&file)?)?;
         if let Some(server) = server.upgrade() {
             server.register_anew(registrations);
         }
         Ok(())
     }));
-}
-
-/// Nobody should believe that a value is in force because it stands in the file.
-fn warn_of_waiting_keys(file: &Path, started_with: &str) {
-    let now = std::fs::read_to_string(file).unwrap_or_default();
-    let waiting = keys_waiting_for_a_restart(started_with, &now).join(", ");
-    if !waiting.is_empty() {
-        let file = file.display();
-        tracing::warn!(
-            configuration.keys = waiting,
-            "{file}: {waiting} changed and will be in force from the next start on"
-        );
-    }
+    Ok(())
 }
 
 /// The store, and the keys, which lie where the store does.

@@ -7,7 +7,6 @@ mod check_tokens;
 mod client_certificates;
 mod file;
 mod files;
-mod origin;
 mod resources;
 
 use std::collections::HashMap;
@@ -17,7 +16,7 @@ use std::time::Duration;
 
 use mtls::TrustedProxies;
 use oauth_core::jwt::SignatureAlgorithm;
-use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, read_toml};
+use service::{ConfigurationError, ConfigurationSource, Fingerprint, Problems, StartedWith, read_toml};
 use url::Url;
 
 pub use client_certificates::{
@@ -29,8 +28,6 @@ pub use file::{
     IntrospectionSection, IssuerSection, ListenSection, OutboundTlsSection, PassthroughSection,
     ProxyProtocolSection, RouteSection, TokenKind,
 };
-
-pub(crate) use origin::Origin;
 
 use crate::authorize::HexThumbprints;
 use crate::certificate_header::CertificateHeaderRules;
@@ -143,6 +140,14 @@ pub(crate) struct Issuer {
     pub(crate) profile: JwtProfile,
 }
 
+/// The file of a configuration.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Taken before the file was read.
+    pub(crate) read: Fingerprint,
+    pub(crate) started_with: StartedWith,
+}
+
 impl Configuration {
     /// Reads and checks the configuration that `source` names, and whether every file that it names is readable.
     ///
@@ -154,8 +159,8 @@ impl Configuration {
             ConfigurationSource::Demo => (ConfigurationFile::demo()?, None),
             ConfigurationSource::File(path) => {
                 let read = Fingerprint::of(std::slice::from_ref(&path));
-                let (file, table) = (read_toml(&path)?, read_toml(&path)?);
-                (file, Some(Origin { path, read, table }))
+                let started_with = StartedWith::read(&path, &["passthrough", "routes"])?;
+                (read_toml(&path)?, Some(Origin { read, started_with }))
             }
         };
         let mut problems = Problems::new();
@@ -172,14 +177,13 @@ impl Configuration {
         })
     }
 
-    /// Reads the file and checks its values, but none of the files that it names; and its keys as they stand there.
+    /// Reads the file and checks its values, but none of the files that it names.
     ///
     /// # Errors
     ///
     /// [`ConfigurationError`], with every key at fault.
-    pub(crate) fn read(path: &Path) -> Result<(Self, toml::Table), ConfigurationError> {
-        let configuration = Self::try_from(read_toml::<ConfigurationFile>(path)?)?;
-        Ok((configuration, read_toml(path)?))
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        read_toml::<ConfigurationFile>(path)?.try_into()
     }
 
     /// Reads and checks a TOML text; the files that it names are read when the gateway starts.

@@ -80,17 +80,10 @@ impl LiveHosts {
     ///
     /// Everything wrong with the file: then the hosts stay as they were.
     pub(crate) fn read_again(&self, origin: &Origin, foundation: &Foundation) -> anyhow::Result<()> {
-        let (configuration, table) = Configuration::read(&origin.path)?;
-        let mut followed = Followed::from(configuration);
+        let mut followed = Followed::from(Configuration::read(origin.started_with.file())?);
         followed.routes.inherit(&self.now().authorizer.routes);
         self.0.store(Arc::new(foundation.hosts(followed)));
-        let waiting = origin.keys_that_wait(&table).join(", ");
-        if !waiting.is_empty() {
-            tracing::warn!(
-                configuration.keys = waiting,
-                "these keys have changed and wait for the next start: {waiting}"
-            );
-        }
+        origin.started_with.warn_of_waiting_keys();
         Ok(())
     }
 }

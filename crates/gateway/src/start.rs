@@ -111,7 +111,7 @@ fn server_tls(running: &mut Running, files: ServerFiles) -> anyhow::Result<Serve
 
 /// Routes and pass-through hosts follow the configuration file; what else stands there is for the next start.
 fn follow_file(running: &mut Running, origin: Origin, hosts: LiveHosts, foundation: Foundation) {
-    let files = vec![origin.path.clone()];
+    let files = vec![origin.started_with.file().to_path_buf()];
     let reload = Reload::new("the routes", files, origin.read, move || {
         hosts.read_again(&origin, &foundation)
     });

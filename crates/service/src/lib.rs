@@ -14,6 +14,7 @@ pub mod reload;
 pub mod request_id;
 pub mod running;
 pub mod shutdown;
+pub mod started_with;
 
 pub use admin::{install_metrics, serve_admin};
 pub use command_line::{About, Commands, PlainCommand, run, run_with_commands};
@@ -25,3 +26,4 @@ pub use reload::{Fingerprint, Occasion, Reload, Reloads};
 pub use request_id::RequestId;
 pub use running::Running;
 pub use shutdown::Shutdown;
+pub use started_with::StartedWith;
