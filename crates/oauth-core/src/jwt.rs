@@ -68,19 +68,21 @@ impl From<SignatureAlgorithm> for jsonwebtoken::Algorithm {
     }
 }
 
-/// The header of a JWT that is UTF-8 throughout, also in members that nobody reads.
+/// The header of a JWT whose header and claims are JSON objects.
 ///
 /// RFC 7519 §7.2, RFC 7515 §5.2
 fn header_of(token: &str) -> Option<jsonwebtoken::Header> {
-    let is_utf8 = |part| {
-        URL_SAFE_NO_PAD
-            .decode(part)
-            .is_ok_and(|bytes| str::from_utf8(&bytes).is_ok())
-    };
-    if !token.split('.').take(2).all(is_utf8) {
+    if !token.split('.').take(2).all(|part| json_object(part).is_some()) {
         return None;
     }
     jsonwebtoken::decode_header(token).ok()
+}
+
+/// The JSON of a part that is no other value than an object, as far as its beginning tells, and UTF-8 throughout, also in
+/// members that nobody reads. The reader alone would take an array too, member by member.
+fn json_object(part: &str) -> Option<String> {
+    let json = String::from_utf8(URL_SAFE_NO_PAD.decode(part).ok()?).ok()?;
+    json.trim_ascii_start().starts_with('{').then_some(json)
 }
 
 impl SignatureAlgorithm {

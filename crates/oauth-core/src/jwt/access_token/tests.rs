@@ -286,7 +286,7 @@ fn publishes_only_the_public_half_of_a_key() {
 
 /// A8: told before the signature is looked at.
 #[test]
-fn refuses_a_token_that_is_not_utf_8_even_where_nobody_reads() {
+fn refuses_a_token_whose_claims_are_no_object_or_not_utf_8() {
     let key = es256();
     let token = claims().sign(&key).unwrap();
     let [header, _, signature] = *token.split('.').collect::<Vec<_>>() else {
@@ -297,6 +297,7 @@ fn refuses_a_token_that_is_not_utf_8_even_where_nobody_reads() {
         verify(&token, &key).unwrap_err()
     };
     assert_eq!(with(b"{\"unread\":\"\xff\"}"), VerificationError::Malformed);
+    assert_eq!(with(b"[\"unread\"]"), VerificationError::Malformed);
     assert_eq!(with(b"{\"unread\":\"\xc3\xbf\"}"), VerificationError::Signature);
 }
 
