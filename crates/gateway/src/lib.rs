@@ -29,7 +29,6 @@ mod host;
 mod hosts;
 mod introspection_client;
 mod issuers;
-mod lingering;
 pub mod metrics;
 mod passthrough;
 mod path;

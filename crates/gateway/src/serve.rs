@@ -10,13 +10,12 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use mtls::Patience;
+use mtls::{Lingering, Patience};
 use service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::connection::Connection;
-use crate::lingering::Lingering;
 use crate::request::RequestHandler;
 use crate::response_body::ResponseBody;
 
@@ -27,6 +26,10 @@ const HEADERS: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
 /// For a peer to read on.
 const UNREAD: Duration = Duration::from_secs(60);
+/// For a peer to close its side too. Bounds how long it holds its place by not doing so.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bounds what a peer that goes on sending costs.
+const MOST_DISCARDED: usize = 1024 * 1024;
 /// For an answer's body to get on, be it the API or the peer that holds it up. A peer that takes less than a buffer's
 /// worth in this time, about a kilobyte a second, is as one that takes nothing.
 const STALLED: Duration = Duration::from_secs(60);
@@ -58,7 +61,11 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(Lingering::new(Patience::new(stream, UNREAD)));
+    let stream = TokioIo::new(Lingering::new(
+        Patience::new(stream, UNREAD),
+        LINGER,
+        MOST_DISCARDED,
+    ));
     let facts = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));

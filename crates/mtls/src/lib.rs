@@ -45,7 +45,7 @@ pub use connect_to::ConnectTo;
 pub use credentials::Credentials;
 pub use expiry::expires_at;
 pub use file::UnreadableFile;
-pub use linger::linger;
+pub use linger::{Lingering, linger};
 pub use network::{Network, TrustedProxies};
 pub use patience::Patience;
 pub use pinned::PinnedCertificates;
