@@ -7,14 +7,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use moka::sync::Cache;
 use mtls::{PresentedChain, ServerTls};
 use oauth_core::certificate::CertificateError;
 use oauth_core::client_cert_header::encoding::{HeaderEncoding, MalformedCertificateHeader};
 use oauth_core::time::Timestamp;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
 use crate::connection::PresentedCertificate;
@@ -25,11 +26,11 @@ use crate::trusted_peers::TrustedPeers;
 /// kept as it came.
 const MOST_REMEMBERED: u64 = 8 * 1024 * 1024;
 /// Of a certificate's DER, parsed names and encoded forms, estimated from its length.
-const PARSED_FROM_DER: u32 = 6;
+const PARSED_FROM_DER: usize = 6;
 /// Of a header's value: the chain in it and itself. Whoever chooses a chain may fill the header with it.
-const KEPT_OF_VALUE: u32 = 2;
-/// A certificate that nobody used for so long is parsed again.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);
+const KEPT_OF_VALUE: usize = 2;
+/// Certificates that there is room for from the start.
+const FIRST_ROOM: usize = 100;
 /// What Apache sends where there was no certificate. Others send nothing, or an empty header.
 const APACHE_NONE: &[u8] = b"(null)";
 
@@ -54,7 +55,7 @@ pub(crate) enum Forwarding {
 pub(crate) struct CertificateHeader {
     rules: CertificateHeaderRules,
     tls: ServerTls,
-    certificates: Cache<[u8; 32], Remembered>,
+    certificates: Cache<[u8; 32], Remembered, InBytes>,
 }
 
 /// A certificate seen in a header of that length.
@@ -67,11 +68,7 @@ struct Remembered {
 impl CertificateHeader {
     /// The certificates are verified as `tls` verifies those of its handshakes.
     pub(crate) fn new(rules: CertificateHeaderRules, tls: ServerTls) -> Self {
-        let certificates = Cache::builder()
-            .weigher(|_, remembered| weight_of(remembered))
-            .max_capacity(MOST_REMEMBERED)
-            .time_to_idle(FORGOTTEN_AFTER)
-            .build();
+        let certificates = Cache::with_weighter(FIRST_ROOM, MOST_REMEMBERED, InBytes);
         Self {
             rules,
             tls,
@@ -157,10 +154,15 @@ impl CertificateHeader {
     }
 }
 
-fn weight_of(remembered: &Remembered) -> u32 {
-    let bytes = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    let parsed = bytes(remembered.presented.certificate.der().len()).saturating_mul(PARSED_FROM_DER);
-    parsed.saturating_add(bytes(remembered.value_length).saturating_mul(KEPT_OF_VALUE))
+/// What a certificate takes.
+#[derive(Clone, Copy, Debug)]
+struct InBytes;
+
+impl Weighter<[u8; 32], Remembered> for InBytes {
+    fn weight(&self, _digest: &[u8; 32], remembered: &Remembered) -> u64 {
+        let parsed = remembered.presented.certificate.der().len() * PARSED_FROM_DER;
+        (parsed + remembered.value_length * KEPT_OF_VALUE) as u64
+    }
 }
 
 /// Why the header of a trusted peer cannot be read; for the log.
@@ -238,8 +240,7 @@ mod tests {
             let value = HeaderValue::try_from(format!("{leaf},{above}")).unwrap();
             header.certificate_in(value).unwrap();
         }
-        header.certificates.run_pending_tasks();
-        let kept = header.certificates.entry_count();
+        let kept = header.certificates.len() as u64;
         assert!(kept > 0 && kept * 30_000 * 2 < MOST_REMEMBERED, "{kept}");
     }
 

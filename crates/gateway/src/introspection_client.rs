@@ -57,11 +57,6 @@ impl IntrospectionClient {
         }
     }
 
-    /// The endpoint that is asked.
-    pub(crate) const fn endpoint(&self) -> &Url {
-        &self.endpoint
-    }
-
     /// Looks `token` up. Beyond so many at once nobody is asked: a burst of made-up tokens does not reach the
     /// authorization server.
     ///

@@ -41,6 +41,14 @@ pub(crate) fn rejection(rejection: &Rejection) {
     metrics::counter!("certbound_gateway_rejections_total", "reason" => rejection.reason()).increment(1);
 }
 
+/// A token that was remembered.
+pub(crate) fn token_hit() {
+    // Looked up once: this is done for nearly every request.
+    static HITS: OnceLock<Counter> = OnceLock::new();
+    HITS.get_or_init(|| metrics::counter!("certbound_gateway_token_lookups_total", "result" => "hit"))
+        .increment(1);
+}
+
 pub(crate) fn token_lookup(result: &'static str) {
     metrics::counter!("certbound_gateway_token_lookups_total", "result" => result).increment(1);
 }

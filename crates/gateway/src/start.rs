@@ -57,9 +57,10 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
     let audiences = Audiences::new(&routes.audiences());
     let names = issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
-    let tokens = tokens::source(introspection.as_ref(), issuers, &audiences, &outbound)?;
+    let source = tokens::source(introspection.as_ref(), issuers, &audiences, &outbound)?;
+    let tokens = TokenCache::new(source, &cache);
     let foundation = Foundation {
-        tokens: TokenCache::new(tokens, &cache),
+        tokens: tokens.clone(),
         audiences,
         issuers: names,
         hex_thumbprints,
@@ -80,6 +81,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let admin = bind(listen.admin, "listen.admin")?;
     running.add_address("public", public[0].local_addr().context("listen.public")?);
     running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
+    let stop = shutdown.requested();
     let frontier = move |worker| Frontier {
         hosts: hosts.clone(),
         proxies: proxies.clone(),
@@ -91,6 +93,12 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         }),
         shutdown: shutdown.clone(),
     };
+    running.spawn("the memory of tokens", async move {
+        tokio::select! {
+            never = tokens.forget() => match never {},
+            () = stop => Ok(()),
+        }
+    });
     let gate = Gate::new(&listen);
     running.spawn("the public listener", workers::run(public, frontier, gate));
     Ok(running)

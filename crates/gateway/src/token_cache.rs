@@ -6,14 +6,19 @@
 //! While the authorization server gives no answer, what it said before may stand for longer: as long as the
 //! configuration allows, never past the token's end, and never once it has said no.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use moka::Expiry;
-use moka::future::Cache;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use oauth_core::access_token::TokenDigest;
 use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache;
+use tokio::time::{Instant, sleep};
 
 use crate::accepted_token::AcceptedToken;
 use crate::configuration::CacheSection;
@@ -31,39 +36,48 @@ const REFUSED_CAPACITY: u64 = 10_000;
 /// often an authorization server in trouble is asked, and how long callers wait for it.
 const STALE_RETRY: Duration = Duration::from_secs(1);
 
-/// What a token is remembered by: where it was looked up, and its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Between two times that what has had its time is let go of. Until then it takes memory, and is believed by nobody.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Of a cache that may become large, what it has room for from the start.
+const FIRST_ROOM: usize = 1_000;
+
+/// What a token is remembered by: how it was judged, and its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    source: Source,
+    kind: TokenKind,
     digest: [u8; 32],
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    /// An introspection endpoint.
-    Endpoint(Arc<str>),
-    /// The token itself.
-    Jwt,
-}
-
-/// The tokens of one source.
+/// The tokens of one source. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct TokenCache {
+pub(crate) struct TokenCache(Arc<Tokens>);
+
+#[derive(Debug)]
+struct Tokens {
     active: Cache<Key, Remembered>,
     /// Those among them that may still be served when they should have been looked up again.
     stale: Cache<Key, Remembered>,
-    refused: Cache<Key, TokenRefusal>,
-    source: Arc<TokenSource>,
-    endpoint: Arc<str>,
+    refused: Cache<Key, Refused>,
+    /// Those that are being looked up.
+    under_way: Mutex<HashMap<Key, LookUp>>,
+    source: TokenSource,
     max_age: Duration,
     stale_while_unavailable: Duration,
 }
 
+type LookUp = Shared<BoxFuture<'static, Result<Arc<AcceptedToken>, Arc<TokenError>>>>;
+
 #[derive(Clone, Debug)]
 struct Remembered {
     token: Arc<AcceptedToken>,
-    kept_for: Duration,
+    until: Instant,
     freshness: Freshness,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    refusal: TokenRefusal,
+    until: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,40 +86,19 @@ enum Freshness {
     Stale,
 }
 
-impl Freshness {
-    const fn result(self) -> &'static str {
-        match self {
-            Self::Fresh => "hit",
-            Self::Stale => "stale",
-        }
-    }
-}
-
 impl TokenCache {
     /// Remembers what `source` says, nothing so far.
     pub(crate) fn new(source: TokenSource, section: &CacheSection) -> Self {
-        let remembering = || {
-            Cache::builder()
-                .max_capacity(section.capacity)
-                .expire_after(UntilItsTime)
-                .build()
-        };
-        let endpoint = source
-            .introspection
-            .as_ref()
-            .map_or("", |introspection| introspection.endpoint().as_str());
-        Self {
+        let remembering = || Cache::with_weighter(FIRST_ROOM, section.capacity, UnitWeighter);
+        Self(Arc::new(Tokens {
             active: remembering(),
             stale: remembering(),
-            refused: Cache::builder()
-                .max_capacity(REFUSED_CAPACITY)
-                .time_to_live(REFUSED_MAX_AGE)
-                .build(),
-            endpoint: Arc::from(endpoint),
-            source: Arc::new(source),
+            refused: Cache::with_weighter(FIRST_ROOM, REFUSED_CAPACITY, UnitWeighter),
+            under_way: Mutex::default(),
+            source,
             max_age: section.max_age,
             stale_while_unavailable: section.stale_while_unavailable,
-        }
+        }))
     }
 
     /// The accepted token that `token`, which is of this `kind`, stands for, remembered or learnt.
@@ -119,117 +112,160 @@ impl TokenCache {
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
-        let key = self.key(kind, token);
-        if let Some(remembered) = self.active.get(&key).await {
-            metrics::token_lookup(remembered.freshness.result());
+        let key = Key::of(kind, token);
+        if let Some(remembered) = self.0.remembered(&key) {
+            match remembered.freshness {
+                Freshness::Fresh => metrics::token_hit(),
+                Freshness::Stale => metrics::token_lookup("stale"),
+            }
             return Ok(remembered.token);
         }
-        if let Some(refusal) = self.refused.get(&key).await {
+        if let Some(refusal) = self.0.refusal(&key) {
             metrics::token_lookup("refused");
             return Err(Arc::new(refusal.into()));
         }
         metrics::token_lookup("miss");
-        let (cache, token) = (self.clone(), token.to_owned());
-        // A task of its own: a caller that hangs up must not end the introspection that others wait for.
-        let looked_up = tokio::spawn(async move { cache.look_up(key, kind, &token, now).await }).await;
-        looked_up.unwrap_or_else(|_| Err(Arc::new(TokenError::Interrupted)))
+        self.look_up(key, token, now).await
     }
 
-    fn key(&self, kind: TokenKind, token: &str) -> Key {
-        Key {
-            source: match kind {
-                TokenKind::Opaque => Source::Endpoint(Arc::clone(&self.endpoint)),
-                TokenKind::Jwt => Source::Jwt,
-            },
+    /// Looks up once for all who ask meanwhile.
+    fn look_up(&self, key: Key, token: &str, now: Timestamp) -> LookUp {
+        let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = || {
+            let (tokens, token) = (Arc::clone(&self.0), token.to_owned());
+            // A task of its own: a caller that hangs up must not end the introspection that others wait for.
+            let looking_up = tokio::spawn(async move { tokens.learn(key, &token, now).await });
+            let looked_up =
+                looking_up.map(|ended| ended.unwrap_or_else(|_| Err(Arc::new(TokenError::Interrupted))));
+            looked_up.boxed().shared()
+        };
+        under_way.entry(key).or_insert_with(begin).clone()
+    }
+
+    /// Lets go, again and again, of what has had its time.
+    pub(crate) async fn forget(&self) -> Infallible {
+        loop {
+            sleep(SWEEP).await;
+            let now = Instant::now();
+            self.0.active.retain(|_, remembered| remembered.until > now);
+            self.0.stale.retain(|_, remembered| remembered.until > now);
+            self.0.refused.retain(|_, refused| refused.until > now);
+        }
+    }
+}
+
+impl Key {
+    fn of(kind: TokenKind, token: &str) -> Self {
+        Self {
+            kind,
             digest: *TokenDigest::of(token).as_bytes(),
         }
     }
+}
 
-    async fn look_up(
+impl Tokens {
+    fn remembered(&self, key: &Key) -> Option<Remembered> {
+        let remembered = self.active.get(key)?;
+        (remembered.until > Instant::now()).then_some(remembered)
+    }
+
+    fn refusal(&self, key: &Key) -> Option<TokenRefusal> {
+        let refused = self.refused.get(key)?;
+        (refused.until > Instant::now()).then_some(refused.refusal)
+    }
+
+    async fn learn(
         &self,
         key: Key,
-        kind: TokenKind,
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
-        let learning = async {
-            let learnt = self.source.learn(kind, token, now).await;
-            self.settle(key.clone(), learnt, now).await
-        };
-        let remembered = self.active.try_get_with(key.clone(), learning).await?;
-        Ok(remembered.token)
+        let learnt = self.source.learn(key.kind, token, now).await;
+        let settled = self.settle(key, learnt, now);
+        if let Ok(remembered) = &settled
+            && remembered.until > Instant::now()
+        {
+            self.active.insert(key, remembered.clone());
+        }
+        // Only now: who comes next finds it remembered.
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&key);
+        settled.map(|remembered| remembered.token).map_err(Arc::new)
     }
 
     /// What is to be remembered for what was learnt of a token.
-    async fn settle(
+    fn settle(
         &self,
         key: Key,
         learnt: Result<AcceptedToken, TokenError>,
         now: Timestamp,
     ) -> Result<Remembered, TokenError> {
         match learnt {
-            Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now).await),
+            Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now)),
             Err(TokenError::Refused(refusal)) => {
-                self.stale.invalidate(&key).await;
+                self.stale.remove(&key);
                 if may_be_remembered(refusal) {
-                    self.refused.insert(key, refusal).await;
+                    let until = Instant::now() + REFUSED_MAX_AGE;
+                    self.refused.insert(key, Refused { refusal, until });
                 }
                 Err(refusal.into())
             }
             Err(busy @ (TokenError::IntrospectionBusy | TokenError::VerificationBusy)) => Err(busy),
             Err(error) => {
                 tracing::warn!(reason = %error, "a token cannot be judged: {error}");
-                let stale = self.stale_instead_of(&error, &key, now).await;
+                let stale = self.stale_instead_of(&error, &key, now);
                 stale.ok_or(error)
             }
         }
     }
 
-    async fn remember_for_worse_times(
-        &self,
-        key: Key,
-        token: Arc<AcceptedToken>,
-        now: Timestamp,
-    ) -> Remembered {
+    fn remember_for_worse_times(&self, key: Key, token: Arc<AcceptedToken>, now: Timestamp) -> Remembered {
         let kept_for = token.kept_for(self.max_age, now);
         let longest = kept_for.saturating_add(self.stale_while_unavailable);
-        let is_looked_up = matches!(key.source, Source::Endpoint(_));
+        let is_looked_up = key.kind == TokenKind::Opaque;
         if is_looked_up && token.may_be_kept() && !self.stale_while_unavailable.is_zero() {
-            let remembered = Remembered {
-                kept_for: longest.min(now.until(token.facts().exp)),
-                token: Arc::clone(&token),
-                freshness: Freshness::Stale,
-            };
-            self.stale.insert(key, remembered).await;
+            let longest = longest.min(now.until(token.facts().exp));
+            let stale = Remembered::of(Arc::clone(&token), longest, Freshness::Stale);
+            self.stale.insert(key, stale);
         }
-        Remembered {
-            token,
-            kept_for,
-            freshness: Freshness::Fresh,
-        }
+        Remembered::of(token, kept_for, Freshness::Fresh)
     }
 
     /// What was known of the token, where the authorization server gives no answer about it now.
-    async fn stale_instead_of(&self, error: &TokenError, key: &Key, now: Timestamp) -> Option<Remembered> {
+    fn stale_instead_of(&self, error: &TokenError, key: &Key, now: Timestamp) -> Option<Remembered> {
         if !error.is_no_answer() {
             return None;
         }
-        let stale = self.stale.get(key).await?;
+        let stale = self.stale.get(key).filter(|stale| stale.until > Instant::now())?;
         let left = now.until(stale.token.facts().exp);
         if left.is_zero() {
             return None;
         }
-        metrics::token_lookup(Freshness::Stale.result());
+        metrics::token_lookup("stale");
         let client_id = stale.token.facts().client_id.as_deref();
         tracing::warn!(
             client.id = client_id,
             "what the authorization server said before still stands for a token of {}",
             client_id.unwrap_or("a client it did not name")
         );
-        Some(Remembered {
-            kept_for: STALE_RETRY.min(left),
-            ..stale
-        })
+        Some(Remembered::of(
+            stale.token,
+            STALE_RETRY.min(left),
+            Freshness::Stale,
+        ))
+    }
+}
+
+impl Remembered {
+    /// Far beyond any token's life, time has no end.
+    fn of(token: Arc<AcceptedToken>, kept_for: Duration, freshness: Freshness) -> Self {
+        Self {
+            token,
+            until: Instant::now() + kept_for.min(Duration::from_secs(60 * 60 * 24 * 365)),
+            freshness,
+        }
     }
 }
 
@@ -246,45 +282,16 @@ const fn may_be_remembered(refusal: TokenRefusal) -> bool {
 #[cfg(test)]
 impl TokenCache {
     /// Remembers what nobody said.
-    pub(crate) async fn remember(
-        &self,
-        kind: TokenKind,
-        token: &str,
-        accepted: AcceptedToken,
-        kept_for: Duration,
-    ) {
-        let remembered = Remembered {
-            token: Arc::new(accepted),
-            kept_for,
-            freshness: Freshness::Fresh,
-        };
-        self.active.insert(self.key(kind, token), remembered).await;
-    }
-}
-
-/// Each entry for as long as it may be kept.
-#[derive(Debug)]
-struct UntilItsTime;
-
-impl Expiry<Key, Remembered> for UntilItsTime {
-    fn expire_after_create(&self, _key: &Key, value: &Remembered, _created_at: Instant) -> Option<Duration> {
-        Some(value.kept_for)
-    }
-
-    fn expire_after_update(
-        &self,
-        _key: &Key,
-        value: &Remembered,
-        _updated_at: Instant,
-        _until_expiry: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(value.kept_for)
+    pub(crate) fn remember(&self, kind: TokenKind, token: &str, accepted: AcceptedToken, kept_for: Duration) {
+        let remembered = Remembered::of(Arc::new(accepted), kept_for, Freshness::Fresh);
+        self.0.active.insert(Key::of(kind, token), remembered);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use oauth_core::token_facts::Introspected;
+    use tokio::time::advance;
 
     use super::*;
     use crate::issuers::Issuers;
@@ -320,15 +327,16 @@ mod tests {
     }
 
     /// Users 37.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_was_said_stands_while_there_is_no_answer() {
         let cache = cache(Duration::from_secs(60));
-        let key = cache.key(TokenKind::Opaque, "token");
-        let fresh = cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        let key = Key::of(TokenKind::Opaque, "token");
+        let fresh = cache.0.settle(key, Ok(token()), NOW).unwrap();
         assert_eq!(fresh.freshness, Freshness::Fresh);
         for error in [no_answer(), TokenError::Timeout] {
-            let stale = cache.settle(key.clone(), Err(error), NOW).await.unwrap();
-            assert_eq!((stale.freshness, stale.kept_for), (Freshness::Stale, STALE_RETRY));
+            let stale = cache.0.settle(key, Err(error), NOW).unwrap();
+            let kept_for = stale.until.duration_since(Instant::now());
+            assert_eq!((stale.freshness, kept_for), (Freshness::Stale, STALE_RETRY));
         }
         for error in [
             TokenError::NotText,
@@ -336,78 +344,91 @@ mod tests {
             TokenError::IntrospectionBusy,
             TokenError::KeysUnavailable(String::new()),
         ] {
-            assert!(cache.settle(key.clone(), Err(error), NOW).await.is_err());
+            assert!(cache.0.settle(key, Err(error), NOW).is_err());
         }
-        let other = cache.key(TokenKind::Opaque, "other");
-        assert!(cache.settle(other, Err(no_answer()), NOW).await.is_err());
+        let other = Key::of(TokenKind::Opaque, "other");
+        assert!(cache.0.settle(other, Err(no_answer()), NOW).is_err());
     }
 
     /// I12, Users 38.
     #[tokio::test]
     async fn what_was_said_ends_with_the_token() {
         let cache = cache(Duration::from_secs(3600));
-        let key = cache.key(TokenKind::Opaque, "token");
-        cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
-        let at = |now| cache.settle(key.clone(), Err(no_answer()), now);
-        assert!(
-            at(NOW.plus(EXPIRES_IN).minus(Duration::from_secs(1)))
-                .await
-                .is_ok()
-        );
-        assert!(at(NOW.plus(EXPIRES_IN)).await.is_err());
+        let key = Key::of(TokenKind::Opaque, "token");
+        cache.0.settle(key, Ok(token()), NOW).unwrap();
+        let at = |now| cache.0.settle(key, Err(no_answer()), now);
+        assert!(at(NOW.plus(EXPIRES_IN).minus(Duration::from_secs(1))).is_ok());
+        assert!(at(NOW.plus(EXPIRES_IN)).is_err());
     }
 
     /// Users 34: a no ends it for good.
     #[tokio::test]
     async fn what_was_said_ends_with_a_no() {
         let cache = cache(Duration::from_secs(60));
-        let key = cache.key(TokenKind::Opaque, "token");
-        cache.settle(key.clone(), Ok(token()), NOW).await.unwrap();
+        let key = Key::of(TokenKind::Opaque, "token");
+        cache.0.settle(key, Ok(token()), NOW).unwrap();
         let no = Err(TokenRefusal::Inactive.into());
-        assert!(cache.settle(key.clone(), no, NOW).await.is_err());
-        assert!(cache.settle(key, Err(no_answer()), NOW).await.is_err());
+        assert!(cache.0.settle(key, no, NOW).is_err());
+        assert!(cache.0.settle(key, Err(no_answer()), NOW).is_err());
     }
 
     #[tokio::test]
     async fn nothing_stands_by_default_nor_where_it_must_not_be_kept() {
         let by_default = cache(Duration::ZERO);
-        let key = by_default.key(TokenKind::Opaque, "token");
-        by_default.settle(key.clone(), Ok(token()), NOW).await.unwrap();
-        assert!(
-            by_default
-                .settle(key.clone(), Err(no_answer()), NOW)
-                .await
-                .is_err()
-        );
+        let key = Key::of(TokenKind::Opaque, "token");
+        by_default.0.settle(key, Ok(token()), NOW).unwrap();
+        assert!(by_default.0.settle(key, Err(no_answer()), NOW).is_err());
         let lenient = cache(Duration::from_secs(60));
         let not_to_be_kept = token().kept_at_most(Some(Duration::ZERO));
-        lenient
-            .settle(key.clone(), Ok(not_to_be_kept), NOW)
-            .await
-            .unwrap();
-        assert!(lenient.settle(key, Err(no_answer()), NOW).await.is_err());
+        lenient.0.settle(key, Ok(not_to_be_kept), NOW).unwrap();
+        assert!(lenient.0.settle(key, Err(no_answer()), NOW).is_err());
     }
 
     /// P13.
     #[tokio::test]
-    async fn a_token_is_remembered_for_the_endpoint_that_was_asked_and_for_its_kind() {
+    async fn a_token_is_remembered_for_the_source_that_was_asked_and_for_its_kind() {
+        let (asked, other) = (cache(Duration::ZERO), cache(Duration::ZERO));
+        asked.remember(TokenKind::Opaque, "token", token(), EXPIRES_IN);
+        let remembered = |cache: &TokenCache, kind| cache.0.remembered(&Key::of(kind, "token")).is_some();
+        assert!(remembered(&asked, TokenKind::Opaque));
+        assert!(!remembered(&asked, TokenKind::Jwt));
+        assert!(!remembered(&other, TokenKind::Opaque));
+    }
+
+    /// I12.
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_believed_until_its_time_and_then_let_go_of() {
         let cache = cache(Duration::ZERO);
-        let elsewhere = TokenCache {
-            endpoint: Arc::from("https://other.example.com/introspect"),
-            ..cache.clone()
+        cache.remember(TokenKind::Opaque, "token", token(), SWEEP);
+        let key = Key::of(TokenKind::Opaque, "token");
+        advance(SWEEP - Duration::from_secs(1)).await;
+        assert!(cache.0.remembered(&key).is_some());
+        advance(Duration::from_secs(1)).await;
+        assert!(cache.0.remembered(&key).is_none());
+        assert_eq!(cache.0.active.len(), 1);
+        tokio::select! {
+            never = cache.forget() => match never {},
+            () = sleep(SWEEP + Duration::from_secs(1)) => {}
+        }
+        assert_eq!(cache.0.active.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn keeps_no_more_tokens_than_it_has_room_for() {
+        let source = TokenSource {
+            introspection: None,
+            issuers: Issuers::new([]),
         };
-        assert_ne!(
-            cache.key(TokenKind::Opaque, "token"),
-            elsewhere.key(TokenKind::Opaque, "token")
-        );
-        assert_ne!(
-            cache.key(TokenKind::Opaque, "token"),
-            cache.key(TokenKind::Jwt, "token")
-        );
-        assert_eq!(
-            cache.key(TokenKind::Jwt, "token"),
-            elsewhere.key(TokenKind::Jwt, "token")
-        );
+        let section = CacheSection {
+            capacity: 200,
+            ..CacheSection::default()
+        };
+        let cache = TokenCache::new(source, &section);
+        for number in 0..1_000 {
+            cache.remember(TokenKind::Opaque, &number.to_string(), token(), EXPIRES_IN);
+        }
+        let kept = cache.0.active.len();
+        assert!((100..=200).contains(&kept), "{kept}");
     }
 
     /// P15, Users 36: kept apart from good ones, and known for a while; but not what newer keys or time may cure.
@@ -424,10 +445,10 @@ mod tests {
             (TokenRefusal::Jwt(VerificationError::NotYetValid), None),
             (TokenRefusal::Jwt(VerificationError::OtherAudience), None),
         ] {
-            let key = cache.key(TokenKind::Jwt, &format!("{refusal:?}"));
-            assert!(cache.settle(key.clone(), Err(refusal.into()), NOW).await.is_err());
-            assert_eq!(cache.refused.get(&key).await, reason);
-            assert!(cache.active.get(&key).await.is_none());
+            let key = Key::of(TokenKind::Jwt, &format!("{refusal:?}"));
+            assert!(cache.0.settle(key, Err(refusal.into()), NOW).is_err());
+            assert_eq!(cache.0.refusal(&key), reason);
+            assert!(cache.0.remembered(&key).is_none());
         }
     }
 }

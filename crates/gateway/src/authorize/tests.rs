@@ -132,9 +132,7 @@ async fn authorizer(claims: &AccessTokenClaims) -> Authorizer {
         issuers: Issuers::new([issuer]),
     };
     let tokens = TokenCache::new(source, &CacheSection::default());
-    tokens
-        .remember(TokenKind::Opaque, TOKEN, accepted(claims), LIFETIME)
-        .await;
+    tokens.remember(TokenKind::Opaque, TOKEN, accepted(claims), LIFETIME);
     let routes = [
         route("/api", BindingPolicy::Required),
         route("/if-bound", BindingPolicy::IfBound),
