@@ -78,7 +78,7 @@ pub(crate) async fn accept(listener: TcpListener, frontier: Frontier, gate: Arc<
         () = shutdown.requested() => {}
     }
     drop(listener);
-    gate.is_empty().await;
+    gate.is_done().await;
 }
 
 async fn accept_all(listener: &TcpListener, frontier: &Arc<Frontier>, gate: &Arc<Gate>) -> Infallible {

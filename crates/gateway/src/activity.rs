@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 /// A connection's pulse.
 #[derive(Debug)]
@@ -40,20 +40,16 @@ impl Activity {
     /// Resolves once nothing has been under way and nothing has happened for as long as `limit`.
     pub(crate) async fn quiet_for(&self, limit: Duration) {
         loop {
-            let quiet = self.quiet();
-            if quiet >= limit {
+            let now = Instant::now();
+            let last = match self.under_way.load(Ordering::Relaxed) {
+                0 => self.started + Duration::from_millis(self.last.load(Ordering::Relaxed)),
+                _ => now,
+            };
+            if now >= last + limit {
                 return;
             }
-            sleep(limit - quiet).await;
+            sleep_until(last + limit).await;
         }
-    }
-
-    fn quiet(&self) -> Duration {
-        if self.under_way.load(Ordering::Relaxed) > 0 {
-            return Duration::ZERO;
-        }
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_sub(last)
     }
 }
 
@@ -70,6 +66,8 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);

@@ -124,34 +124,52 @@ impl Forwarder {
         progress: &UploadProgress,
         forwarding: &Forwarding,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        if over == Over::AnyConnection
-            && let Some(lease) = server.open_connection(self.worker, self.connector.generation())
-        {
-            match send_over(lease, server, request, progress, forwarding).await {
+        let mut open = match over {
+            Over::AnyConnection => server.open_connection(self.worker, self.connector.generation()),
+            Over::ConnectionOfItsOwn => None,
+        };
+        loop {
+            let is_new = open.is_none();
+            let lease = match open.take() {
+                Some(lease) => lease,
+                None => match self.connect(server, over, forwarding).await {
+                    Some(lease) => {
+                        progress.touch();
+                        lease
+                    }
+                    None => return Err(Failure::NotSent(Box::new(request))),
+                },
+            };
+            request = match send_over(lease, server, request, progress, forwarding).await {
+                Err(Failure::NotSent(untouched)) if is_new => {
+                    server.health().out_of_reach();
+                    tracing::warn!(upstream = %server, "{server} failed: it closed a new connection before any request");
+                    return Err(Failure::NotSent(untouched));
+                }
                 // The server closed it in this very moment.
-                Err(Failure::NotSent(untouched)) => request = *untouched,
+                Err(Failure::NotSent(untouched)) => *untouched,
                 sent => return sent,
-            }
+            };
         }
+    }
+
+    /// A new connection; `None` where the server is out of reach, which is logged.
+    async fn connect(&self, server: &Arc<Upstream>, over: Over, forwarding: &Forwarding) -> Option<Lease> {
         let limit = forwarding.connect_timeout;
         let offers = match over {
             Over::AnyConnection => server.offers(),
             Over::ConnectionOfItsOwn => Protocols::Http1,
         };
-        let lease = match self.connector.connect(server, offers, self.worker, limit).await {
-            Ok(lease) => lease,
+        // Boxed, since most requests need none, and all would carry the room for it.
+        let connecting = Box::pin(self.connector.connect(server, offers, self.worker, limit));
+        match connecting.await {
+            Ok(lease) => Some(lease),
             Err(error) => {
                 server.health().out_of_reach();
                 log_failure(server, &error);
-                return Err(Failure::NotSent(Box::new(request)));
+                None
             }
-        };
-        let sent = send_over(lease, server, request, progress, forwarding).await;
-        if let Err(Failure::NotSent(_)) = &sent {
-            server.health().out_of_reach();
-            tracing::warn!(upstream = %server, "{server} failed: it closed a new connection before any request");
         }
-        sent
     }
 }
 
@@ -163,8 +181,8 @@ async fn send_over(
     forwarding: &Forwarding,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     address(&mut request, server, lease.version())?;
-    progress.touch();
     let sent = tokio::select! {
+        biased;
         sent = lease.send(request) => sent,
         () = progress.stalled_for(forwarding.answer_timeout) => {
             return Err(Failure::Final(match progress.waits_for_caller() {

@@ -54,19 +54,21 @@ impl Gate {
         self.addresses.place(peer)
     }
 
-    /// Lets a connection in: on this worker, until it ends or is cut.
+    /// Lets a connection in: on this worker, until it ends or the worker does.
     pub(crate) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static, place: Place) {
-        let abandoned = self.abandoned.clone();
         self.connections.spawn(async move {
-            // Dropped in the middle when the time to drain is over.
-            let _cut_short = abandoned.run_until_cancelled(connection).await;
+            connection.await;
             drop(place);
         });
     }
 
-    /// Resolves once, after the shutdown, no connection is left.
-    pub(crate) async fn is_empty(&self) {
-        self.connections.wait().await;
+    /// Resolves once, after the shutdown, no connection is left, or those that are have had their time: they end, in
+    /// the middle, with their worker's runtime.
+    pub(crate) async fn is_done(&self) {
+        tokio::select! {
+            () = self.connections.wait() => {}
+            () = self.abandoned.cancelled() => {}
+        }
     }
 
     /// Waits for the shutdown, then gives the connections in hand time to end.
@@ -80,7 +82,6 @@ impl Gate {
                 DRAIN.as_secs()
             );
             self.abandoned.cancel();
-            self.connections.wait().await;
         }
     }
 }

@@ -88,11 +88,11 @@ pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
 /// the gateway's word. The token goes too.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
     let accepts_trailers = accepts_trailers(headers);
-    remove_hop_by_hop(headers);
-    remove_identity(headers);
-    headers.remove(AUTHORIZATION);
+    let nominated = nominated(headers);
     // The gateway has answered the expectation itself by reading the body.
-    headers.remove(EXPECT);
+    remove_where(headers, |name| {
+        is_of_the_hop(name, &nominated) || is_of_identity(name) || [AUTHORIZATION, EXPECT].contains(name)
+    });
     join_cookies(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -123,12 +123,11 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
     if let Some(name) = certificate_header {
         take_every_spelling(trailers, name);
     }
-    remove_hop_by_hop(trailers);
-    remove_identity(trailers);
+    let nominated = nominated(trailers);
     // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
-    for name in &OF_THE_REQUEST {
-        trailers.remove(name);
-    }
+    remove_where(trailers, |name| {
+        is_of_the_hop(name, &nominated) || is_of_identity(name) || OF_THE_REQUEST.contains(name)
+    });
 }
 
 /// Cleans a response's fields for the client. A response that was chosen by `Client-Cert` says so to caches that
@@ -140,17 +139,18 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
-    remove_client_cert(headers);
+    clean_response_trailers(headers);
     if list_members(headers, &VARY).any(|member| is_client_cert(&canonical(&member.to_ascii_lowercase()))) {
         headers.insert(VARY, HeaderValue::from_static("*"));
     }
 }
 
-/// Cleans a response's trailers.
+/// Cleans a response's trailers, and of its fields what none of its trailers may be either.
 pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
-    remove_hop_by_hop(trailers);
-    remove_client_cert(trailers);
+    let nominated = nominated(trailers);
+    remove_where(trailers, |name| {
+        is_of_the_hop(name, &nominated) || is_client_cert(&canonical(name.as_str()))
+    });
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
@@ -164,25 +164,23 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
     })
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let nominated: Vec<HeaderName> = list_members(headers, &CONNECTION)
+/// The fields that `Connection` makes fields of this hop.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    list_members(headers, &CONNECTION)
         .filter_map(|name| name.parse().ok())
-        .collect();
-    for name in nominated.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+        .collect()
+}
+
+fn is_of_the_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {
+    HOP_BY_HOP.contains(name) || nominated.contains(name)
 }
 
 /// Also what servers could take for a field of the hop or of the request itself, such as `Content_Length`.
-fn remove_identity(headers: &mut HeaderMap) {
-    remove_where(headers, |name| match name {
+fn is_of_identity(name: &HeaderName) -> bool {
+    match canonical(name.as_str()) {
         Cow::Borrowed(name) => is_identity(name),
         Cow::Owned(name) => is_identity(&name) || means_something_else(&name),
-    });
-}
-
-fn remove_client_cert(headers: &mut HeaderMap) {
-    remove_where(headers, |name| is_client_cert(&name));
+    }
 }
 
 /// Takes every field out that is called `name` or could be taken for it: in another letter case, with `_` for `-`, or
@@ -207,28 +205,34 @@ pub(crate) fn take_every_spelling(
     taken
 }
 
-fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(Cow<'_, str>) -> bool) {
-    let unwanted: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_unwanted(canonical(name.as_str())))
-        .cloned()
-        .collect();
+fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
     for name in unwanted {
         headers.remove(name);
     }
 }
 
+/// The initials of [`IDENTITY`], which tell most names apart at once.
+const INITIALS: [bool; 256] = {
+    let mut initials = [false; 256];
+    let mut index = 0;
+    while index < IDENTITY.len() {
+        initials[IDENTITY[index].as_bytes()[0] as usize] = true;
+        index += 1;
+    }
+    initials
+};
+
 fn is_identity(canonical_name: &str) -> bool {
-    // The initial tells most names apart at once.
-    let initial = canonical_name.as_bytes().first();
-    let mut alike = IDENTITY
-        .iter()
-        .filter(|identity| identity.as_bytes().first() == initial);
-    alike.any(|identity| {
-        canonical_name
-            .strip_prefix(identity)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    })
+    let Some(initial) = canonical_name.as_bytes().first() else {
+        return false;
+    };
+    INITIALS[usize::from(*initial)]
+        && IDENTITY.iter().any(|identity| {
+            canonical_name
+                .strip_prefix(identity)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
 }
 
 /// Whether a name that was not written so has a meaning in HTTP.
@@ -242,7 +246,7 @@ fn is_client_cert(canonical_name: &str) -> bool {
 
 /// Field names are in lower case already.
 fn canonical(name: &str) -> Cow<'_, str> {
-    if name.contains('_') {
+    if name.as_bytes().contains(&b'_') {
         Cow::Owned(name.replace('_', "-"))
     } else {
         Cow::Borrowed(name)

@@ -31,7 +31,10 @@ pub(crate) fn verify(path: &str) -> Result<(), AmbiguousPath> {
 /// case, without the blanks around them and the dots behind them; segments of which nothing is left are gone.
 ///
 /// Paths with one folded form may name one resource to such a server, and still be two to another.
-pub(crate) fn folded(path: &str) -> String {
+pub(crate) fn folded(path: &str) -> Cow<'_, str> {
+    if is_folded(path) {
+        return Cow::Borrowed(path);
+    }
     let mut folded = String::with_capacity(path.len());
     for segment in path.split('/') {
         let decoded = decode(segment).unwrap_or_default();
@@ -42,7 +45,13 @@ pub(crate) fn folded(path: &str) -> String {
             folded.push_str(&name.to_lowercase());
         }
     }
-    folded
+    Cow::Owned(folded)
+}
+
+/// Whether a path is plain enough to be its own folded form at first sight, as most are.
+fn is_folded(path: &str) -> bool {
+    let is_plain = |byte| matches!(byte, b'/' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    path.bytes().all(is_plain) && path.starts_with('/') && !path.ends_with('/') && !path.contains("//")
 }
 
 /// A decoded segment without its parameters and the blanks around it: some servers drop these before they look for
@@ -210,6 +219,23 @@ mod tests {
             ("/raw/x;/admin", "/raw/x/admin"),
         ] {
             assert_eq!(folded(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_plain_path_is_its_own_folded_form() {
+        for (path, is_its_own) in [
+            ("/raw/admin-2/x_y", true),
+            ("/raw/", false),
+            ("/raw//admin", false),
+            ("/Raw", false),
+            ("/raw;x", false),
+            ("/raw.", false),
+            ("/r%20w", false),
+            ("raw", false),
+            ("", false),
+        ] {
+            assert_eq!(is_folded(path), is_its_own, "{path}");
         }
     }
 }

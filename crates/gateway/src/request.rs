@@ -1,12 +1,13 @@
 //! One request from its arrival to its answer: its form, then its authorization, then the API.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
+use tokio::time::Instant;
 
 use crate::connection::{Connection, PresentedCertificate};
 use crate::forward::Forwarder;
@@ -62,8 +63,9 @@ impl RequestHandler {
             }
         };
         response.headers_mut().insert(X_REQUEST_ID, id.header());
-        metrics::answered(response.status(), started.elapsed());
-        response.map(|content| connection.response_bodies.begin(content, under_way))
+        let answered = Instant::now();
+        metrics::answered(response.status(), answered - started);
+        response.map(|content| connection.response_bodies.begin(content, under_way, answered))
     }
 
     async fn pass(
@@ -154,6 +156,16 @@ fn beginning(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A future is moved several times before it is first polled, and hyper keeps one for each request.
+    #[test]
+    fn the_future_of_a_request_stays_small() {
+        fn size<'a, F>(_: impl Fn(&'a RequestHandler, Request<Incoming>, &'a Arc<Connection>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(RequestHandler::answer);
+        assert!(size < 6 * 1024, "{size} bytes");
+    }
 
     #[test]
     fn the_log_is_told_the_beginning_of_a_long_method_and_path() {

@@ -3,7 +3,6 @@
 //! The connection looks after them, since a body may be left alone for good: over HTTP/2, nobody asks for more of one
 //! whose client opens no window, and what it holds is a connection to the API.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -70,29 +69,24 @@ impl Content {
 
 /// The bodies on their way out over one connection.
 #[derive(Debug, Default)]
-pub(crate) struct ResponseBodies(Mutex<Open>);
-
-#[derive(Debug, Default)]
-struct Open {
-    bodies: HashMap<u64, Arc<Mutex<Progress>>>,
-    next: u64,
-}
+pub(crate) struct ResponseBodies(Mutex<Vec<Arc<Mutex<Progress>>>>);
 
 impl ResponseBodies {
-    /// A body that goes out over this connection; the request is under way until it has, or is given up.
-    pub(crate) fn begin(self: &Arc<Self>, content: Content, under_way: UnderWay) -> ResponseBody {
+    /// A body that goes out over this connection from `now` on; the request is under way until it has, or is given up.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        content: Content,
+        under_way: UnderWay,
+        now: Instant,
+    ) -> ResponseBody {
         let progress = Arc::new(Mutex::new(Progress {
             outgoing: Some((content, under_way)),
-            last: Instant::now(),
+            last: now,
             waiting: None,
         }));
-        let mut open = lock(&self.0);
-        let number = open.next;
-        open.next += 1;
-        open.bodies.insert(number, Arc::clone(&progress));
+        lock(&self.0).push(Arc::clone(&progress));
         ResponseBody {
             progress,
-            number,
             siblings: Arc::clone(self),
         }
     }
@@ -107,7 +101,7 @@ impl ResponseBodies {
 
     /// Returns for how long nothing more can stall: a body that begins now, for the whole limit.
     fn sweep(&self, limit: Duration) -> Duration {
-        let bodies: Vec<_> = lock(&self.0).bodies.values().cloned().collect();
+        let bodies = lock(&self.0).clone();
         let mut rest = limit;
         for body in bodies {
             let quiet = lock(&body).last.elapsed();
@@ -152,7 +146,6 @@ impl fmt::Debug for Progress {
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     progress: Arc<Mutex<Progress>>,
-    number: u64,
     siblings: Arc<ResponseBodies>,
 }
 
@@ -195,7 +188,8 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        lock(&self.siblings.0).bodies.remove(&self.number);
+        // A connection has few at a time: one over HTTP/1.1, its streams over HTTP/2.
+        lock(&self.siblings.0).retain(|sibling| !Arc::ptr_eq(sibling, &self.progress));
     }
 }
 

@@ -63,7 +63,7 @@ impl PathPrefix {
         };
         Ok(Self {
             literal: literal.to_owned(),
-            folded: folded(literal),
+            folded: folded(literal).into_owned(),
         })
     }
 

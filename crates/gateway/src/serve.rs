@@ -5,6 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -19,11 +22,11 @@ use crate::connection::Connection;
 use crate::request::RequestHandler;
 use crate::response_body::ResponseBody;
 
-/// For a request's header fields over HTTP/1.1. Runs from the end of the request before, so it is kept above the time
-/// for which clients keep idle connections.
-const HEADERS: Duration = Duration::from_secs(30);
-/// Without a request, also before the first one; over HTTP/2 nothing else bounds that.
-const IDLE: Duration = Duration::from_secs(60);
+/// Without a request over HTTP/1.1, and with it for a request's header fields: runs from the end of the request before,
+/// so it is kept above the time for which clients keep idle connections.
+const IDLE_HTTP1: Duration = Duration::from_secs(30);
+/// Without a request over HTTP/2, also before the first one.
+const IDLE_HTTP2: Duration = Duration::from_secs(60);
 /// For a peer to read on.
 const UNREAD: Duration = Duration::from_secs(60);
 /// For a peer to close its side too. Bounds how long it holds its place by not doing so.
@@ -75,6 +78,7 @@ pub(crate) async fn serve<S>(
         Protocol::Http1 => {
             run(
                 http1_builder().serve_connection(stream, service).with_upgrades(),
+                IDLE_HTTP1,
                 &facts,
                 shutdown,
             )
@@ -86,6 +90,7 @@ pub(crate) async fn serve<S>(
         Protocol::Http2 => {
             run(
                 http2_builder().serve_connection(stream, service),
+                IDLE_HTTP2,
                 &facts,
                 shutdown,
             )
@@ -94,16 +99,16 @@ pub(crate) async fn serve<S>(
     }
 }
 
-// Without a timer hyper's limits of time do nothing.
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
+    // Reading header fields is bounded by how long a connection may be idle: one timer for it, not one a request.
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
+        .header_read_timeout(None)
         .max_buf_size(LARGEST_HEADERS as usize);
     builder
 }
 
+// Without a timer hyper's limits of time do nothing.
 fn http2_builder() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -141,37 +146,37 @@ where
     }
 }
 
-async fn run<C>(http: C, connection: &Connection, shutdown: &Shutdown)
-where
-    C: Graceful,
-{
-    tokio::select! {
-        () = run_to_the_end(http, connection, shutdown) => {}
-        never = connection.response_bodies.give_up_stalled(STALLED) => match never {},
-    }
-}
-
-async fn run_to_the_end<C>(http: C, connection: &Connection, shutdown: &Shutdown)
+async fn run<C>(http: C, idle: Duration, connection: &Connection, shutdown: &Shutdown)
 where
     C: Graceful,
 {
     let mut http = pin!(http);
+    let mut endings = first_of([
+        shutdown.requested().boxed(),
+        connection.activity.quiet_for(idle).boxed(),
+        connection.lost().boxed(),
+        sleep(OLDEST).boxed(),
+        give_up_stalled(connection).boxed(),
+    ]);
     let ended = tokio::select! {
+        biased;
         ended = http.as_mut() => Some(ended),
-        () = shutdown.requested() => None,
-        () = connection.activity.quiet_for(IDLE) => None,
-        () = connection.lost() => None,
-        () = sleep(OLDEST) => None,
+        _ending = endings.next() => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             http.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = http => ended,
-                () = connection.activity.quiet_for(FAREWELL) => Ok(()),
+            let mut endings = first_of([
+                connection.activity.quiet_for(FAREWELL).boxed(),
                 // Requests in hand may take long, and not for ever.
-                () = sleep(OLDEST) => Ok(()),
+                sleep(OLDEST).boxed(),
+                give_up_stalled(connection).boxed(),
+            ]);
+            tokio::select! {
+                biased;
+                ended = http => ended,
+                _ending = endings.next() => Ok(()),
             }
         }
     };
@@ -179,6 +184,15 @@ where
         let peer = connection.peer_address;
         tracing::debug!(peer.address = %peer, %error, "connection from {peer} ended: {error}");
     }
+}
+
+/// What a connection may end by beside itself. Each is polled when it is woken, not with every byte that comes.
+fn first_of<const N: usize>(endings: [BoxFuture<'_, ()>; N]) -> FuturesUnordered<BoxFuture<'_, ()>> {
+    endings.into_iter().collect()
+}
+
+async fn give_up_stalled(connection: &Connection) {
+    match connection.response_bodies.give_up_stalled(STALLED).await {}
 }
 
 #[cfg(test)]

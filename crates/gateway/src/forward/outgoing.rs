@@ -25,6 +25,8 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERT);
 const CLIENT_CERTIFICATE_CHAIN: HeaderName = HeaderName::from_static(CLIENT_CERT_CHAIN);
+/// Fields that the gateway adds at most.
+const MOST_ADDED: usize = 12;
 pub(super) const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// What goes on, to whichever of the route's servers.
@@ -48,6 +50,7 @@ impl Outgoing {
         let (mut parts, body) = request.into_parts();
         let fields = &mut parts.headers;
         clean_request(fields);
+        fields.reserve(MOST_ADDED);
         token.tell_api(fields);
         fields.insert(X_REQUEST_ID, request_id.header());
         tell_connection(fields, &connection);

@@ -56,13 +56,18 @@ async fn serve_one(
         let answer = answer.lock().unwrap().take().unwrap();
         let bodies = Arc::clone(&facts.response_bodies);
         let place = server.place().unwrap();
-        let answer =
-            answer.map(|body| bodies.begin(Content::upstream(body, Exchange::of_test(place)), under_way));
+        let answer = answer.map(|body| {
+            bodies.begin(
+                Content::upstream(body, Exchange::of_test(place)),
+                under_way,
+                Instant::now(),
+            )
+        });
         async move { Ok::<_, Infallible>(answer) }
     });
     let serving = tokio::spawn(async move {
         let http = http2_builder().serve_connection(TokioIo::new(gateway), service);
-        run(http, &connection, &Shutdown::new()).await;
+        run(http, IDLE_HTTP2, &connection, &Shutdown::new()).await;
     });
     let (mut sender, http) = conn::http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(window)
@@ -92,7 +97,7 @@ async fn lets_go_of_the_api_and_then_of_the_connection_when_an_http_2_client_ope
         .await
         .expect("a connection on which nothing is under way ends")
         .unwrap();
-    assert!(started.elapsed() <= STALLED + IDLE + FAREWELL + Duration::from_secs(1));
+    assert!(started.elapsed() <= STALLED + IDLE_HTTP2 + FAREWELL + Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,4 +134,28 @@ async fn carries_an_answer_that_comes_slowly_to_its_end() {
     };
     let (collected, ()) = tokio::join!(response.into_body().collect(), sending);
     assert_eq!(collected.unwrap().to_bytes().len(), 4096);
+}
+
+/// A client over HTTP/1.1 that sends this much of a request and no more.
+async fn ends_after(sent: &[u8]) -> Duration {
+    let (gateway, mut client) = duplex(PIPE);
+    let connection = connection();
+    let service = service_fn(|_request: Request<Incoming>| {
+        std::future::pending::<Result<Response<ResponseBody>, Infallible>>()
+    });
+    let http = http1_builder()
+        .serve_connection(TokioIo::new(gateway), service)
+        .with_upgrades();
+    let started = Instant::now();
+    client.write_all(sent).await.unwrap();
+    let shutdown = Shutdown::new();
+    let serving = run(http, IDLE_HTTP1, &connection, &shutdown);
+    tokio::time::timeout(END, serving).await.expect("it ends");
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_an_http_1_connection_whose_client_sends_no_request_or_half_of_one() {
+    assert_eq!(ends_after(b"").await, IDLE_HTTP1);
+    assert_eq!(ends_after(b"GET / HTTP/1.1\r\nhost: a").await, IDLE_HTTP1);
 }
