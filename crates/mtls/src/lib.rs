@@ -34,6 +34,7 @@ pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod until;
+mod verified_chains;
 mod verifier;
 
 pub use acceptor::Connection;
