@@ -30,10 +30,12 @@ pub mod self_signed;
 pub mod serve;
 pub mod server;
 pub mod server_tls;
+mod sessions;
 pub mod standing;
 mod start_deadline;
 pub mod trust;
 mod until;
+mod verified_chains;
 mod verifier;
 
 pub use acceptor::Connection;

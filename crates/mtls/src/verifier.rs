@@ -27,6 +27,7 @@ use crate::revocation::{CrlPolicy, RevocationLists};
 use crate::self_signed::SelfSignedCertificates;
 use crate::server::{Chains, ClientEku, ServerConfigError, Verification};
 use crate::trust::TrustAnchors;
+use crate::verified_chains::{ChainDigest, VerifiedChains};
 
 /// Bounds the work of building a path through certificates a stranger chose.
 const LONGEST_CHAIN: usize = 10;
@@ -49,6 +50,7 @@ pub(crate) struct Verifier {
     admitted_dns_names: Option<Vec<String>>,
     self_signed: SelfSignedCertificates,
     pinned: PinnedCertificates,
+    verified: VerifiedChains,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -84,6 +86,7 @@ impl Verifier {
             admitted_dns_names: verification.admitted_dns_names.clone(),
             self_signed: verification.self_signed.clone(),
             pinned: verification.pinned.clone(),
+            verified: VerifiedChains::under(verification.revocation_next_update()),
             algorithms: crypto_provider().signature_verification_algorithms,
         })
     }
@@ -92,11 +95,24 @@ impl Verifier {
     /// all the same: nothing but being self-signed excuses a certificate from that.
     fn registered_self_signed(&self, leaf: &[u8]) -> Option<ClientCertificate> {
         // Nothing that a stranger made is read before it is known.
-        if !self.self_signed.contains(&CertificateThumbprint::of_der(leaf)) {
+        if self.self_signed.is_empty() || !self.self_signed.contains(&CertificateThumbprint::of_der(leaf)) {
             return None;
         }
         let certificate = ClientCertificate::from_der(leaf).ok()?;
         certificate.is_self_issued().then_some(certificate)
+    }
+
+    /// Whether this chain is let in. Nothing decides but what this verifier was made of, the chain and its dates: so the
+    /// verdict may be remembered.
+    fn verify_presented(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let certificate = self.verify_chain(leaf, intermediates, now)?;
+        verify_key_strength(leaf)?;
+        Ok(self.verify_admitted(&certificate)?)
     }
 
     /// Whether anything but the certificate itself vouches for it.
@@ -107,10 +123,6 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<ClientCertificate, Error> {
         let read = || ClientCertificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding);
-        // First: webpki would call a self-signed certificate an authority's, for what OpenSSL makes by default is one.
-        if let Some(certificate) = self.registered_self_signed(leaf) {
-            return Ok(certificate);
-        }
         if self.pinned.contains(&CertificateThumbprint::of_der(leaf)) {
             return valid(read()?, now);
         }
@@ -186,9 +198,18 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         verify_bounds(end_entity, intermediates)?;
-        let certificate = self.verify_chain(end_entity, intermediates, now)?;
-        verify_key_strength(end_entity)?;
-        self.verify_admitted(&certificate)?;
+        // First: webpki would call a self-signed certificate an authority's, for what OpenSSL makes by default is one.
+        // Not remembered: which are registered changes at any time.
+        if let Some(certificate) = self.registered_self_signed(end_entity) {
+            verify_key_strength(end_entity)?;
+            self.verify_admitted(&certificate)?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        let chain = ChainDigest::of(end_entity, intermediates);
+        if !self.verified.contains(&chain, timestamp(now)) {
+            self.verify_presented(end_entity, intermediates, now)?;
+            self.verified.add(chain, end_entity, intermediates);
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -260,7 +281,7 @@ fn verify_bounds(leaf: &[u8], intermediates: &[CertificateDer<'_>]) -> Result<()
 
 /// What webpki would have verified where a chain is.
 fn valid(certificate: ClientCertificate, now: UnixTime) -> Result<ClientCertificate, Error> {
-    let now = Timestamp::from_unix_seconds(now.as_secs());
+    let now = timestamp(now);
     if now < certificate.not_before() {
         Err(CertificateError::NotValidYet.into())
     } else if now > certificate.not_after() {
@@ -268,6 +289,10 @@ fn valid(certificate: ClientCertificate, now: UnixTime) -> Result<ClientCertific
     } else {
         Ok(certificate)
     }
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    Timestamp::from_unix_seconds(time.as_secs())
 }
 
 fn verify_key_strength(leaf: &[u8]) -> Result<(), CertificateError> {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rcgen::{PKCS_RSA_SHA256, PublicKeyData, SanType, SignatureAlgorithm};
+use rcgen::{PKCS_RSA_SHA256, PublicKeyData, SanType, SignatureAlgorithm, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 
 use super::*;
@@ -16,8 +16,7 @@ fn verifier(authority: &Authority) -> Verifier {
 }
 
 fn verify(authority: &Authority, leaf: &str, intermediates: usize) -> Result<ClientCertVerified, Error> {
-    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
     verifier(authority).verify_client_cert(&der(leaf), &vec![der(&authority.pem); intermediates], now)
 }
 
@@ -27,6 +26,135 @@ fn assert_refused(result: Result<ClientCertVerified, Error>, refusal: Refusal) {
         panic!("expected {refusal:?}, not {result:?}");
     };
     assert_eq!(reason.downcast_ref::<Refusal>(), Some(&refusal));
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+const NOW: u64 = 1_800_000_000;
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
+/// A verifier that enforces this list of the authority's.
+fn verifier_with_list(authority: &Authority, list: &str) -> Verifier {
+    let trust = TrustAnchors::from_pem(authority.pem.as_bytes()).unwrap();
+    let mut revocation = RevocationLists::empty(CrlPolicy::Require);
+    revocation.add(list.as_bytes()).unwrap();
+    let verification = Verification::new(trust, revocation, ClientEku::Required);
+    Verifier::new(&verification, Anonymous::Refused).unwrap()
+}
+
+/// What a handshake with this chain comes to, and whether the chain was remembered before it.
+fn meet(
+    verifier: &Verifier,
+    leaf: &str,
+    intermediates: &[&str],
+    now: u64,
+) -> (Result<ClientCertVerified, Error>, bool) {
+    let (leaf, intermediates) = (
+        der(leaf),
+        intermediates.iter().map(|pem| der(pem)).collect::<Vec<_>>(),
+    );
+    let chain = ChainDigest::of(&leaf, &intermediates);
+    let remembered = verifier
+        .verified
+        .contains(&chain, Timestamp::from_unix_seconds(now));
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+    (
+        verifier.verify_client_cert(&leaf, &intermediates, now),
+        remembered,
+    )
+}
+
+/// T21: a date in the chain ends what is remembered of it.
+#[test]
+fn a_chain_is_remembered_while_every_certificate_in_it_is_valid() {
+    let root = Authority::new("root");
+    let verifier = verifier_with_list(&root, &root.revocation_list(&[], 2100));
+    let short = root.client(|params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2028, 1, 1));
+    });
+    let short = short.certificate.as_str();
+    let long = root.client(|_| ()).certificate;
+    for (leaf, above) in [(short, vec![]), (long.as_str(), vec![short])] {
+        assert!(matches!(meet(&verifier, leaf, &above, NOW), (Ok(_), false)));
+        assert!(matches!(meet(&verifier, leaf, &above, NOW + 1), (Ok(_), true)));
+        assert!(!meet(&verifier, leaf, &above, NOW + 2 * YEAR).1);
+        assert!(!meet(&verifier, leaf, &above, NOW - 3 * YEAR).1);
+    }
+    let expired = meet(&verifier, short, &[], NOW + 2 * YEAR).0.unwrap_err();
+    assert!(format!("{expired:?}").contains("Expired"), "{expired:?}");
+    let not_yet = meet(&verifier, short, &[], NOW - 3 * YEAR).0.unwrap_err();
+    assert!(format!("{not_yet:?}").contains("NotValidYet"), "{not_yet:?}");
+}
+
+/// T14: a revocation list that has expired lets nobody in, whom it let in before included.
+#[test]
+fn no_chain_is_remembered_beyond_a_revocation_list() {
+    let root = Authority::new("root");
+    let verifier = verifier_with_list(&root, &root.revocation_list(&[], 2028));
+    let leaf = root.client(|_| ()).certificate;
+    assert!(meet(&verifier, &leaf, &[], NOW).0.is_ok());
+    assert!(matches!(meet(&verifier, &leaf, &[], NOW), (Ok(_), true)));
+    assert!(matches!(meet(&verifier, &leaf, &[], NOW + YEAR), (Err(_), false)));
+}
+
+/// T13: the certificate is what is remembered, not its key.
+#[test]
+fn another_certificate_for_the_key_of_a_remembered_one_is_verified_by_itself() {
+    let root = Authority::new("root");
+    let verifier = verifier_with_list(&root, &root.revocation_list(&[&[7]], 2100));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let [good, revoked] = [6, 7].map(|serial| {
+        let mut params = params("client");
+        params.serial_number = Some(vec![serial].into());
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        root.sign(&params, &key)
+    });
+    for _ in 0..2 {
+        assert!(meet(&verifier, &good, &[], NOW).0.is_ok());
+        assert!(matches!(meet(&verifier, &revoked, &[], NOW), (Err(_), false)));
+    }
+}
+
+/// T5: without what led to the authority, the same certificate leads nowhere.
+#[test]
+fn another_chain_of_a_remembered_certificate_is_verified_by_itself() {
+    let (root, other) = (Authority::new("root"), Authority::new("other"));
+    let verifier = verifier(&root);
+    let leaf = root.client(|_| ()).certificate;
+    assert!(meet(&verifier, &leaf, &[&other.pem], NOW).0.is_ok());
+    assert!(matches!(
+        meet(&verifier, &leaf, &[&other.pem], NOW),
+        (Ok(_), true)
+    ));
+    assert!(matches!(meet(&verifier, &leaf, &[], NOW), (Ok(_), false)));
+    let foreign = other.client(|_| ()).certificate;
+    for _ in 0..2 {
+        assert!(matches!(meet(&verifier, &foreign, &[], NOW), (Err(_), false)));
+        assert!(matches!(
+            meet(&verifier, &foreign, &[&other.pem], NOW),
+            (Err(_), false)
+        ));
+    }
+}
+
+/// T17: which self-signed certificates are registered changes while the listener stands.
+#[test]
+fn a_self_signed_certificate_is_not_remembered() {
+    let root = Authority::new("root");
+    let trust = TrustAnchors::from_pem(root.pem.as_bytes()).unwrap();
+    let own = crate::pki::Leaf::self_signed(|_| ()).certificate;
+    let registered = SelfSignedCertificates::new([CertificateThumbprint::of_der(&der(&own))]);
+    let revocation = RevocationLists::load(&[], CrlPolicy::IfPresent).unwrap();
+    let verification = Verification::new(trust, revocation, ClientEku::Required);
+    let verification = verification.admit_self_signed(registered.clone());
+    let verifier = Verifier::new(&verification, Anonymous::Allowed).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(meet(&verifier, &own, &[], NOW), (Ok(_), false)));
+    }
+    registered.replace([]);
+    assert!(meet(&verifier, &own, &[], NOW).0.is_err());
 }
 
 /// T26.
