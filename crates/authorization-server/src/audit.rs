@@ -15,13 +15,13 @@
 //!
 //! Tokens appear by their `jti`, never themselves.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
 use axum::response::Response;
-use metrics::{counter, histogram};
+use metrics::{Histogram, counter, histogram};
 use mtls::Connection;
 use oauth_core::access_token::{InactiveToken, TokenRecord};
 use uuid::Uuid;
@@ -46,7 +46,7 @@ pub(crate) fn issued(record: &TokenRecord) {
 
 /// A resource server was told that a token is active.
 pub(crate) fn introspected(record: &TokenRecord, caller: &str) {
-    count_introspection("active");
+    counter!("certbound_authorization_server_introspections_total", "outcome" => "active").increment(1);
     let jti = record.id;
     tracing::info!(
         client.id = %caller,
@@ -60,7 +60,7 @@ pub(crate) fn introspected(record: &TokenRecord, caller: &str) {
 /// A resource server was told that a token is inactive; the log alone knows why.
 pub(crate) fn inactive(jti: Option<Uuid>, reason: InactiveToken, caller: &str) {
     let name = inactive_reason(reason);
-    count_introspection(name);
+    counter!("certbound_authorization_server_introspections_total", "outcome" => name).increment(1);
     let jti = jti.map_or_else(|| "-".to_owned(), |jti| jti.to_string());
     tracing::info!(
         client.id = %caller,
@@ -96,21 +96,45 @@ pub(crate) fn all_revoked(of: &TokensOf) {
     }
 }
 
-/// Measures a request, and logs a refusal: the only place that does.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let endpoint = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", MatchedPath::as_str)
-        .to_owned();
-    let connection = request.extensions().get::<Arc<Connection>>().cloned();
-    let response = next.run(request).await;
-    if let Some(refused) = response.extensions().get::<Refused>() {
-        log_refusal(&endpoint, refused, connection.as_deref());
+/// The label of requests to no endpoint.
+const NO_ENDPOINT: &str = "none";
+
+/// How long requests take, by endpoint: looked up once, not with every request.
+#[derive(Clone)]
+pub(crate) struct Durations(Arc<HashMap<String, Histogram>>);
+
+impl Durations {
+    pub(crate) fn of(endpoints: &[String]) -> Self {
+        let endpoints = endpoints.iter().map(String::as_str).chain([NO_ENDPOINT]);
+        Self(Arc::new(
+            endpoints
+                .map(|endpoint| {
+                    let endpoint = endpoint.to_owned();
+                    let name = "certbound_authorization_server_request_duration_seconds";
+                    (endpoint.clone(), histogram!(name, "endpoint" => endpoint))
+                })
+                .collect(),
+        ))
     }
-    histogram!("certbound_authorization_server_request_duration_seconds", "endpoint" => endpoint)
-        .record(started.elapsed());
+}
+
+/// Measures a request, and logs a refusal: the only place that does.
+pub(crate) async fn observe<A: Future<Output = Response>>(
+    request: Request,
+    durations: &Durations,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
+    let started = Instant::now();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let endpoint = path.as_ref().map_or(NO_ENDPOINT, MatchedPath::as_str);
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let response = answer(request).await;
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        log_refusal(endpoint, refused, connection.as_deref());
+    }
+    if let Some(duration) = durations.0.get(endpoint) {
+        duration.record(started.elapsed());
+    }
     response
 }
 
@@ -134,10 +158,6 @@ fn log_refusal(endpoint: &str, refused: &Refused, connection: Option<&Connection
         peer.address = connection.map(|connection| connection.peer_address.to_string()),
         "request to {endpoint} refused: {explanation}"
     );
-}
-
-fn count_introspection(outcome: &'static str) {
-    counter!("certbound_authorization_server_introspections_total", "outcome" => outcome).increment(1);
 }
 
 fn thumbprint(record: &TokenRecord) -> String {

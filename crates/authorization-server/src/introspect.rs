@@ -128,7 +128,8 @@ fn access_token_jwt(
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
     let key = server.signing_keys.current(now).ok_or(Cause::NoKeys)?;
-    let jwt = AccessTokenClaims::of(record, server.issuer.as_str()).sign(&key)?;
+    let claims = AccessTokenClaims::of(record, server.issuer.as_str());
+    let jwt = claims.sign_or_remember(&key, &server.signatures)?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (

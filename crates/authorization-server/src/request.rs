@@ -1,6 +1,7 @@
 //! What the endpoints for clients read of a request, once, before anything is decided.
 
 use std::convert::Infallible;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -48,9 +49,9 @@ pub(crate) struct EndpointRequest {
 impl<S: Send + Sync> FromRequest<S> for EndpointRequest {
     type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Infallible> {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
-        let (headers, uri) = (request.headers().clone(), request.uri().clone());
+        let (headers, uri) = (take(request.headers_mut()), take(request.uri_mut()));
         // Not taken apart: the limit of its body travels with the request.
         let body = Bytes::from_request(request, state).await;
         Ok(Self {

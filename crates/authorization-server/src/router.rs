@@ -1,6 +1,6 @@
 //! Which endpoint is where, and what every request passes on its way: one page.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use service::request_id::name_request;
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt as _;
+use service::request_id::named;
 
+use crate::audit::Durations;
 use crate::response::{Cause, Refusal};
 use crate::server::AuthorizationServer;
 use crate::{audit, introspect, metadata, revoke, token};
@@ -47,28 +48,52 @@ fn shared(server: &AuthorizationServer) -> Router<Arc<AuthorizationServer>> {
         .route(&server.issuer.openid_configuration_path(), get(metadata::handle))
 }
 
-/// Innermost first.
+/// All that is served anywhere, for the metrics.
+fn paths(server: &AuthorizationServer) -> [String; 6] {
+    let issuer = &server.issuer;
+    [
+        TOKEN.to_owned(),
+        INTROSPECTION.to_owned(),
+        REVOCATION.to_owned(),
+        issuer.jwks_path(),
+        issuer.metadata_path(),
+        issuer.openid_configuration_path(),
+    ]
+}
+
 fn with_layers(router: Router<Arc<AuthorizationServer>>, server: Arc<AuthorizationServer>) -> Router {
+    let durations = Durations::of(&paths(&server));
     router
         .fallback(async || Refusal::from(Cause::NotFound))
         .method_not_allowed_fallback(async || Refusal::from(Cause::MethodNotAllowed))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(from_fn(within_time))
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(audit::observe))
-        .layer(from_fn(name_request))
+        .layer(from_fn(move |request, next| {
+            pass(request, next, durations.clone())
+        }))
         .with_state(server)
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
+/// What every request passes. One layer: each boxes and copies all that is inside it, with every request.
+async fn pass(mut request: Request, next: Next, durations: Durations) -> Response {
+    DefaultBodyLimit::max(LONGEST_BODY).apply(&mut request);
+    let answer = |request| within_time(without_panic(next.run(request)));
+    named(request, |request| audit::observe(request, &durations, answer)).await
+}
+
+async fn within_time(answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(LONGEST_REQUEST, answer).await {
         Ok(response) => response,
         Err(_) => Refusal::from(Cause::TooSlow).into_response(),
     }
 }
 
 /// The panic's own message has gone to standard error; it may hold anything, and goes nowhere else.
-fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
-    tracing::error!("a handler panicked");
-    Refusal::from(Cause::Panicked).into_response()
+async fn without_panic(answer: impl Future<Output = Response>) -> Response {
+    // What a handler has half changed is its own.
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(response) => response,
+        Err(_panic) => {
+            tracing::error!("a handler panicked");
+            Refusal::from(Cause::Panicked).into_response()
+        }
+    }
 }

@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 use crate::alert::tls_error;
-use crate::bounds::{Idle, Requests};
+use crate::bounds::{Counted, Idle, Requests};
 use crate::chain::PresentedChain;
 use crate::farewell::Untrusted;
 use crate::linger::linger;
@@ -208,7 +208,7 @@ impl Acceptor {
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     type Stream = AcceptedStream;
-    type Service = AddExtension<AddExtension<S, Arc<Connection>>, Arc<Requests>>;
+    type Service = Counted<AddExtension<S, Arc<Connection>>>;
     type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
@@ -217,7 +217,7 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
             let requests = Arc::new(Requests::none_yet());
             let (stream, connection) = acceptor.admit(stream, Arc::clone(&requests)).await?;
             let service = Extension(Arc::new(connection)).layer(service);
-            Ok((stream, Extension(requests).layer(service)))
+            Ok((stream, Counted::new(service, requests)))
         })
     }
 }

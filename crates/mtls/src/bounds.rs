@@ -10,17 +10,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Extension;
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use tokio::time::{Instant, Sleep, sleep};
+use tower::Service;
 
 use crate::until::Reason;
 
 /// The requests in hand on a connection, and when the last one ended.
 #[derive(Debug)]
-pub struct Requests {
+pub(crate) struct Requests {
     opened: Instant,
     in_hand: AtomicUsize,
     /// Milliseconds after `opened`.
@@ -64,14 +61,39 @@ impl Drop for InHand {
     }
 }
 
-/// Counts the requests of a connection, from their head to the head of their answer.
-pub(crate) async fn count(
-    Extension(requests): Extension<Arc<Requests>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let _in_hand = InHand::begin(requests);
-    next.run(request).await
+/// The service of a connection that counts its requests, from their head to the head of their answer.
+#[derive(Clone, Debug)]
+pub struct Counted<S> {
+    service: S,
+    requests: Arc<Requests>,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(service: S, requests: Arc<Requests>) -> Self {
+        Self { service, requests }
+    }
+}
+
+impl<S, R> Service<R> for Counted<S>
+where
+    S: Service<R, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let in_hand = InHand::begin(Arc::clone(&self.requests));
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let _in_hand = in_hand;
+            answer.await
+        })
+    }
 }
 
 /// The connection has been idle for too long.

@@ -5,12 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 
 use crate::acceptor::Acceptor;
-use crate::bounds;
 use crate::network::TrustedProxies;
 use crate::server_tls::ServerTls;
 
@@ -160,7 +158,6 @@ async fn serve(
         .keep_alive_timeout(limits.ping / 2)
         .max_concurrent_streams(MOST_CONCURRENT_STREAMS)
         .max_header_list_size(LARGEST_HEADERS);
-    let router = router.layer(from_fn(bounds::count));
     let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
     tokio::select! {
         ended = &mut serving => return ended,

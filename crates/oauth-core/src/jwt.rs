@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 mod access_token;
 mod client_assertion;
 mod introspection_response;
+mod key_pair;
+mod remembered_signatures;
 mod signing_key;
 mod unverified;
 mod verification_keys;
@@ -22,6 +24,7 @@ pub use client_assertion::{
     VerifiedAssertion, unverified_subject,
 };
 pub use introspection_response::{IntrospectionClaims, IntrospectionVerifier};
+pub use remembered_signatures::RememberedSignatures;
 pub use signing_key::{SigningError, SigningKey};
 pub use unverified::{is_compact_jws, unverified_issuer};
 pub use verification_keys::{JwksError, VerificationKeys};

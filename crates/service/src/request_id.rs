@@ -18,12 +18,20 @@ pub struct RequestId(pub String);
 /// Names a request: by the name it brought if that is fit for a log, else by a new UUID (version 7).
 ///
 /// A layer: `router.layer(axum::middleware::from_fn(service::request_id::name_request))`.
-pub async fn name_request(mut request: Request, next: Next) -> Response {
+pub async fn name_request(request: Request, next: Next) -> Response {
+    named(request, |request| next.run(request)).await
+}
+
+/// The same without a layer of its own: `answer` gets the request with its name, and every line that it logs has it.
+pub async fn named<A: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
     let id = brought(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
     let span = tracing::info_span!("request", request.id = %id);
     let header = HeaderValue::from_str(&id);
     request.extensions_mut().insert(RequestId(id));
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = answer(request).instrument(span).await;
     if let Ok(header) = header {
         response.headers_mut().insert(X_REQUEST_ID, header);
     }

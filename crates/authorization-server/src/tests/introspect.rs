@@ -290,6 +290,27 @@ async fn answers_with_the_access_token_as_a_jwt_that_the_published_keys_verify()
     assert_eq!(json["jti"], ids[0].as_str());
 }
 
+/// I5, P1: a signature is remembered, and never what a token is worth.
+#[tokio::test]
+async fn answers_with_the_same_jwt_only_as_long_as_the_token_is_active() {
+    let harness = Harness::new();
+    let certificate = certificate("demo-partner");
+    let token = harness.token(&certificate).await;
+    let [first, second] = [
+        harness.introspect(&token, JWT).await,
+        harness.introspect(&token, JWT).await,
+    ];
+    assert_eq!(first.body, second.body);
+    let revocation = revocation(&token, "partner-client");
+    let revoked = harness.send(revocation, Some(&certificate)).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+    let answer = harness.introspect(&token, JWT).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (StatusCode::NO_CONTENT, "")
+    );
+}
+
 /// I12, P1: the answer is worth no longer than the token.
 #[tokio::test]
 async fn lets_no_answer_be_kept_beyond_expiry() {

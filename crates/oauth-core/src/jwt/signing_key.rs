@@ -2,17 +2,18 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     EncodingKey, Header,
     jwk::{Jwk, PublicKeyUse, ThumbprintHash},
 };
 use serde::Serialize;
 
-use super::SignatureAlgorithm;
+use super::{RememberedSignatures, SignatureAlgorithm, key_pair::KeyPair};
 
 /// A private key, its algorithm, and its public JWK. `Debug` shows the key's id alone.
 pub struct SigningKey {
-    key: EncodingKey,
+    key: KeyPair,
     header: Header,
     key_id: String,
     public: Jwk,
@@ -32,8 +33,9 @@ impl SigningKey {
             SignatureAlgorithm::PS256 | SignatureAlgorithm::RS256 => EncodingKey::from_rsa_pem(pem),
             SignatureAlgorithm::EdDSA => EncodingKey::from_ed_pem(pem),
         };
-        let key = key.map_err(|_| SigningError::Key)?;
-        let mut public = Jwk::from_encoding_key(&key, algorithm.into()).map_err(|_| SigningError::Key)?;
+        let encoded = key.map_err(|_| SigningError::Key)?;
+        let key = KeyPair::read(&encoded, algorithm)?;
+        let mut public = Jwk::from_encoding_key(&encoded, algorithm.into()).map_err(|_| SigningError::Key)?;
         let key_id = public
             .thumbprint(ThumbprintHash::SHA256)
             .map_err(|_| SigningError::Key)?;
@@ -67,20 +69,59 @@ impl SigningKey {
 
     /// Signs `claims` as a JWT of the explicit type `typ`.
     pub(super) fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, SigningError> {
-        let header = Header {
+        self.sign_with_header(&self.header_of(typ), claims)
+    }
+
+    /// As [`Self::sign`]; where the very same was signed not long ago, the signature is the same too.
+    pub(super) fn sign_or_remember<T: Serialize>(
+        &self,
+        typ: &str,
+        claims: &T,
+        signatures: &RememberedSignatures,
+    ) -> Result<String, SigningError> {
+        let input = signing_input(&self.header_of(typ), claims)?;
+        let signature = signatures.get_or_sign(input.as_bytes(), |input| self.key.sign(input))?;
+        Ok(compact(input, &signature))
+    }
+
+    /// Signs under a header that is not necessarily one of ours.
+    pub(super) fn sign_with_header<T: Serialize>(
+        &self,
+        header: &Header,
+        claims: &T,
+    ) -> Result<String, SigningError> {
+        let input = signing_input(header, claims)?;
+        let signature = self.key.sign(input.as_bytes())?;
+        Ok(compact(input, &signature))
+    }
+
+    fn header_of(&self, typ: &str) -> Header {
+        Header {
             typ: Some(typ.to_owned()),
             ..self.header.clone()
-        };
-        jsonwebtoken::encode(&header, claims, &self.key).map_err(|_| SigningError::Signing)
+        }
     }
 }
 
-#[cfg(test)]
-impl SigningKey {
-    /// Signs under a header that no sender of ours would write.
-    pub(super) fn sign_with_header<T: Serialize>(&self, header: &Header, claims: &T) -> String {
-        jsonwebtoken::encode(header, claims, &self.key).unwrap()
-    }
+/// What the signature is over.
+///
+/// RFC 7515 §5.1
+fn signing_input<T: Serialize>(header: &Header, claims: &T) -> Result<String, SigningError> {
+    let header = serde_json::to_vec(header).map_err(|_| SigningError::Encoding)?;
+    let claims = serde_json::to_vec(claims).map_err(|_| SigningError::Encoding)?;
+    let mut input = URL_SAFE_NO_PAD.encode(header);
+    // The claims grow by a third; a signature follows, of 86 characters as a rule.
+    input.reserve(claims.len().saturating_mul(2));
+    input.push('.');
+    URL_SAFE_NO_PAD.encode_string(claims, &mut input);
+    Ok(input)
+}
+
+/// RFC 7515 §7.1
+fn compact(mut input: String, signature: &[u8]) -> String {
+    input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut input);
+    input
 }
 
 impl fmt::Debug for SigningKey {

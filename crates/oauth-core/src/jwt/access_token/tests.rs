@@ -65,6 +65,23 @@ fn with_header(token: &str, header: &Value) -> String {
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
 }
 
+#[test]
+fn signs_the_same_claims_under_the_same_key_once() {
+    let (key, other) = (es256(), es256());
+    let signatures = RememberedSignatures::at_most(1 << 16);
+    let token = claims().sign_or_remember(&key, &signatures).unwrap();
+    assert_eq!(claims().sign_or_remember(&key, &signatures).unwrap(), token);
+    assert!(verify(&token, &key).is_ok());
+    let by_the_other = claims().sign_or_remember(&other, &signatures).unwrap();
+    assert!(verify(&by_the_other, &other).is_ok());
+    let narrowed = AccessTokenClaims {
+        scope: Scope::default(),
+        ..claims()
+    };
+    let narrowed_token = narrowed.sign_or_remember(&key, &signatures).unwrap();
+    assert_eq!(verify(&narrowed_token, &key).unwrap().claims(), &narrowed);
+}
+
 /// A1, A2, A5, A8.
 #[test]
 fn believes_a_token_that_it_should() {
@@ -348,7 +365,7 @@ fn believes_a_plain_jwt_where_that_is_asked_for_alone() {
     );
     let mut untyped = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
     (untyped.typ, untyped.kid) = (None, Some(key.key_id().to_owned()));
-    assert!(verify_plain(&key.sign_with_header(&untyped, &plain)).is_ok());
+    assert!(verify_plain(&key.sign_with_header(&untyped, &plain).unwrap()).is_ok());
 }
 
 /// A7, A8, M39, J12.
