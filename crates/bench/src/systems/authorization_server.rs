@@ -64,6 +64,10 @@ impl AuthorizationServer {
             [tokens]
             lifetime = "4h"
             {tokens}
+            # One client and one address ask for everything here.
+            [limits]
+            token_requests_per_client = 1000000
+            token_requests_per_address = 1000000
             [[clients]]
             client_id = "partner-client"
             tls_client_auth_subject_dn = "CN=demo-partner"
