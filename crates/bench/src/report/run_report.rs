@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::job_report::JobReport;
+use super::markdown::demands;
 
 /// A run.
 #[derive(Debug, Default, Serialize)]
@@ -60,6 +61,7 @@ impl fmt::Display for RunReport {
              check, the audit log and the metrics on; only the limits on token requests are raised, since one generator \
              asks for all.\n"
         )?;
+        writeln!(formatter, "## What is demanded\n\n{}", demands(&self.jobs))?;
         for job in &self.jobs {
             writeln!(formatter, "{job}")?;
         }
