@@ -86,6 +86,16 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
     Ok(JobReport::new(job.name, job.description, rows, &job.comparisons))
 }
 
+/// CPU microseconds per unit of one system alone, the median of the rounds of a growing size.
+pub(crate) async fn cost(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<f64> {
+    place(stage, stage.bench.one_core)?;
+    let mut row = Row::new(&contender.name, contender.unit);
+    for _ in 0..stage.bench.plan.growth_rounds {
+        row.add(one_core_turn(stage, contender).await?);
+    }
+    Ok(row.summary().context("a plan without rounds")?.median)
+}
+
 fn fail(bench: &Bench, job: &str, row: &mut Row, error: &anyhow::Error) {
     bench.progress(&format!("{job}: {} FAILED: {error:#}\n", row.system));
     row.failure = Some(format!("{error:#}"));

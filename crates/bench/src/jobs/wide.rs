@@ -20,15 +20,16 @@ use crate::generator::{Connection, KeyExchange, Resume, Target, TlsMaker};
 use crate::measure::Memory;
 use crate::plan::Plan;
 use crate::report::{Bound, Fact, JobReport};
-use crate::systems::authorization_server::AuthorizationServer;
+use crate::systems::authorization_server::{AuthorizationServer, Setting};
 
 /// Clients at work at once.
 const WORKERS: usize = 32;
 const KIBIBYTE: f64 = 1024.0;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
-/// The gateway is to keep them all, and as long as the job takes.
-const CACHE: &str = "capacity = 400000\nmax_age = \"1h\"";
-const TOKENS: &str = "revocation_window = \"1h\"";
+/// The gateway is to keep them all, and as long as the job takes: its table `[cache]`,
+pub(crate) const CACHE: &str = "[cache]\ncapacity = 400000\nmax_age = \"1h\"";
+/// and what the authorization server's `[tokens]` has to say of it.
+pub(crate) const TOKENS: &str = "revocation_window = \"1h\"";
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     Ok(vec![cached(bench).await?, stored(bench).await?])
@@ -37,7 +38,12 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
 /// The gateway with many tokens of many clients in its cache.
 async fn cached(bench: &Bench) -> anyhow::Result<JobReport> {
     let plan = &bench.plan;
-    let stage = Stage::set_with(bench, plan.wide_clients, TOKENS)?.with_gateway(CACHE)?;
+    let setting = Setting {
+        clients: plan.wide_clients,
+        tokens: TOKENS,
+        store: None,
+    };
+    let stage = Stage::set_with(bench, setting)?.with_gateway(CACHE)?;
     place(&stage, bench.split.unwrap_or(bench.one_core))?;
     let gateway = stage.gateway()?.process.id();
     let idle = Memory::of(gateway)?.resident;

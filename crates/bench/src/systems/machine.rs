@@ -27,7 +27,7 @@ pub(crate) fn machine() -> Vec<String> {
 }
 
 /// Of what these binaries were built, as far as the working directory tells.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let described = Command::new("git")
         .args(["describe", "--always", "--dirty"])
         .output();
