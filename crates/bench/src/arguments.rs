@@ -40,6 +40,14 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, default_value = "target/bench", value_name = "DIRECTORY")]
     pub(crate) directory: PathBuf,
 
+    /// Measure the services as they lie beside this program, instead of building them first
+    #[arg(long, global = true)]
+    pub(crate) as_built: bool,
+
+    /// An empty PostgreSQL database for the authorization server, instead of its embedded store
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -53,6 +61,12 @@ pub(crate) enum Command {
         /// Accept what is counted: later runs are compared with it
         #[arg(long)]
         accept: bool,
+    },
+    /// Measure what a request costs as connections, tokens, clients and routes grow in number, and plot it
+    Growth {
+        /// Where the page and its plots go
+        #[arg(default_value = "docs/performance", value_name = "DIRECTORY")]
+        into: PathBuf,
     },
     /// One step, so often
     #[command(hide = true)]

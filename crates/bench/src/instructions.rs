@@ -11,6 +11,7 @@ mod whole;
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -53,6 +54,11 @@ pub(crate) async fn count(bench: &Bench, counts: Counts) -> anyhow::Result<Compa
         counted.write(&file)?;
     }
     Ok(counted.compare(&accepted, Tolerance::TENTH))
+}
+
+/// CPU time of one verification of an access token's JWT, as the gateway does it once per token.
+pub(crate) fn cpu_time_of_verification() -> anyhow::Result<Duration> {
+    steps::cpu_time(Step::VerifyJwt)
 }
 
 /// Executes one step so often: what a child under valgrind does.

@@ -6,6 +6,7 @@
 mod arguments;
 mod bench;
 mod generator;
+mod growth;
 mod instructions;
 mod jobs;
 mod measure;
@@ -16,6 +17,7 @@ mod upstream;
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 Counts::Compared
             },
         ),
+        Some(Command::Growth { into }) => measure_growth(&arguments, into),
         Some(Command::Step { name, count }) => {
             instructions::execute(name, *count).map(|()| ExitCode::SUCCESS)
         }
@@ -77,6 +80,15 @@ fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<E
     Ok(exit_code(counts == Counts::Compared && comparison.has_grown()))
 }
 
+/// Measures what grows, and plots it.
+fn measure_growth(arguments: &Arguments, into: &Path) -> anyhow::Result<ExitCode> {
+    let bench = prepare(arguments)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let page = LocalSet::new().block_on(&runtime, growth::run(&bench, into))?;
+    show(&page);
+    Ok(exit_code(!bench.missing.borrow().is_empty()))
+}
+
 fn exit_code(has_failed: bool) -> ExitCode {
     if has_failed {
         ExitCode::FAILURE
@@ -94,7 +106,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<Bench> {
     }
     let started = Instant::now();
     Ok(Bench {
-        ground: Ground::prepare(&arguments.directory, first)?,
+        ground: Ground::prepare(arguments, first)?,
         plan,
         one_core: Placement {
             servers: first,

@@ -26,6 +26,10 @@ pub(crate) struct Plan {
     pub(crate) wide_clients: usize,
     /// How many tokens the authorization server stores in the job `wide`.
     pub(crate) stored_tokens: usize,
+    /// How many sizes of each kind are measured of growth, and how often each.
+    pub(crate) growth_sizes: usize,
+    /// See there.
+    pub(crate) growth_rounds: usize,
 }
 
 impl fmt::Display for Plan {
@@ -63,6 +67,8 @@ impl Plan {
         wide_tokens: 100_000,
         wide_clients: 10_000,
         stored_tokens: 1_000_000,
+        growth_sizes: usize::MAX,
+        growth_rounds: 9,
     };
 
     /// Two minutes for all jobs: a first look, not a verdict.
@@ -80,6 +86,8 @@ impl Plan {
         wide_tokens: 10_000,
         wide_clients: 200,
         stored_tokens: 50_000,
+        growth_sizes: 2,
+        growth_rounds: 2,
         ..Self::FULL
     };
 }

@@ -6,6 +6,6 @@ mod row;
 mod run_report;
 mod statistics;
 
-pub(crate) use job_report::{Bound, Comparison, Fact, JobReport};
+pub(crate) use job_report::{Bound, Comparison, Fact, JobReport, Measure};
 pub(crate) use row::{Row, Sample};
 pub(crate) use run_report::RunReport;

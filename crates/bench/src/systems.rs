@@ -12,5 +12,5 @@ pub(crate) mod sample_api;
 pub(crate) mod stub;
 
 pub(crate) use ground::{Counted, Ground};
-pub(crate) use machine::machine;
+pub(crate) use machine::{commit, machine};
 pub(crate) use process::{Process, Role};

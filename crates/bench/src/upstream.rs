@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -64,11 +66,19 @@ fn server_config(certificates: &Path) -> anyhow::Result<ServerConfig> {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(&read("api-internal.tls.pem")?).collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(&read("api-internal.tls.key")?)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+    Ok(ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?)
+}
+
+/// One cipher and one key exchange, so that all proxies have the same to do towards the upstream too.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256],
+        kx_groups: vec![kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    }
 }
 
 /// Until the peer closes or sends what is not understood; nobody but those under measurement connects.

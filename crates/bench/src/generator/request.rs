@@ -67,6 +67,33 @@ impl Requests for Same {
     }
 }
 
+/// All of them again and again, neighbours far apart, so that nothing is warm by chance.
+#[derive(Clone, Debug)]
+pub(crate) struct InTurn {
+    requests: Vec<Request>,
+    next: usize,
+}
+
+impl InTurn {
+    /// Of these requests.
+    pub(crate) const fn of(requests: Vec<Request>) -> Self {
+        Self { requests, next: 0 }
+    }
+}
+
+impl Requests for InTurn {
+    fn next(&mut self, request: &mut Request) -> bool {
+        /// A prime that divides no number of requests anybody asks for: every one has its turn.
+        const APART: usize = 7919;
+        let Some(next) = self.requests.get(self.next) else {
+            return false;
+        };
+        request.bytes.clone_from(&next.bytes);
+        self.next = (self.next + APART) % self.requests.len();
+        true
+    }
+}
+
 /// Where a form goes, and with which further fields: for requests that differ in their form alone.
 #[derive(Clone, Debug)]
 pub(crate) struct FormPost {
@@ -97,6 +124,25 @@ mod tests {
             "POST /p HTTP/1.1\r\nhost: h\r\naccept: application/jwt\r\ncontent-type: application/x-www-form-urlencoded\r\n\
              content-length: 3\r\n\r\na=b"
         );
+    }
+
+    #[test]
+    fn every_request_has_its_turn_again_and_again() {
+        let paths = ["/a", "/b", "/c"].map(|path| Request::get("h", path, &[]));
+        let mut in_turn = InTurn::of(paths.to_vec());
+        let mut request = Request::default();
+        let mut asked = |count| -> Vec<Vec<u8>> {
+            let mut asked = Vec::new();
+            for _ in 0..count {
+                assert!(in_turn.next(&mut request));
+                asked.push(request.bytes.clone());
+            }
+            asked
+        };
+        let once = asked(3);
+        assert!(paths.iter().all(|path| once.contains(&path.bytes)));
+        assert_eq!(asked(3), once);
+        assert!(!InTurn::of(Vec::new()).next(&mut request));
     }
 
     #[test]

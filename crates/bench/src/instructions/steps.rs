@@ -23,6 +23,8 @@ use oauth_core::token_request::{Grant, Issuance, TokenRequest, grant};
 use pki::{Days, KeyAlgorithm, Leaf, PrivateKey, Root, Validity};
 use uuid::Uuid;
 
+use crate::measure::CpuClock;
+
 /// The one function whose instructions count.
 pub(crate) const MEASURED: &str = "steps::measured";
 const ISSUER: &str = "https://login.example.com";
@@ -95,8 +97,36 @@ impl FromStr for Step {
     }
 }
 
-/// Prepares a step, executes it once to see it succeed and fill what is filled once, and then so often as is asked.
+/// Executes a step so often as is asked.
 pub(crate) fn repeat(step: Step, count: u64) -> anyhow::Result<()> {
+    with(step, |once| {
+        measured(once, count);
+        Ok(())
+    })
+}
+
+/// CPU time of one execution of a step on the core that this process runs on: the median of some batches.
+pub(crate) fn cpu_time(step: Step) -> anyhow::Result<Duration> {
+    const BATCHES: usize = 25;
+    const EXECUTIONS: u32 = 100;
+    let clock = CpuClock::of(std::process::id())?;
+    with(step, |once| {
+        let mut batches = Vec::with_capacity(BATCHES);
+        for _ in 0..BATCHES {
+            let before = clock.read()?;
+            measured(once, EXECUTIONS.into());
+            batches.push((clock.read()? - before) / EXECUTIONS);
+        }
+        batches.sort_unstable();
+        Ok(batches[BATCHES / 2])
+    })
+}
+
+/// Prepares a step, executes it once to see it succeed and fill what is filled once, and hands it over.
+fn with<T>(
+    step: Step,
+    measure: impl FnOnce(&mut dyn FnMut() -> bool) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let ground = Ground::new()?;
     let form = FormParameters::parse(Some(FORM_TYPE), FORM)?;
     let credentials = ClientCredentials::from_request(None, &form, Some(&ground.certificate))?;
@@ -152,8 +182,7 @@ pub(crate) fn repeat(step: Step, count: u64) -> anyhow::Result<()> {
     if !once() {
         bail!("{} fails", step.name());
     }
-    measured(&mut *once, count);
-    Ok(())
+    measure(&mut *once)
 }
 
 /// Counted from its first instruction to its last.
@@ -273,6 +302,7 @@ mod tests {
             assert_eq!(step.name().parse::<Step>().unwrap(), step);
             repeat(step, 1).unwrap();
         }
+        assert!(cpu_time(Step::VerifyJwt).unwrap() > Duration::ZERO);
         assert!("step: something else".parse::<Step>().is_err());
     }
 }

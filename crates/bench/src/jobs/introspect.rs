@@ -11,7 +11,9 @@ use super::runner::{Prepared, measure};
 use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
 use super::tokens::{Supply, access_token, token_form};
 use crate::bench::Bench;
-use crate::generator::{Connection, FormPost, Load, Request, Requests, Resume, Reuse, Same, Target, WarmUp};
+use crate::generator::{
+    Connection, FormPost, InTurn, Load, Request, Requests, Resume, Reuse, Same, Target, WarmUp,
+};
 use crate::report::{Comparison, JobReport};
 use crate::systems::authorization_server::AuthorizationServer;
 use crate::systems::oidc_provider::OidcProvider;
@@ -67,6 +69,17 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
 fn same(stage: &Stage<'_>, token: &str, accept: &'static str) -> anyhow::Result<Contender> {
     let request = AuthorizationServer::introspection_endpoint(accept).with(&form(token));
     ours(stage, Rc::new(RefCell::new(Same(request.clone()))), request)
+}
+
+/// Many tokens in turn, answered with JSON.
+pub(crate) fn of_tokens<'a>(
+    stage: &Stage<'_>,
+    tokens: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<Contender> {
+    let endpoint = AuthorizationServer::introspection_endpoint(JSON);
+    let requests = tokens.map(|token| endpoint.with(&form(token))).collect();
+    let refused = endpoint.with(&form("unknown"));
+    ours(stage, Rc::new(RefCell::new(InTurn::of(requests))), refused)
 }
 
 /// A token each time whose JWT nobody has asked for.

@@ -20,14 +20,7 @@ pub(crate) const PEER: &str = "node-oidc-provider, in memory";
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     let stage = Stage::set(bench)?.with_oidc_provider();
-    let ours = &stage.authorization_server;
-    let mut contenders = vec![contender(
-        &stage,
-        OURS,
-        ours.process.id(),
-        &ours.target()?,
-        &AuthorizationServer::token_endpoint(),
-    )?];
+    let mut contenders = vec![ours(&stage)?];
     if let Some(provider) = &stage.oidc_provider {
         contenders.push(contender(
             &stage,
@@ -49,6 +42,18 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     })
     .await?;
     Ok(vec![report])
+}
+
+/// Our row.
+pub(crate) fn ours(stage: &Stage<'_>) -> anyhow::Result<Contender> {
+    let server = &stage.authorization_server;
+    contender(
+        stage,
+        OURS,
+        server.process.id(),
+        &server.target()?,
+        &AuthorizationServer::token_endpoint(),
+    )
 }
 
 fn contender(

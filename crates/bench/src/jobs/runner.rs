@@ -54,7 +54,7 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
             let index = (round + turn) % rows.len();
             let row = &mut rows[index];
             if row.failure.is_none() {
-                match one_core_turn(&job, &job.contenders[index]).await {
+                match one_core_turn(job.stage, &job.contenders[index]).await {
                     Ok(sample) => row.add(sample),
                     Err(error) => fail(bench, &job.name, row, &error),
                 }
@@ -72,7 +72,7 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
             ));
             for (contender, row) in job.contenders.iter().zip(&mut rows) {
                 if row.failure.is_none() {
-                    match split_turn(&job, contender).await {
+                    match split_turn(job.stage, contender).await {
                         Ok(turn) => row.add_split(turn.rate, turn.utilisation, &turn.latencies),
                         Err(error) => fail(bench, &job.name, row, &error),
                     }
@@ -84,6 +84,16 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
         row.peak_memory = Memory::of_all(&contender.processes).map_or(0, |memory| memory.peak);
     }
     Ok(JobReport::new(job.name, job.description, rows, &job.comparisons))
+}
+
+/// CPU microseconds per unit of one system alone, the median of the rounds of a growing size.
+pub(crate) async fn cost(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<f64> {
+    place(stage, stage.bench.one_core)?;
+    let mut row = Row::new(&contender.name, contender.unit);
+    for _ in 0..stage.bench.plan.growth_rounds {
+        row.add(one_core_turn(stage, contender).await?);
+    }
+    Ok(row.summary().context("a plan without rounds")?.median)
 }
 
 fn fail(bench: &Bench, job: &str, row: &mut Row, error: &anyhow::Error) {
@@ -122,14 +132,14 @@ struct Turn {
     latencies: Histogram,
 }
 
-async fn one_core_turn(job: &Prepared<'_>, contender: &Contender) -> anyhow::Result<Sample> {
-    let bench = job.stage.bench;
-    let mut turn = turn(job, contender, bench.plan.slice, bench.one_core).await?;
+async fn one_core_turn(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<Sample> {
+    let bench = stage.bench;
+    let mut turn = turn(stage, contender, bench.plan.slice, bench.one_core).await?;
     for _ in 0..REPETITIONS {
         if turn.foreign <= TOLERATED {
             break;
         }
-        turn = self::turn(job, contender, bench.plan.slice, bench.one_core).await?;
+        turn = self::turn(stage, contender, bench.plan.slice, bench.one_core).await?;
     }
     Ok(Sample {
         microseconds: turn.microseconds,
@@ -138,14 +148,14 @@ async fn one_core_turn(job: &Prepared<'_>, contender: &Contender) -> anyhow::Res
     })
 }
 
-async fn split_turn(job: &Prepared<'_>, contender: &Contender) -> anyhow::Result<Turn> {
-    let bench = job.stage.bench;
+async fn split_turn(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<Turn> {
+    let bench = stage.bench;
     let split = bench.split.context("there is one core only")?;
-    turn(job, contender, bench.plan.split_slice, split).await
+    turn(stage, contender, bench.plan.split_slice, split).await
 }
 
 async fn turn(
-    job: &Prepared<'_>,
+    stage: &Stage<'_>,
     contender: &Contender,
     length: Length,
     placement: Placement,
@@ -158,8 +168,7 @@ async fn turn(
         .iter()
         .map(|&id| CpuClock::of(id))
         .collect::<Result<_, _>>()?;
-    let all: Vec<CpuClock> = job
-        .stage
+    let all: Vec<CpuClock> = stage
         .processes()
         .iter()
         .map(|&(id, _)| CpuClock::of(id))
@@ -173,7 +182,7 @@ async fn turn(
         })
     };
     let slice = loop {
-        fill(job.stage, contender, length).await?;
+        fill(stage, contender, length).await?;
         match run(&contender.load, length, meter).await {
             Err(error) if contender.supply.is_some() && error.to_string() == RAN_OUT => {
                 learn(contender, None);

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::tokens;
 use crate::bench::Bench;
 use crate::generator::{KeyExchange, TlsMaker};
-use crate::systems::authorization_server::AuthorizationServer;
+use crate::systems::authorization_server::{AuthorizationServer, Setting};
 use crate::systems::gateway::Gateway;
 use crate::systems::nginx::{Nginx, Variant};
 use crate::systems::oidc_provider::OidcProvider;
@@ -42,15 +42,15 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Authorization server and upstream.
     pub(crate) fn set(bench: &'a Bench) -> anyhow::Result<Self> {
-        Self::set_with(bench, 0, "")
+        Self::set_with(bench, Setting::default())
     }
 
-    /// The same with more clients, and with further keys of the authorization server's `[tokens]`.
-    pub(crate) fn set_with(bench: &'a Bench, more_clients: usize, tokens: &str) -> anyhow::Result<Self> {
+    /// The same with another setting of the authorization server.
+    pub(crate) fn set_with(bench: &'a Bench, setting: Setting<'_>) -> anyhow::Result<Self> {
         bench.progress("starting the systems");
         Ok(Self {
             bench,
-            authorization_server: AuthorizationServer::start(&bench.ground, more_clients, tokens)?,
+            authorization_server: AuthorizationServer::start(&bench.ground, setting)?,
             upstream: Upstream::start(&bench.ground)?,
             gateway: None,
             sample_api: None,
@@ -59,13 +59,13 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// The same with the gateway; `cache` are further keys of its `[cache]`.
-    pub(crate) fn with_gateway(mut self, cache: &str) -> anyhow::Result<Self> {
+    /// The same with the gateway; `more` are further tables of its configuration.
+    pub(crate) fn with_gateway(mut self, more: &str) -> anyhow::Result<Self> {
         self.gateway = Some(Gateway::start(
             &self.bench.ground,
             &self.authorization_server,
             &self.upstream,
-            cache,
+            more,
         )?);
         Ok(self)
     }

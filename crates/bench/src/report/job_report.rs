@@ -5,12 +5,43 @@ use serde::Serialize;
 use super::row::Row;
 use super::statistics::Ratio;
 
+/// What a ratio is drawn of; in each the smaller is the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Measure {
+    /// The server's own CPU time, all on one core.
+    CpuTime,
+    /// The latency that one request of a hundred exceeds, on split cores.
+    P99,
+    /// How long a unit takes from end to end, on split cores: the inverse of the rate.
+    Duration,
+}
+
+impl Measure {
+    fn of(self, row: &Row) -> Vec<f64> {
+        match self {
+            Self::CpuTime => row.microseconds(),
+            Self::P99 => row.p99s.clone(),
+            Self::Duration => row.rates.iter().map(|rate| 1e6 / rate).collect(),
+        }
+    }
+}
+
 /// A ratio to be drawn, by the names of two rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison {
     ours: String,
     peer: String,
+    measure: Measure,
+    less: Option<Less>,
     bar: Option<f64>,
+}
+
+/// Work of ours that the peer does not do, taken off ours.
+#[derive(Clone, Debug)]
+struct Less {
+    what: &'static str,
+    microseconds: f64,
 }
 
 impl Comparison {
@@ -27,24 +58,47 @@ impl Comparison {
         Self {
             ours: ours.to_owned(),
             peer: peer.to_owned(),
+            measure: Measure::CpuTime,
+            less: None,
             bar: None,
         }
     }
 
-    fn draw(&self, rows: &[Row]) -> Option<ComparedRatio> {
+    /// The same, drawn of something else than CPU time.
+    pub(crate) fn of(self, measure: Measure) -> Self {
+        Self { measure, ..self }
+    }
+
+    /// The same, so many microseconds taken off ours for `what`.
+    pub(crate) fn less(self, what: &'static str, microseconds: f64) -> Self {
+        Self {
+            less: Some(Less { what, microseconds }),
+            ..self
+        }
+    }
+
+    fn draw(&self, rows: &[Row]) -> ComparedRatio {
         let counting = |name: &str| {
             rows.iter()
                 .find(|row| row.system == name && row.failure.is_none())
-                .map(Row::microseconds)
+                .map(|row| self.measure.of(row))
         };
-        let ratio = Ratio::of(&counting(&self.ours)?, &counting(&self.peer)?)?;
-        Some(ComparedRatio {
-            ours: self.ours.clone(),
+        let ratio = counting(&self.ours).zip(counting(&self.peer));
+        let ratio = ratio.and_then(|(mut ours, theirs)| {
+            if let Some(less) = &self.less {
+                ours.iter_mut().for_each(|ours| *ours -= less.microseconds);
+            }
+            Ratio::of(&ours, &theirs)
+        });
+        let less = self.less.as_ref().map(|less| format!(" without {}", less.what));
+        ComparedRatio {
+            ours: self.ours.clone() + &less.unwrap_or_default(),
             peer: self.peer.clone(),
+            measure: self.measure,
             ratio,
             bar: self.bar,
-            verdict: verdict(ratio, self.bar),
-        })
+            verdict: self.bar.map(|bar| verdict(ratio, bar)),
+        }
     }
 }
 
@@ -58,17 +112,17 @@ pub(crate) enum Verdict {
     Undecided,
     /// The whole interval lies above it.
     Misses,
+    /// One of the two is not there, or failed.
+    NotMeasured,
 }
 
-fn verdict(ratio: Ratio, bar: Option<f64>) -> Option<Verdict> {
-    let bar = bar?;
-    Some(if ratio.high <= bar {
-        Verdict::Holds
-    } else if ratio.low > bar {
-        Verdict::Misses
-    } else {
-        Verdict::Undecided
-    })
+fn verdict(ratio: Option<Ratio>, bar: f64) -> Verdict {
+    match ratio {
+        None => Verdict::NotMeasured,
+        Some(ratio) if ratio.high <= bar => Verdict::Holds,
+        Some(ratio) if ratio.low > bar => Verdict::Misses,
+        Some(_) => Verdict::Undecided,
+    }
 }
 
 /// A ratio as drawn.
@@ -78,8 +132,10 @@ pub(crate) struct ComparedRatio {
     pub(crate) ours: String,
     /// The peer's row.
     pub(crate) peer: String,
-    /// Our CPU time by theirs.
-    pub(crate) ratio: Ratio,
+    /// Of what.
+    pub(crate) measure: Measure,
+    /// Ours by theirs; `None` where one of them was not measured.
+    pub(crate) ratio: Option<Ratio>,
     /// What is demanded.
     pub(crate) bar: Option<f64>,
     /// Whether that holds.
@@ -139,18 +195,18 @@ pub(crate) struct JobReport {
     pub(crate) description: String,
     /// The systems.
     pub(crate) rows: Vec<Row>,
-    /// The ratios that could be drawn.
+    /// The ratios.
     pub(crate) ratios: Vec<ComparedRatio>,
     /// What is no time.
     pub(crate) facts: Vec<Fact>,
 }
 
 impl JobReport {
-    /// Draws the ratios of rows that count.
+    /// Draws the ratios, of rows that count.
     pub(crate) fn new(job: String, description: String, rows: Vec<Row>, comparisons: &[Comparison]) -> Self {
         let ratios = comparisons
             .iter()
-            .filter_map(|comparison| comparison.draw(&rows))
+            .map(|comparison| comparison.draw(&rows))
             .collect();
         Self {
             job,
@@ -180,7 +236,10 @@ impl JobReport {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::generator::Histogram;
     use crate::jobs::Unit;
     use crate::report::Sample;
 
@@ -223,9 +282,37 @@ mod tests {
         let mut peer = row("peer", &[10.0]);
         peer.failure = Some("answered 502".into());
         let failed = report(vec![row("ours", &[8.0]), peer], 0.9);
-        assert!(failed.ratios.is_empty() && failed.has_failed());
+        assert!(failed.ratios[0].ratio.is_none() && failed.has_failed());
+        assert_eq!(failed.ratios[0].verdict, Some(Verdict::NotMeasured));
         let missing = report(vec![row("ours", &[8.0])], 0.9);
-        assert!(missing.ratios.is_empty() && !missing.has_failed());
+        assert!(missing.ratios[0].ratio.is_none() && !missing.has_failed());
+        assert_eq!(missing.ratios[0].verdict, Some(Verdict::NotMeasured));
+    }
+
+    #[test]
+    fn draws_ratios_of_latencies_and_of_rates_too() {
+        let split = |system, rate, p99| {
+            let (mut row, mut latencies) = (row(system, &[10.0]), Histogram::default());
+            latencies.record(Duration::from_micros(p99));
+            row.add_split(rate, 1.0, &latencies);
+            row
+        };
+        let rows = [split("ours", 2000.0, 100), split("peer", 1000.0, 400)];
+        let median = |measure| {
+            let comparison = Comparison::without_bar("ours", "peer").of(measure);
+            comparison.draw(&rows).ratio.unwrap().median
+        };
+        assert!((median(Measure::Duration) - 0.5).abs() < 1e-9);
+        assert!((0.2..0.3).contains(&median(Measure::P99)));
+        assert!((median(Measure::CpuTime) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn takes_off_what_the_peer_does_not_do() {
+        let comparison = Comparison::new("ours", "peer", 0.75).less("the proof", 3.0);
+        let drawn = comparison.draw(&[row("ours", &[10.0]), row("peer", &[10.0])]);
+        assert_eq!(drawn.ours, "ours without the proof");
+        assert_eq!(drawn.verdict, Some(Verdict::Holds));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::job_report::{Bound, ComparedRatio, Fact, JobReport, Verdict};
+use super::job_report::{Bound, ComparedRatio, Fact, JobReport, Measure, Verdict};
 use super::row::Row;
+use super::statistics::Ratio;
 use crate::jobs::Unit;
 
 impl fmt::Display for JobReport {
@@ -67,26 +68,30 @@ fn rows(rows: &[Row]) -> Table {
 }
 
 fn ratios(ratios: &[ComparedRatio]) -> Table {
-    let mut table = Table::new(&[
-        "CPU time, ours by peer's",
-        "median",
-        "95 %",
-        "of minima",
-        "bar",
-        "",
-    ]);
+    let mut table = Table::new(&["ours by peer's", "median", "95 %", "of minima", "bar", ""]);
     for compared in ratios {
-        let ratio = compared.ratio;
+        let of = |value: fn(&Ratio) -> String| or_dash(compared.ratio.as_ref().map(value));
         table.add([
-            format!("{} / {}", compared.ours, compared.peer),
-            format!("{:.3}", ratio.median),
-            format!("{:.3}–{:.3}", ratio.low, ratio.high),
-            format!("{:.3}", ratio.of_minima),
-            or_dash(compared.bar.map(|bar| format!("≤ {bar:.2}"))),
+            compared.name(),
+            of(|ratio| format!("{:.3}", ratio.median)),
+            of(|ratio| format!("{:.3}–{:.3}", ratio.low, ratio.high)),
+            of(|ratio| format!("{:.3}", ratio.of_minima)),
+            or_dash(compared.bar.map(at_most)),
             word(compared.verdict).to_owned(),
         ]);
     }
     table
+}
+
+impl ComparedRatio {
+    fn name(&self) -> String {
+        let measure = match self.measure {
+            Measure::CpuTime => "CPU time",
+            Measure::P99 => "p99",
+            Measure::Duration => "time from end to end",
+        };
+        format!("{measure}: {} / {}", self.ours, self.peer)
+    }
 }
 
 fn facts(facts: &[Fact]) -> Table {
@@ -94,15 +99,59 @@ fn facts(facts: &[Fact]) -> Table {
     for fact in facts {
         table.add([
             fact.name.clone(),
-            format!("{} {}", number(fact.value), fact.unit),
-            match fact.bound {
-                Bound::None => DASH.to_owned(),
-                Bound::AtMost(most) => format!("≤ {most}"),
-            },
+            fact.measured(),
+            fact.bar(),
             word(fact.verdict()).to_owned(),
         ]);
     }
     table
+}
+
+impl Fact {
+    fn measured(&self) -> String {
+        format!("{} {}", number(self.value), self.unit)
+    }
+
+    fn bar(&self) -> String {
+        match self.bound {
+            Bound::None => DASH.to_owned(),
+            Bound::AtMost(most) => format!("≤ {most}"),
+        }
+    }
+}
+
+/// Everything that is demanded, a line each, and whether it holds.
+pub(super) fn demands(jobs: &[JobReport]) -> impl fmt::Display {
+    let mut table = Table::new(&["job", "what is demanded", "measured", "bar", ""]);
+    for job in jobs {
+        for compared in job.ratios.iter().filter(|compared| compared.verdict.is_some()) {
+            table.add([
+                job.job.clone(),
+                compared.name(),
+                or_dash(
+                    compared
+                        .ratio
+                        .map(|ratio| format!("{:.3} ({:.3}–{:.3})", ratio.median, ratio.low, ratio.high)),
+                ),
+                or_dash(compared.bar.map(at_most)),
+                word(compared.verdict).to_owned(),
+            ]);
+        }
+        for fact in job.facts.iter().filter(|fact| fact.verdict().is_some()) {
+            table.add([
+                job.job.clone(),
+                fact.name.clone(),
+                fact.measured(),
+                fact.bar(),
+                word(fact.verdict()).to_owned(),
+            ]);
+        }
+    }
+    table
+}
+
+fn at_most(bar: f64) -> String {
+    format!("≤ {bar:.2}")
 }
 
 const DASH: &str = "–";
@@ -113,8 +162,9 @@ fn or_dash(text: Option<String>) -> String {
 
 const fn word(verdict: Option<Verdict>) -> &'static str {
     match verdict {
-        Some(Verdict::Holds) => "holds",
-        Some(Verdict::Undecided) => "undecided",
+        Some(Verdict::Holds) => "HOLDS",
+        Some(Verdict::Undecided) => "UNDECIDED",
+        Some(Verdict::NotMeasured) => "NOT MEASURED",
         Some(Verdict::Misses) => "MISSES",
         None => "",
     }
@@ -233,7 +283,7 @@ mod tests {
             "| ours   | 20.0               | 20.0    | 20.0    | 40000      | ",
             " | 90 % (generator's rate) | 12.0 MiB    | 1 of 1    |",
             "- **broken failed**: answered 502 where 200 was expected",
-            "| ours / peer              | 0.800  | 0.800–0.800 | 0.800     | ≤ 0.90 | holds |",
+            "| CPU time: ours / peer | 0.800  | 0.800–0.800 | 0.800     | ≤ 0.90 | HOLDS |",
         ] {
             assert!(text.contains(line), "{line}\nis missing in\n{text}");
         }
@@ -248,6 +298,29 @@ mod tests {
             text.contains("| gateway, idle | 25.5 MiB | ≤ 24 | MISSES |"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn lists_what_is_demanded_and_what_could_not_be_measured() {
+        let demanded = [
+            Comparison::new("ours", "peer", 0.9),
+            Comparison::new("ours", "absent", 0.9),
+            Comparison::without_bar("ours", "peer"),
+        ];
+        let rows = vec![row("ours", 20.0), row("peer", 25.0)];
+        let mut job = JobReport::new("hot".into(), String::new(), rows, &demanded);
+        job.facts
+            .push(Fact::new("idle", 25.5, "MiB", Bound::AtMost(24.0)));
+        job.facts.push(Fact::new("highest", 25.5, "MiB", Bound::None));
+        let lines = demands(&[job]).to_string();
+        for line in [
+            "| hot | CPU time: ours / peer   | 0.800 (0.800–0.800) | ≤ 0.90 | HOLDS        |",
+            "| hot | CPU time: ours / absent | –                   | ≤ 0.90 | NOT MEASURED |",
+            "| hot | idle                    | 25.5 MiB            | ≤ 24   | MISSES       |",
+        ] {
+            assert!(lines.contains(line), "{line}\nis missing in\n{lines}");
+        }
+        assert_eq!(lines.lines().count(), 5);
     }
 
     #[test]

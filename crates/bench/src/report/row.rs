@@ -30,7 +30,9 @@ pub(crate) struct Row {
     pub(crate) rates: Vec<f64>,
     /// How busy the server's core was, one per round.
     pub(crate) utilisations: Vec<f64>,
-    /// Latencies on split cores.
+    /// The 99th percentile of the latencies on split cores in microseconds, one per round.
+    pub(crate) p99s: Vec<f64>,
+    /// All latencies on split cores.
     #[serde(skip)]
     pub(crate) latencies: Histogram,
     /// At most, in bytes.
@@ -48,6 +50,7 @@ impl Row {
             samples: Vec::new(),
             rates: Vec::new(),
             utilisations: Vec::new(),
+            p99s: Vec::new(),
             latencies: Histogram::default(),
             peak_memory: 0,
             failure: None,
@@ -63,6 +66,8 @@ impl Row {
     pub(crate) fn add_split(&mut self, rate: f64, utilisation: f64, latencies: &Histogram) {
         self.rates.push(rate);
         self.utilisations.push(utilisation);
+        let p99 = latencies.quantile(0.99);
+        self.p99s.extend(p99.map(|latency| latency.as_secs_f64() * 1e6));
         self.latencies.add(latencies);
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -35,15 +36,31 @@ pub(crate) struct AuthorizationServer {
     pub(crate) mutual_tls: SocketAddr,
 }
 
+/// In what it differs from job to job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setting<'a> {
+    /// So many clients `client-N` (subject `CN=bench-N`) beside the demo's.
+    pub(crate) clients: usize,
+    /// Further keys of `[tokens]`.
+    pub(crate) tokens: &'a str,
+    /// The store to be used, instead of an empty one.
+    pub(crate) store: Option<&'a Path>,
+}
+
 impl AuthorizationServer {
-    /// Starts it with an empty store, and with so many clients `client-N` (subject `CN=bench-N`) beside the demo's;
-    /// `tokens` are further keys of `[tokens]`.
-    pub(crate) fn start(ground: &Ground, more_clients: usize, tokens: &str) -> anyhow::Result<Self> {
+    /// Starts it.
+    pub(crate) fn start(ground: &Ground, setting: Setting<'_>) -> anyhow::Result<Self> {
         let [tls, mutual_tls, admin] = free_addresses()?;
         let directory = ground.fresh_directory("authorization-server")?;
         let file = directory.join("authorization-server.toml");
-        let store = directory.join("tokens.redb").display().to_string();
-        let keys = directory.join("keys").display().to_string();
+        let keys = directory.join("keys");
+        let embedded = setting
+            .store
+            .map_or_else(|| directory.join("tokens.redb"), Path::to_owned);
+        let store = match &ground.database {
+            Some(url) => format!("[store]\nurl = {url:?}"),
+            None => format!("[store]\npath = {embedded:?}\n[signing]\nkeys = {keys:?}"),
+        };
         let mut text = format!(
             r#"
             issuer = "{ISSUER}"
@@ -57,13 +74,14 @@ impl AuthorizationServer {
             [client_certificates]
             trust = [{trust:?}]
             crl = [{crl:?}]
-            [store]
-            path = {store:?}
-            [signing]
-            keys = {keys:?}
+            {store}
             [tokens]
             lifetime = "4h"
             {tokens}
+            # One client and one address ask for everything here.
+            [limits]
+            token_requests_per_client = 1000000
+            token_requests_per_address = 1000000
             [[clients]]
             client_id = "partner-client"
             tls_client_auth_subject_dn = "CN=demo-partner"
@@ -76,10 +94,11 @@ impl AuthorizationServer {
             "#,
             certificate = ground.certificate("login.tls.pem"),
             key = ground.certificate("login.tls.key"),
+            tokens = setting.tokens,
             trust = ground.certificate("root.pem"),
             crl = ground.certificate("root.crl.pem"),
         );
-        for number in 0..more_clients {
+        for number in 0..setting.clients {
             write!(
                 text,
                 "[[clients]]\nclient_id = \"client-{number}\"\ntls_client_auth_subject_dn = \"CN=bench-{number}\"\n{REGISTRATION}"

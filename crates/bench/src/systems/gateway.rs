@@ -20,12 +20,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it with the routes `/http` and `/https` to the upstream, and `cache` as further keys of `[cache]`.
+    /// Starts it with the routes `/http` and `/https` to the upstream, and `more` as further tables of its
+    /// configuration.
     pub(crate) fn start(
         ground: &Ground,
         authorization_server: &AuthorizationServer,
         upstream: &Upstream,
-        cache: &str,
+        more: &str,
     ) -> anyhow::Result<Self> {
         let [public, admin] = free_addresses()?;
         let directory = ground.fresh_directory("gateway")?;
@@ -47,14 +48,13 @@ impl Gateway {
             [[issuers]]
             issuer = "{ISSUER}"
             jwks_uri = "https://localhost:{jwks}/oauth/v2/oauth-anonymous/jwks"
-            [cache]
-            {cache}
             [outbound_tls]
             trust = [{trust:?}]
             certificate = {client_certificate:?}
             key = {client_key:?}
             {http}
             {https}
+            {more}
             "#,
             certificate = ground.certificate("api.tls.pem"),
             key = ground.certificate("api.tls.key"),
@@ -80,6 +80,13 @@ impl Gateway {
     pub(crate) fn target(&self) -> anyhow::Result<Target> {
         Target::new(self.public, "api.example.com")
     }
+}
+
+/// So many routes `/route-N` to an upstream.
+pub(crate) fn routes(count: usize, upstream: &Upstream) -> String {
+    (0..count)
+        .map(|number| route(&format!("/route-{number}"), &format!("http://{}", upstream.http)))
+        .collect()
 }
 
 fn route(path: &str, upstream: &str) -> String {

@@ -1,12 +1,14 @@
 //! What every system stands on: certificates, directories, ports, binaries.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use crate::arguments::Arguments;
 use crate::instructions::callgrind;
 use anyhow::{Context as _, ensure};
 use oauth_core::time::Timestamp;
@@ -27,17 +29,22 @@ pub(crate) struct Ground {
     counted: Option<Counted>,
     /// The core on which servers start.
     pub(crate) core: usize,
+    /// The database of the authorization server; its embedded store where there is none.
+    pub(crate) database: Option<String>,
 }
 
 impl Ground {
-    /// Builds the services, and makes fresh certificates under `directory`.
-    pub(crate) fn prepare(directory: &Path, core: usize) -> anyhow::Result<Self> {
+    /// Builds the services unless they are there, and makes fresh certificates.
+    pub(crate) fn prepare(arguments: &Arguments, core: usize) -> anyhow::Result<Self> {
+        let directory = &arguments.directory;
         let program = env::current_exe().context("where this program is")?;
         let binaries = program
             .parent()
             .context("this program is in no directory")?
             .to_owned();
-        build_services(&binaries)?;
+        if !arguments.as_built {
+            build_services(&binaries)?;
+        }
         fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
         let ground = Self {
             // nginx and the services get whole paths, wherever they run.
@@ -45,6 +52,7 @@ impl Ground {
             binaries,
             counted: None,
             core,
+            database: arguments.store.clone(),
         };
         let preparation = Preparation {
             existing: Existing::Replace,
@@ -95,6 +103,25 @@ impl Ground {
         self.directory.join("callgrind.log")
     }
 
+    /// Adds so many live tokens to the embedded store in `file`, and gives the file that names some of them.
+    pub(crate) fn fill_store(&self, file: &Path, count: usize) -> anyhow::Result<PathBuf> {
+        let mut fill = cargo("run", &self.binaries);
+        fill.args([
+            "--package",
+            "authorization-server",
+            "--example",
+            "fill_store",
+            "--",
+        ]);
+        let status = fill
+            .arg(file)
+            .arg(count.to_string())
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(status.success(), "{} cannot be filled", file.display());
+        Ok(file.with_added_extension("tokens"))
+    }
+
     /// An empty directory of that name; what was there from an earlier run is gone.
     pub(crate) fn fresh_directory(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.directory.join(name);
@@ -130,11 +157,8 @@ pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]
 
 /// With the profile of this program, so that the binaries lie beside it.
 fn build_services(binaries: &Path) -> anyhow::Result<()> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--bins"]);
-    if binaries.ends_with("release") {
-        cargo.arg("--release");
-    }
+    let mut cargo = cargo("build", binaries);
+    cargo.arg("--bins");
     for service in SERVICES {
         cargo.args(["--package", service]);
     }
@@ -145,9 +169,32 @@ fn build_services(binaries: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn cargo(subcommand: &str, binaries: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args([subcommand, "--quiet", "--profile", profile(binaries)]);
+    cargo
+}
+
+/// Cargo names the directory after the profile, with one exception.
+fn profile(binaries: &Path) -> &str {
+    match binaries.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_the_profile_by_the_directory() {
+        let of = |directory| profile(Path::new(directory));
+        assert_eq!(
+            ["target/debug", "target/release", "target/counted"].map(of),
+            ["dev", "release", "counted"]
+        );
+    }
 
     #[test]
     fn finds_different_ports() {

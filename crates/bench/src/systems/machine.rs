@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::nginx;
 
-/// Processor, kernel and the versions of the peers, a line each.
+/// The commit under measurement, processor, kernel and the versions of the peers, a line each.
 pub(crate) fn machine() -> Vec<String> {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor
@@ -19,8 +19,22 @@ pub(crate) fn machine() -> Vec<String> {
         |output| format!("Node.js {}", String::from_utf8_lossy(&output.stdout).trim()),
     );
     vec![
+        commit(),
         format!("{processor}, Linux {}", kernel.trim()),
         nginx::version().unwrap_or_else(|_| "no nginx".to_owned()),
         node,
     ]
+}
+
+/// Of what these binaries were built, as far as the working directory tells.
+pub(crate) fn commit() -> String {
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .output();
+    match described {
+        Ok(output) if output.status.success() => {
+            format!("commit {}", String::from_utf8_lossy(&output.stdout).trim())
+        }
+        _ => "no commit".to_owned(),
+    }
 }
