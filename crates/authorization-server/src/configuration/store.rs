@@ -23,7 +23,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSection {
-    /// The file of the embedded store; made, with its directory, where there is none.
+    /// The file of the embedded store; made, with its directory, where there is none. Its journal lies beside it, under
+    /// the same name with `.journal` appended.
     pub path: Option<PathBuf>,
     /// The database that several servers share: `postgres://user@host/database`.
     pub url: Option<SecretString>,

@@ -1,4 +1,4 @@
-//! The embedded engine: one redb file, read in place and written by one thread.
+//! The embedded engine: one redb file, read in place, with a journal beside it; both written by one thread.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,10 +15,14 @@ use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, Tok
 
 mod assertions;
 mod bucket;
+mod journal;
 mod mark;
+mod recent;
 mod writer;
 
 use bucket::RecordError;
+pub(super) use journal::Journal;
+use recent::Recent;
 use writer::{Change, Writer};
 
 /// Bounds the memory for pages read; a token's record is asked for soon after it was written.
@@ -29,33 +33,50 @@ const CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub struct EmbeddedTokenStore {
     // Before the database, so that the writing thread has ended when the file is closed.
     writer: Writer,
+    recent: Arc<Recent>,
     database: Arc<Database>,
 }
 
 impl EmbeddedTokenStore {
-    /// Opens the store at `path`, makes it where there is none, and checks it whole.
+    /// Opens the store at `path`, makes it where there is none, and checks it whole. Beside it lies `path` with
+    /// `.journal` appended, which belongs to it: both are to be kept, or moved, together.
     ///
     /// # Errors
     ///
     /// [`OpenError`] names the path and the remedy: another process uses the file, or it is damaged.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |cause: OpenFailure| OpenError {
-            path: path.to_path_buf(),
-            cause: Box::new(cause),
-        };
-        make_file(path).map_err(|cause| failed(OpenFailure::Unusable(cause)))?;
+        for file in [path, &Journal::path(path)] {
+            make_file(file).map_err(|cause| OpenError::new(path, OpenFailure::Unusable(cause)))?;
+        }
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .set_check_integrity_on_open(true)
             .create(path)
-            .map_err(|cause| failed(cause.into()))?;
-        Self::over(database, path).map_err(|cause| failed(OpenFailure::Unusable(cause)))
+            .map_err(|cause| OpenError::new(path, cause))?;
+        let journal =
+            Journal::recover(&database, &Journal::path(path)).map_err(|cause| OpenError::new(path, cause))?;
+        Self::over(database, journal, path)
+            .map_err(|cause| OpenError::new(path, OpenFailure::Unusable(cause)))
     }
 
-    pub(super) fn over(database: Database, path: &Path) -> io::Result<Self> {
+    pub(super) fn over(database: Database, journal: Journal, path: &Path) -> io::Result<Self> {
         let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), path.to_path_buf())?;
-        Ok(Self { writer, database })
+        let recent = Arc::new(Recent::default());
+        let files = writer::Files {
+            path: path.to_path_buf(),
+            database: Arc::clone(&database),
+            journal,
+            recent: Arc::clone(&recent),
+        };
+        Ok(Self {
+            writer: Writer::start(files)?,
+            recent,
+            database,
+        })
     }
 
     async fn write(&self, change: Change) -> Result<(), StoreError> {
@@ -63,8 +84,14 @@ impl EmbeddedTokenStore {
     }
 
     fn read(&self, id: Uuid) -> Result<Option<TokenRecord>, RecordError> {
+        let recent = self.recent.get(id);
+        // After looking there: what has left is in the file by now.
         let transaction = self.database.begin_read().map_err(RecordError::file)?;
-        bucket::read(&transaction, id)
+        let record = match recent {
+            Some(record) => Some(record),
+            None => bucket::read(&transaction, id)?,
+        };
+        record.map(|record| mark::apply(&transaction, record)).transpose()
     }
 
     #[cfg(test)]
@@ -75,7 +102,7 @@ impl EmbeddedTokenStore {
 
 impl TokenStore for EmbeddedTokenStore {
     fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(self.write(Change::Insert(Box::new(record))))
+        Box::pin(self.write(Change::Insert(Arc::new(record))))
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {
@@ -144,6 +171,15 @@ pub struct OpenError {
     cause: Box<OpenFailure>,
 }
 
+impl OpenError {
+    fn new(path: &Path, cause: impl Into<OpenFailure>) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            cause: Box::new(cause.into()),
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum OpenFailure {
     #[error(
@@ -157,7 +193,7 @@ enum OpenFailure {
     #[error(
         "is damaged or no token store ({0}); restore it, or move it away: its tokens are lost and clients obtain new ones"
     )]
-    Damaged(DatabaseError),
+    Damaged(RecordError),
 }
 
 impl From<DatabaseError> for OpenFailure {
@@ -167,6 +203,15 @@ impl From<DatabaseError> for OpenFailure {
             DatabaseError::Storage(redb::StorageError::Io(cause)) if is_refusal(&cause) => {
                 Self::Unusable(cause)
             }
+            other => Self::Damaged(RecordError::file(other)),
+        }
+    }
+}
+
+impl From<RecordError> for OpenFailure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Journal(cause) => Self::Unusable(cause),
             other => Self::Damaged(other),
         }
     }

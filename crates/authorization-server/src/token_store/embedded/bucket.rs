@@ -2,12 +2,12 @@
 //!
 //! The hour is read from the record's version 7 id, which a token carries: a lookup opens one small table.
 
+use std::io;
+
 use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 use uuid::Uuid;
-
-use super::mark;
 
 /// The latest expiry, in seconds since 1970, of the records of each hour.
 const BUCKETS: TableDefinition<'_, u64, u64> = TableDefinition::new("buckets");
@@ -48,21 +48,35 @@ pub(super) fn read(transaction: &ReadTransaction, id: Uuid) -> Result<Option<Tok
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let record = records
-        .get(id.as_u128())?
-        .map(|bytes| decode(bytes.value()))
-        .transpose()?;
-    record.map(|record| mark::apply(transaction, record)).transpose()
+    let record = records.get(id.as_u128())?;
+    record.map(|bytes| decode(bytes.value())).transpose()
 }
 
-pub(super) fn insert(transaction: &WriteTransaction, record: &TokenRecord) -> Result<(), RecordError> {
-    let bucket = Bucket::of(record.id).ok_or(RecordError::Id)?;
-    write(transaction, bucket, record)?;
+/// Whether a record of that id has a table to lie in.
+pub(super) fn has_place_for(id: Uuid) -> bool {
+    Bucket::of(id).is_some()
+}
+
+/// Cheapest in the order of their ids: then each table is opened once, and written from its left to its right.
+pub(super) fn insert<'a>(
+    transaction: &WriteTransaction,
+    records: impl Iterator<Item = &'a TokenRecord>,
+) -> Result<(), RecordError> {
     let mut buckets = transaction.open_table(BUCKETS)?;
-    let expires_at = record.expires_at.as_unix_seconds();
-    let latest = buckets.get(bucket.0)?.map(|latest| latest.value());
-    if latest.is_none_or(|latest| latest < expires_at) {
-        buckets.insert(bucket.0, expires_at)?;
+    let mut records = records.peekable();
+    while let Some(first) = records.peek() {
+        let bucket = Bucket::of(first.id).ok_or(RecordError::Id)?;
+        let name = bucket.table_name();
+        let mut table = transaction.open_table(table(&name))?;
+        let kept = buckets.get(bucket.0)?.map(|latest| latest.value());
+        let mut latest = kept;
+        while let Some(record) = records.next_if(|record| Bucket::of(record.id) == Some(bucket)) {
+            table.insert(record.id.as_u128(), serde_json::to_vec(record)?.as_slice())?;
+            latest = latest.max(Some(record.expires_at.as_unix_seconds()));
+        }
+        if let Some(latest) = latest.filter(|_| latest != kept) {
+            buckets.insert(bucket.0, latest)?;
+        }
     }
     Ok(())
 }
@@ -127,7 +141,7 @@ fn decode(bytes: &[u8]) -> Result<TokenRecord, RecordError> {
 
 /// Why a record could not be read or written: for the log alone.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordError {
+pub(in crate::token_store) enum RecordError {
     /// The file.
     #[error("{0}")]
     File(Box<redb::Error>),
@@ -137,6 +151,12 @@ pub(super) enum RecordError {
     /// The id has no time in it.
     #[error("a record's id is not a version 7 UUID")]
     Id,
+    /// The journal beside the file.
+    #[error("the journal: {0}")]
+    Journal(#[from] io::Error),
+    /// More records at once than the queue lets in.
+    #[error("a group of records is too long for the journal")]
+    Group,
 }
 
 impl RecordError {

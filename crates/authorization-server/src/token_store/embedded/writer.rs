@@ -1,31 +1,42 @@
 //! The one thread that writes: it takes all changes that wait, commits them together, and only then answers.
 //!
-//! A commit costs one flush to disk however many changes it holds. After a failed one nobody knows what is on disk:
-//! the thread ends, nothing is written any more, and the service is to be started again.
+//! A commit costs one flush to disk however many changes it holds: new records alone go into the journal while there
+//! is room, all else into the file, and with it what lies in the journal. A flush of a good disk is over before a
+//! second change has come; therefore a busy store commits at intervals, and only an idle one at once. After a failed
+//! commit nobody knows what is on disk: the thread ends, nothing is written any more, and the service is to be started
+//! again.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{iter, mem};
 
 use metrics::{counter, histogram};
 use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
 use redb::{Database, Durability, WriteTransaction};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::bucket::{self, RecordError};
+use super::journal::Journal;
+use super::recent::Recent;
 use super::{assertions, mark};
 use crate::token_store::health::{self, Condition};
 use crate::token_store::queue::{Effect, LARGEST_BATCH, Queue, Request};
 use crate::token_store::{AssertionDigest, StoreError, StoreHealth, TokensOf};
 
+/// From one commit's beginning to the next one's, at least: at a thousand flushes in a second they cost a small part of
+/// a core, and no caller notices the wait.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
+
 /// A change to the stored records.
 #[derive(Debug)]
 pub(super) enum Change {
-    Insert(Box<TokenRecord>),
+    Insert(Arc<TokenRecord>),
     Revoke {
         id: Uuid,
         now: Timestamp,
@@ -52,13 +63,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>, path: PathBuf) -> io::Result<Self> {
+    /// To be called within the runtime of those who will wait for changes.
+    pub(super) fn start(files: Files) -> io::Result<Self> {
         let (queue, waiting) = Queue::new();
         let (condition, health) = health::channel();
+        let runtime = Handle::current();
         let thread = Builder::new().name("token-store".to_owned()).spawn(move || {
             WritingThread {
-                database,
-                path,
+                files,
+                runtime,
                 waiting,
                 condition,
             }
@@ -85,7 +98,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.take();
-        // Whoever opens the file next must find it unlocked. The wait is for one commit at most.
+        // Whoever opens the file next must find it unlocked. The wait is for two commits at most.
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the token store's writing thread panicked");
         }
@@ -93,8 +106,9 @@ impl Drop for Writer {
 }
 
 struct WritingThread {
-    database: Arc<Database>,
-    path: PathBuf,
+    files: Files,
+    /// Of those who wait.
+    runtime: Handle,
     waiting: mpsc::Receiver<Request<Change>>,
     /// Dropped when the thread ends, for whatever reason: that is what health looks at.
     condition: watch::Sender<Condition>,
@@ -102,54 +116,104 @@ struct WritingThread {
 
 impl WritingThread {
     fn run(mut self) {
-        let mut batch = Vec::with_capacity(LARGEST_BATCH);
-        while self.waiting.blocking_recv_many(&mut batch, LARGEST_BATCH) > 0 {
-            match self.commit(&batch) {
-                Ok(effects) => answer(&mut batch, effects),
-                Err(error) => {
-                    let path = self.path.display();
-                    tracing::error!(
-                        store.path = %path,
-                        reason = %error,
-                        "the token store {path} cannot be written and stops: {error}"
-                    );
-                    // Dropping the requests tells their senders.
-                    return;
-                }
-            }
+        if let Err(error) = self.commit_what_comes() {
+            let path = self.files.path.display();
+            tracing::error!(
+                store.path = %path,
+                reason = %error,
+                "the token store {path} cannot be written and stops: {error}"
+            );
+            // Dropping the requests tells their senders.
         }
     }
 
+    /// Returns once nobody is left to hand in changes.
+    fn commit_what_comes(&mut self) -> Result<(), RecordError> {
+        let mut batch = Vec::new();
+        while self.waiting.blocking_recv_many(&mut batch, LARGEST_BATCH) > 0 {
+            let started = Instant::now();
+            let effects = self.commit(&batch)?;
+            self.answer(mem::take(&mut batch), effects);
+            thread::sleep(COMMIT_INTERVAL.saturating_sub(started.elapsed()));
+        }
+        // So that the file, closed in order, is whole without its journal.
+        self.files.commit_to_database(&[])?;
+        Ok(())
+    }
+
     /// The effect of each request of the batch, all of them durable.
-    fn commit(&self, batch: &[Request<Change>]) -> Result<Vec<Effect>, RecordError> {
+    fn commit(&mut self, batch: &[Request<Change>]) -> Result<Vec<Effect>, RecordError> {
         let started = Instant::now();
-        let mut transaction = self.database.begin_write().map_err(RecordError::file)?;
-        transaction
-            .set_durability(Durability::Immediate)
-            .map_err(RecordError::file)?;
-        let effects: Result<Vec<Effect>, RecordError> = batch
-            .iter()
-            .map(|request| make(&transaction, &request.change))
-            .collect();
-        let effects = effects?;
-        transaction.commit().map_err(RecordError::file)?;
+        let effects = self.files.commit(batch)?;
         self.condition.send_modify(|condition| condition.commits += 1);
         counter!("certbound_authorization_server_store_commits_total").increment(1);
         counter!("certbound_authorization_server_store_changes_total").increment(batch.len() as u64);
         histogram!("certbound_authorization_server_store_commit_duration_seconds").record(started.elapsed());
         Ok(effects)
     }
+
+    /// From within the runtime, which is woken once and not for each request.
+    fn answer(&self, batch: Vec<Request<Change>>, effects: Vec<Effect>) {
+        self.runtime.spawn(async move {
+            for (request, effect) in batch.into_iter().zip(effects) {
+                request.answer(effect);
+            }
+        });
+    }
 }
 
-fn answer(batch: &mut Vec<Request<Change>>, effects: Vec<Effect>) {
-    for (request, effect) in batch.drain(..).zip(effects) {
-        request.answer(effect);
+/// What the thread writes.
+pub(super) struct Files {
+    pub(super) path: PathBuf,
+    pub(super) database: Arc<Database>,
+    pub(super) journal: Journal,
+    /// What lies in the journal.
+    pub(super) recent: Arc<Recent>,
+}
+
+impl Files {
+    fn commit(&mut self, batch: &[Request<Change>]) -> Result<Vec<Effect>, RecordError> {
+        match new_records(batch) {
+            Some(records) if self.journal.has_room() => {
+                self.journal.append(&records)?;
+                self.recent.add(&records);
+                Ok(vec![Effect::Made; batch.len()])
+            }
+            Some(_) | None => self.commit_to_database(batch),
+        }
     }
+
+    fn commit_to_database(&mut self, batch: &[Request<Change>]) -> Result<Vec<Effect>, RecordError> {
+        let mut transaction = self.database.begin_write().map_err(RecordError::file)?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(RecordError::file)?;
+        bucket::insert(&transaction, self.recent.records().values().map(Arc::as_ref))?;
+        let effects: Result<Vec<Effect>, RecordError> = batch
+            .iter()
+            .map(|request| make(&transaction, &request.change))
+            .collect();
+        let effects = effects?;
+        let generation = self.journal.take_in(&transaction)?;
+        transaction.commit().map_err(RecordError::file)?;
+        self.journal.start_over(generation);
+        self.recent.clear();
+        Ok(effects)
+    }
+}
+
+/// The records of the batch, if it is of new ones alone.
+fn new_records(batch: &[Request<Change>]) -> Option<Vec<&Arc<TokenRecord>>> {
+    let records = batch.iter().map(|request| match &request.change {
+        Change::Insert(record) if bucket::has_place_for(record.id) => Some(record),
+        _ => None,
+    });
+    records.collect()
 }
 
 fn make(transaction: &WriteTransaction, change: &Change) -> Result<Effect, RecordError> {
     match change {
-        Change::Insert(record) => bucket::insert(transaction, record)?,
+        Change::Insert(record) => bucket::insert(transaction, iter::once(record.as_ref()))?,
         Change::Revoke { id, now } => bucket::revoke(transaction, *id, *now)?,
         Change::RevokeAll { of, now } => mark::set(transaction, of, *now)?,
         Change::RememberAssertion {
