@@ -66,6 +66,10 @@ fn verify_host(target: &Uri, headers: &HeaderMap, server_name: &HostName) -> Res
         return Err(Rejection::HostMalformed);
     }
     for named in authority.into_iter().chain(host) {
+        // Most name it without a port.
+        if named.eq_ignore_ascii_case(server_name.as_str().as_bytes()) {
+            continue;
+        }
         let named = host_of_authority(named).ok_or(Rejection::HostMalformed)?;
         if !named.eq_ignore_ascii_case(server_name.as_str()) {
             return Err(Rejection::HostMismatch);
