@@ -26,7 +26,7 @@ use recent::Recent;
 use writer::{Change, Writer};
 
 /// Bounds the memory for pages read; a token's record is asked for soon after it was written.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Token records in a file of their own, which one process at a time can use.
 #[derive(Debug)]
