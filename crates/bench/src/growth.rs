@@ -30,13 +30,13 @@ pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl 
             Ok(measured) => curves.extend(measured),
             Err(error) => bench.without(&format!("the growth of {sweep:?}"), &error),
         }
+        // After each: whoever interrupts a run keeps what was measured.
+        for curve in &curves {
+            write(directory, &curve.file_name(), &plot::svg(curve))?;
+        }
+        write(directory, "growth.md", &page(&curves)?)?;
     }
-    for curve in &curves {
-        write(directory, &curve.file_name(), &plot::svg(curve))?;
-    }
-    let page = page(&curves)?;
-    write(directory, "growth.md", &page)?;
-    Ok(page)
+    page(&curves)
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
