@@ -27,16 +27,16 @@ pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl 
     let mut curves = Vec::new();
     for sweep in Sweep::ALL {
         match sweep.measure(bench).await {
-            Ok(measured) => curves.extend(measured),
+            Ok(measured) => curves.extend(measured.into_iter().filter(|curve| !curve.points.is_empty())),
             Err(error) => bench.without(&format!("the growth of {sweep:?}"), &error),
         }
+        // After each: whoever interrupts a run keeps what was measured.
+        for curve in &curves {
+            write(directory, &curve.file_name(), &plot::svg(curve))?;
+        }
+        write(directory, "growth.md", &page(&curves)?)?;
     }
-    for curve in &curves {
-        write(directory, &curve.file_name(), &plot::svg(curve))?;
-    }
-    let page = page(&curves)?;
-    write(directory, "growth.md", &page)?;
-    Ok(page)
+    page(&curves)
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {

@@ -79,7 +79,7 @@ async fn connections(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
     let mut curve = Curve::new(GATEWAY, "connections");
     for size in Sweep::Connections.sizes(bench) {
         contender.load.connections = size;
-        curve.points.push(point(&stage, &contender, size).await?);
+        add(&mut curve, &stage, &contender, size).await;
     }
     Ok(vec![curve])
 }
@@ -105,7 +105,7 @@ async fn cached_tokens(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
         send_all(&load).await.context("filling the cache")?;
         requests.extend(more);
         let contender = gateway(&stage, requests.clone())?;
-        curve.points.push(point(&stage, &contender, size).await?);
+        add(&mut curve, &stage, &contender, size).await;
     }
     Ok(vec![curve])
 }
@@ -119,7 +119,7 @@ async fn by_routes(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
         let token = stage.token().await?;
         let requests = (0..size).map(|number| authorized(&token, &format!("/route-{number}/growth")));
         let contender = gateway(&stage, requests.collect())?;
-        curve.points.push(point(&stage, &contender, size).await?);
+        add(&mut curve, &stage, &contender, size).await;
     }
     Ok(vec![curve])
 }
@@ -133,7 +133,7 @@ async fn clients(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
         };
         let stage = Stage::set_with(bench, setting)?;
         let contender = issuing(&stage)?;
-        curve.points.push(point(&stage, &contender, size).await?);
+        add(&mut curve, &stage, &contender, size).await;
     }
     Ok(vec![curve])
 }
@@ -153,12 +153,22 @@ async fn stored_tokens(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
         let stage = Stage::set_with(bench, setting)?;
         let names = fs::read_to_string(&names).with_context(|| names.display().to_string())?;
         let contender = introspecting(&stage, names.lines())?;
-        introspected.points.push(point(&stage, &contender, size).await?);
+        add(&mut introspected, &stage, &contender, size).await;
         let contender = issuing(&stage)?;
-        issued.points.push(point(&stage, &contender, size).await?);
+        add(&mut issued, &stage, &contender, size).await;
     }
     fs::remove_file(&file).with_context(|| file.display().to_string())?;
     Ok(vec![introspected, issued])
+}
+
+/// Adds a point; one that cannot be measured is told, and the smaller sizes still count.
+async fn add(curve: &mut Curve, stage: &Stage<'_>, contender: &Contender, size: usize) {
+    match point(stage, contender, size).await {
+        Ok(point) => curve.points.push(point),
+        Err(error) => stage
+            .bench
+            .without(&format!("{}: {size} {}", curve.title, curve.of), &error),
+    }
 }
 
 async fn point(stage: &Stage<'_>, contender: &Contender, size: usize) -> anyhow::Result<Point> {

@@ -58,7 +58,7 @@ impl AuthorizationServer {
             .store
             .map_or_else(|| directory.join("tokens.redb"), Path::to_owned);
         let store = match &ground.database {
-            Some(url) => format!("[store]\nurl = {url:?}"),
+            Some(url) => format!("[store]\nurl = {url:?}\n[signing]"),
             None => format!("[store]\npath = {embedded:?}\n[signing]\nkeys = {keys:?}"),
         };
         let mut text = format!(
