@@ -4,27 +4,27 @@
 //! that is not there never touches another; what names no host of ours reaches no upstream.
 
 mod client_hello;
+mod handshake;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
 use mtls::server_tls::Offer;
-use mtls::{ServerTls, TrustedProxies, linger};
-use rustls::ServerConfig;
-use rustls::server::Accepted;
+use mtls::{ServerTls, TrustedProxies};
+use oauth_core::time::Timestamp;
+use rustls::AlertDescription;
 use service::Shutdown;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_rustls::StartHandshake;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use self::client_hello::{ClientHello, ClientHelloError};
+use self::handshake::{handshake, send_alert};
 use crate::addresses::AddressPlace;
 use crate::certificate_header::CertificateHeader;
 use crate::connection::Connection;
@@ -44,8 +44,6 @@ const CLIENT_HELLO: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Before accepting again when the system has no descriptor or memory for another connection.
 const BREATH: Duration = Duration::from_millis(100);
-/// A TLS record with the fatal alert `unrecognized_name` (112). RFC 8446 §5.1, §6
-const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 /// What becomes of the connections of the public port.
 #[derive(Clone)]
@@ -160,7 +158,7 @@ impl Frontier {
             }
             Ok((server_name, Destination::Terminate)) => {
                 let offer = self.tls.offer();
-                let stream = handshake(stream, hello.accepted, offer.config(), deadline).await?;
+                let stream = handshake(stream, hello.accepted, &offer, now(), deadline).await?;
                 metrics::connection("terminated");
                 self.serve(stream, offer, server_name, ends.source).await
             }
@@ -187,7 +185,7 @@ impl Frontier {
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates();
         let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
-        let connection = Connection::new(server_name, peer, certificate, offer.standing(chain))
+        let connection = Connection::new(server_name, peer, certificate, offer.standing(session))
             .map_err(Refusal::UnreadableCertificate)?
             .with_chain(chain.unwrap_or_default().iter().skip(1).map(AsRef::as_ref));
         let connection = match &self.certificate_header {
@@ -219,23 +217,6 @@ impl fmt::Debug for Frontier {
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    accepted: Accepted,
-    config: Arc<ServerConfig>,
-    deadline: Instant,
-) -> Result<TlsStream<TcpStream>, Refusal> {
-    let handshake = StartHandshake::from_parts(accepted, stream).into_stream(config);
-    match timeout_at(deadline, handshake.into_fallible()).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err((error, stream))) => {
-            linger(stream).await;
-            Err(Refusal::Handshake(error))
-        }
-        Err(_elapsed) => Err(Refusal::TooSlow),
-    }
-}
-
 /// The two ends of a connection: those of its sockets, unless a proxy tells of others.
 async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> Result<Ends, Refusal> {
     let sockets = Ends {
@@ -249,6 +230,10 @@ async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> R
             Err(_elapsed) => Err(Refusal::TooSlow),
         },
     }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
 fn log_refusal(peer: SocketAddr, refusal: &Refusal) {
@@ -278,8 +263,8 @@ pub(crate) async fn server_name<S: tokio::io::AsyncRead + Unpin>(
 
 /// A peer that named a host we do not have is told so; every other is just left.
 async fn refuse(mut stream: TcpStream, refusal: Refusal) -> Result<(), Refusal> {
-    if refusal.is_of_the_server_name() && stream.write_all(&UNRECOGNIZED_NAME).await.is_ok() {
-        linger(stream).await;
+    if refusal.is_of_the_server_name() {
+        send_alert(&mut stream, AlertDescription::UnrecognisedName).await;
     }
     Err(refusal)
 }

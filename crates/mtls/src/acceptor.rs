@@ -258,7 +258,7 @@ fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr, offer: Offer) 
         chain: PresentedChain::new(session.peer_certificates()),
         peer_address,
         server_name,
-        standing: offer.standing(session.peer_certificates()),
+        standing: offer.standing(session),
     })
 }
 

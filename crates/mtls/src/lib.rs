@@ -30,6 +30,7 @@ pub mod self_signed;
 pub mod serve;
 pub mod server;
 pub mod server_tls;
+mod sessions;
 pub mod standing;
 mod start_deadline;
 pub mod trust;

@@ -1,7 +1,7 @@
 //! TLS as a server: the configuration sections all services share, and what becomes of them.
 //!
 //! Decides whom a handshake lets in. Fails closed: what cannot be verified does not connect, and a listener that
-//! asks for certificates resumes no session.
+//! asks for certificates resumes no session unless somebody judges each anew.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::pinned::PinnedCertificates;
 use crate::provider::{Alpn, crypto_provider};
 use crate::revocation::{CrlPolicy, RevocationError, RevocationLists};
 use crate::self_signed::SelfSignedCertificates;
+use crate::sessions::Sessions;
 use crate::trust::{TrustAnchors, TrustError};
 use crate::verifier::{Anonymous, Verifier};
 
@@ -202,9 +203,9 @@ pub enum ClientCertificates {
 /// Makes the TLS configuration of one listener, once and for all; [`ServerTls`](crate::ServerTls) is the one that
 /// follows its files.
 ///
-/// A listener that asks for client certificates resumes no session: resumption skips the verification of the
-/// certificate, so that a session would outlive an expiry, a revocation or a change of trust. Early data is accepted
-/// nowhere. [RFC 9440 §3.3](https://www.rfc-editor.org/rfc/rfc9440#section-3.3)
+/// A listener that asks for client certificates resumes no session, since its state never changes: resumption skips the
+/// verification of the certificate, so that a session would outlive an expiry, a revocation or a change of trust. Early
+/// data is accepted nowhere. [RFC 9440 §3.3](https://www.rfc-editor.org/rfc/rfc9440#section-3.3)
 ///
 /// # Errors
 ///
@@ -214,7 +215,16 @@ pub fn server_config(
     client_certificates: &ClientCertificates,
     alpn: Alpn,
 ) -> Result<Arc<ServerConfig>, ServerConfigError> {
-    config_under(credentials, verifier(client_certificates)?, alpn)
+    let resumption = Resumption::Never;
+    config_under(credentials, verifier(client_certificates)?, alpn, resumption)
+}
+
+/// Whether a listener that asks for certificates resumes sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    Never,
+    /// Those whose chain passes [`Offer::verify_resumption`](crate::server_tls::Offer::verify_resumption).
+    Judged,
 }
 
 /// The configuration of a listener that verifies client certificates with `verifier`, or asks for none.
@@ -222,16 +232,21 @@ pub(crate) fn config_under(
     credentials: &Credentials,
     verifier: Option<Arc<Verifier>>,
     alpn: Alpn,
+    resumption: Resumption,
 ) -> Result<Arc<ServerConfig>, ServerConfigError> {
     let builder =
         ServerConfig::builder_with_provider(crypto_provider()).with_safe_default_protocol_versions()?;
     let resolver = credentials.resolver();
     let mut config = match verifier {
         Some(verifier) => {
-            let config = builder
+            let mut config = builder
                 .with_client_cert_verifier(verifier)
                 .with_cert_resolver(resolver);
-            without_resumption(config)
+            (config.session_storage, config.send_tls13_tickets) = match resumption {
+                Resumption::Never => (Arc::new(NoServerSessionStorage {}) as _, 0),
+                Resumption::Judged => (Arc::new(Sessions::new()) as _, 1),
+            };
+            config
         }
         None => {
             let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
@@ -285,12 +300,6 @@ pub(crate) fn verifier(
         ClientCertificates::Required(verification) => (verification, Anonymous::Refused),
     };
     Ok(Some(Arc::new(Verifier::new(verification, anonymous)?)))
-}
-
-fn without_resumption(mut config: ServerConfig) -> ServerConfig {
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    config
 }
 
 #[cfg(test)]

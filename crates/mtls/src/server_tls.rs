@@ -6,12 +6,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use oauth_core::revocation::RevokedCertificates;
 use oauth_core::time::Timestamp;
-use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::UnixTime;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::chain::PresentedChain;
 use crate::credentials::CredentialsError;
@@ -20,7 +22,7 @@ use crate::provider::Alpn;
 use crate::revocation::Revocations;
 use crate::self_signed::SelfSignedCertificates;
 use crate::server::{
-    ClientCertificates, ClientCertificatesSection, ServerConfigError, TlsSection, Verification,
+    ClientCertificates, ClientCertificatesSection, Resumption, ServerConfigError, TlsSection, Verification,
     VerificationError, config_under, verifier,
 };
 use crate::standing::Standing;
@@ -44,6 +46,7 @@ pub struct ServerFiles {
     admitted_dns_names: Option<Vec<String>>,
     self_signed: SelfSignedCertificates,
     revocations: Revocations,
+    resumption: Resumption,
 }
 
 /// Which client certificates a listener asks for.
@@ -64,6 +67,7 @@ impl ServerFiles {
             admitted_dns_names: None,
             self_signed: SelfSignedCertificates::default(),
             revocations: Revocations::default(),
+            resumption: Resumption::Never,
         }
     }
 
@@ -108,6 +112,14 @@ impl ServerFiles {
     #[must_use]
     pub fn tell_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = revocations;
+        self
+    }
+
+    /// Lets peers that present certificates resume their sessions of TLS 1.3, none of which outlives a reload of any
+    /// file. For those who ask [`Offer::verify_resumption`] in every handshake.
+    #[must_use]
+    pub fn resume_sessions(mut self) -> Self {
+        self.resumption = Resumption::Judged;
         self
     }
 
@@ -184,7 +196,7 @@ impl ServerTls {
     }
 
     /// Reads the files again. From here on every handshake, and every request on a connection that is open already,
-    /// meets what they hold now. Sessions do not survive: their tickets are of the old state.
+    /// meets what they hold now. Sessions do not survive: they belong to the old state.
     ///
     /// # Errors
     ///
@@ -264,10 +276,31 @@ impl Offer {
         Arc::clone(&self.state.config)
     }
 
-    /// The standing of the connection, whose peer presented this chain, leaf first.
-    pub fn standing(self, chain: Option<&[CertificateDer<'static>]>) -> Standing {
-        Standing::new(self.tls, self.state.epoch, chain)
+    /// Whether a session may be taken up again, if the handshake is about to do so: its certificate was verified when it
+    /// began, and time has passed. To be asked when the `ClientHello` is processed and nothing is answered yet.
+    ///
+    /// # Errors
+    ///
+    /// Why its chain would not pass a handshake at `now`.
+    pub fn verify_resumption(&self, session: &ServerConnection, now: Timestamp) -> Result<(), rustls::Error> {
+        match (&self.state.verifier, session.peer_certificates()) {
+            (Some(verifier), Some([leaf, intermediates @ ..])) if is_resumed(session) => {
+                let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_unix_seconds()));
+                verifier.verify_client_cert(leaf, intermediates, now).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
+
+    /// The standing of the connection that was opened with this handshake.
+    pub fn standing(self, session: &ServerConnection) -> Standing {
+        let verified = (!is_resumed(session)).then_some(self.state.epoch);
+        Standing::new(self.tls, verified, session.peer_certificates())
+    }
+}
+
+fn is_resumed(session: &ServerConnection) -> bool {
+    session.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
 impl fmt::Debug for Offer {
@@ -296,7 +329,7 @@ impl State {
         let verifier = verifier(&client_certificates)?;
         let state = Self {
             epoch,
-            config: config_under(&credentials, verifier.clone(), alpn)?,
+            config: config_under(&credentials, verifier.clone(), alpn, files.resumption)?,
             verifier,
             revocation_next_update,
         };

@@ -1,6 +1,6 @@
 //! Whether the certificate of an open connection is still trusted, and whether one that was handed on is.
 //!
-//! A handshake is verified once, and a connection may live for long: a revocation, the end of a certification
+//! A handshake is verified once, if it does not take up a session, and a connection may live for long: a revocation, the end of a certification
 //! authority or an expiry on the way up would come too late for it. So its chain is verified again, by the very
 //! verifier of new handshakes, when trust has changed and once a minute as time passes; in between the verdict is
 //! remembered.
@@ -56,18 +56,24 @@ impl Standing {
         Self(None)
     }
 
-    pub(crate) fn new(tls: ServerTls, epoch: u64, chain: Option<&[CertificateDer<'static>]>) -> Self {
+    /// Of a connection whose handshake verified the chain under the state `verified`, or took it from a session: then it
+    /// is yet to be verified.
+    pub(crate) fn new(
+        tls: ServerTls,
+        verified: Option<u64>,
+        chain: Option<&[CertificateDer<'static>]>,
+    ) -> Self {
         Self(chain.map(|certificates| {
-            let latest = Verdict {
+            let latest = verified.map(|epoch| Verdict {
                 epoch,
                 minute: None,
                 result: Ok(()),
-            };
+            });
             Arc::new(Chain {
                 tls,
                 certificates: certificates.to_vec(),
                 origin: Origin::Handshake,
-                latest: Mutex::new(Some(latest)),
+                latest: Mutex::new(latest),
                 lost: watch::Sender::new(false),
             })
         }))

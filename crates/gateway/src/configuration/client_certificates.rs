@@ -127,7 +127,7 @@ impl ClientCertificatesSection {
             ClientCertificatePolicy::Required => Presence::Required,
             ClientCertificatePolicy::Optional => Presence::Optional,
         };
-        let files = ServerFiles::new(tls).pin(self.pinned.clone());
+        let files = ServerFiles::new(tls).pin(self.pinned.clone()).resume_sessions();
         match self.verify {
             CertificateVerification::Pki => files.asking_for(self.verification(), presence),
             CertificateVerification::ProofOfPossession => files.asking_for_proof_of_possession(presence),

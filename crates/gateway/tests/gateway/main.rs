@@ -12,6 +12,7 @@ mod metadata;
 mod reload;
 mod representations;
 mod requests;
+mod resumption;
 mod support;
 mod upstreams;
 mod websockets;

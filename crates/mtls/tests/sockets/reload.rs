@@ -13,6 +13,7 @@ use mtls::{
 };
 use oauth_core::time::Timestamp;
 use rcgen::{ExtendedKeyUsagePurpose, SanType, SerialNumber};
+use rustls::ClientConfig;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,21 +25,21 @@ use crate::support::{closed, connect, credentials, thumbprint, trust};
 const SERIAL: &[u8] = &[0x0A];
 const OTHER_SERIAL: &[u8] = &[0x0B];
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// A listener made of files; `GET /` answers 200 and the thumbprint, or 401 and why the certificate counts no more.
-struct Listener {
-    tls: ServerTls,
-    address: std::net::SocketAddr,
-    server_authority: Authority,
-    authority: Authority,
-    directory: TempDir,
+/// A listener made of files, where sessions are resumed; `GET /` answers 200 and the thumbprint, or 401 and why the certificate counts no more.
+pub(crate) struct Listener {
+    pub(crate) tls: ServerTls,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) server_authority: Authority,
+    pub(crate) authority: Authority,
+    pub(crate) directory: TempDir,
 }
 
 impl Listener {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (server_authority, authority) = (Authority::new("servers"), Authority::new("clients"));
         let directory = TempDir::new().unwrap();
         let path = |name: &str| directory.path().join(name);
@@ -55,7 +56,9 @@ impl Listener {
             crl_policy: CrlPolicy::Require,
             require_client_eku: true,
         };
-        let files = ServerFiles::new(tls).asking_for(section, Presence::Required);
+        let files = ServerFiles::new(tls)
+            .asking_for(section, Presence::Required)
+            .resume_sessions();
         let tls = ServerTls::load(files, Alpn::Http2OrHttp1).unwrap();
         let listener = bind("127.0.0.1:0".parse().unwrap(), "listen.tls").unwrap();
         let address = listener.local_addr().unwrap();
@@ -74,13 +77,13 @@ impl Listener {
         }
     }
 
-    fn client(&self, serial: &[u8]) -> Leaf {
+    pub(crate) fn client(&self, serial: &[u8]) -> Leaf {
         let serial = SerialNumber::from_slice(serial);
         self.authority
             .client(|params| params.serial_number = Some(serial))
     }
 
-    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), contents).unwrap();
     }
 
@@ -88,9 +91,14 @@ impl Listener {
         self.directory.path().join(name)
     }
 
-    async fn connect(&self, leaf: &Leaf) -> std::io::Result<Open> {
+    /// What a client with this certificate connects with; its connections share their sessions.
+    pub(crate) fn client_config(&self, leaf: &Leaf) -> ClientConfig {
         let client = ClientTls::new(trust(&self.server_authority)).with_credentials(credentials(leaf));
-        let config = Arc::new(client.rustls_client_config(Alpn::Http1).unwrap());
+        client.rustls_client_config(Alpn::Http1).unwrap()
+    }
+
+    async fn connect(&self, leaf: &Leaf) -> std::io::Result<Open> {
+        let config = Arc::new(self.client_config(leaf));
         Ok(Open(connect(self.address, config).await?))
     }
 
@@ -104,10 +112,12 @@ impl Listener {
     }
 }
 
-fn write_server_certificate(authority: &Authority, directory: &TempDir) -> Vec<u8> {
+pub(crate) fn write_server_certificate(authority: &Authority, directory: &TempDir) -> Vec<u8> {
     let leaf = authority.client(|params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
+        params.subject_alt_names = ["localhost", "other.example.com"]
+            .map(|name| SanType::DnsName(name.try_into().unwrap()))
+            .into();
     });
     std::fs::write(directory.path().join("server.pem"), &leaf.certificate).unwrap();
     std::fs::write(directory.path().join("server.key"), &leaf.key).unwrap();
