@@ -95,7 +95,9 @@ async fn accept_all(listener: &TcpListener, frontier: &Arc<Frontier>, gate: &Arc
             },
         };
         let frontier = Arc::clone(frontier);
-        gate.spawn(async move { frontier.admit(stream, peer, origin).await }, place);
+        // Of many kilobytes, and moved from hand to hand until it runs.
+        let connection = Box::pin(async move { frontier.admit(stream, peer, origin).await });
+        gate.spawn(connection, place);
     }
 }
 
@@ -196,14 +198,9 @@ impl Frontier {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        serve(
-            stream,
-            protocol,
-            Arc::new(connection),
-            Arc::clone(&self.handler),
-            &self.shutdown,
-        )
-        .await;
+        let (connection, handler) = (Arc::new(connection), Arc::clone(&self.handler));
+        // Most of what a connection takes: not before there is a handshake, and not moved with what came before.
+        Box::pin(serve(stream, protocol, connection, handler, &self.shutdown)).await;
         Ok(())
     }
 }

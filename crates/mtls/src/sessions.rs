@@ -25,7 +25,7 @@ pub(crate) struct Sessions(Mutex<Kept>);
 struct Kept {
     until: Instant,
     bytes: usize,
-    sessions: HashMap<Vec<u8>, Vec<u8>>,
+    sessions: HashMap<Vec<u8>, Box<[u8]>>,
 }
 
 impl Sessions {
@@ -65,7 +65,7 @@ impl StoresServerSessions for Sessions {
             *kept = Kept::none();
         }
         kept.bytes += session.len();
-        kept.sessions.insert(id, session);
+        kept.sessions.insert(id, session.into());
         true
     }
 
@@ -73,7 +73,7 @@ impl StoresServerSessions for Sessions {
         let mut kept = self.kept();
         let session = kept.sessions.remove(id)?;
         kept.bytes -= session.len();
-        Some(session)
+        Some(session.into())
     }
 
     /// Asked for sessions of TLS 1.2, which are not bound to the handshake they began with unless both sides know

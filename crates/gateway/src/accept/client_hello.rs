@@ -7,8 +7,10 @@ use rustls::PeerMisbehaved;
 use rustls::server::{Accepted, Acceptor};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bounds what is kept of a peer before it is known what it wants. Real ones have up to 2 KiB.
+/// Bounds what is kept of a peer before it is known what it wants.
 const LARGEST: usize = 16 * 1024;
+/// Enough for those that clients send today.
+const USUAL: usize = 2 * 1024;
 
 /// A complete `ClientHello`.
 pub(super) struct ClientHello {
@@ -25,19 +27,17 @@ pub(super) struct ClientHello {
 /// [`ClientHelloError`], whereupon the stream is of no further use.
 pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<ClientHello, ClientHelloError> {
     let mut acceptor = Acceptor::default();
-    let mut received = Vec::new();
-    let mut buffer = [0; 4096];
+    let mut received = Vec::with_capacity(USUAL);
+    let mut stream = stream.take(LARGEST as u64);
     loop {
-        let room = (LARGEST - received.len()).min(buffer.len());
-        if room == 0 {
+        let known = received.len();
+        if known == LARGEST {
             return Err(ClientHelloError::TooLarge);
         }
-        let read = stream.read(&mut buffer[..room]).await?;
-        if read == 0 {
+        if stream.read_buf(&mut received).await? == 0 {
             return Err(ClientHelloError::Closed);
         }
-        received.extend_from_slice(&buffer[..read]);
-        feed(&mut acceptor, &buffer[..read])?;
+        feed(&mut acceptor, &received[known..])?;
         match acceptor.accept() {
             Ok(Some(accepted)) => return Ok(ClientHello { accepted, received }),
             Ok(None) => {}
