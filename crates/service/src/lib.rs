@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod healthcheck;
 pub mod logging;
 pub mod operation;
+mod plain_fields;
 pub mod readiness;
 pub mod reload;
 pub mod request_id;

@@ -6,6 +6,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::plain_fields::PlainFields;
+
 /// rustls speaks of every alert it sends; the acceptors do as well, with the reason and the peer.
 const DEFAULT_FILTER: &str = "info,rustls=error";
 
@@ -30,7 +32,11 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let _already_started = match format {
-        LogFormat::Text => registry.with(lines.with_ansi(wants_colour())).try_init(),
+        LogFormat::Text if wants_colour() => registry.with(lines.with_ansi(true)).try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(false).fmt_fields(PlainFields);
+            registry.with(lines).try_init()
+        }
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
 }
