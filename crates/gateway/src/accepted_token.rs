@@ -26,7 +26,8 @@ const SCOPE: HeaderName = HeaderName::from_static("token-introspection-scope");
 /// An access token that is believed; `Debug` does not show what travels on.
 pub(crate) struct AcceptedToken {
     facts: TokenFacts,
-    fields: HeaderMap,
+    // One, as a rule: a map would be larger than all else.
+    fields: Box<[(HeaderName, HeaderValue)]>,
     max_age: Option<Duration>,
 }
 
@@ -50,13 +51,12 @@ impl AcceptedToken {
     }
 
     fn with(facts: TokenFacts, fields: impl IntoIterator<Item = (HeaderName, String)>) -> Option<Self> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.insert(name, field_value(&value)?);
-        }
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| Some((name, field_value(&value)?)));
         Some(Self {
             facts,
-            fields: headers,
+            fields: fields.collect::<Option<_>>()?,
             max_age: None,
         })
     }
@@ -73,7 +73,7 @@ impl AcceptedToken {
 
     /// Tells the API of the token.
     pub(crate) fn tell_api(&self, fields: &mut HeaderMap) {
-        for (name, value) in &self.fields {
+        for (name, value) in self.fields.iter() {
             fields.insert(name, value.clone());
         }
     }
