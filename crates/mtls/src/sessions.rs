@@ -5,7 +5,7 @@
 //! latest after an hour; each is good for one connection; and whether its chain would still pass is asked again
 //! (`Offer::verify_resumption`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,17 +15,27 @@ use tokio::time::Instant;
 
 /// Bounds for how long a peer's proof that it holds its certificate's key is good, from session to session.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// Bounds the memory of all sessions, each of which is little more than its chain.
+/// Bounds the memory of all sessions, each of which is little more than its chain. The oldest make room.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Bounds a session; one with a larger chain is not kept.
-const LARGEST: usize = 8 * 1024;
+const LARGEST: usize = 4 * 1024;
+/// What a session takes beside itself and its ids.
+const OVERHEAD: usize = 256;
 
 pub(crate) struct Sessions(Mutex<Kept>);
 
 struct Kept {
     until: Instant,
     bytes: usize,
-    sessions: HashMap<Vec<u8>, Box<[u8]>>,
+    sessions: HashMap<Vec<u8>, Session>,
+    /// The oldest first.
+    order: BTreeMap<u64, Vec<u8>>,
+    next: u64,
+}
+
+struct Session {
+    number: u64,
+    state: Box<[u8]>,
 }
 
 impl Sessions {
@@ -50,8 +60,36 @@ impl Kept {
             until: Instant::now() + LONGEST,
             bytes: 0,
             sessions: HashMap::new(),
+            order: BTreeMap::new(),
+            next: 0,
         }
     }
+
+    fn put(&mut self, id: Vec<u8>, state: Box<[u8]>) {
+        self.take(&id);
+        self.bytes += size(&id, &state);
+        while self.bytes > MOST_BYTES
+            && let Some((_, oldest)) = self.order.first_key_value()
+        {
+            let oldest = oldest.clone();
+            self.take(&oldest);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.order.insert(number, id.clone());
+        self.sessions.insert(id, Session { number, state });
+    }
+
+    fn take(&mut self, id: &[u8]) -> Option<Box<[u8]>> {
+        let Session { number, state } = self.sessions.remove(id)?;
+        self.order.remove(&number);
+        self.bytes -= size(id, &state);
+        Some(state)
+    }
+}
+
+fn size(id: &[u8], state: &[u8]) -> usize {
+    state.len() + 2 * id.len() + OVERHEAD
 }
 
 impl StoresServerSessions for Sessions {
@@ -59,21 +97,12 @@ impl StoresServerSessions for Sessions {
         if session.len() > LARGEST {
             return false;
         }
-        let mut kept = self.kept();
-        // All end at once, which costs their peers one full handshake each.
-        if kept.bytes + session.len() > MOST_BYTES {
-            *kept = Kept::none();
-        }
-        kept.bytes += session.len();
-        kept.sessions.insert(id, session.into());
+        self.kept().put(id, session.into());
         true
     }
 
     fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
-        let mut kept = self.kept();
-        let session = kept.sessions.remove(id)?;
-        kept.bytes -= session.len();
-        Some(session.into())
+        self.kept().take(id).map(Vec::from)
     }
 
     /// Asked for sessions of TLS 1.2, which are not bound to the handshake they began with unless both sides know
@@ -125,15 +154,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sessions_take_no_more_memory_than_their_bound() {
+    async fn the_oldest_sessions_make_room_for_new_ones() {
         let sessions = Sessions::new();
         assert!(!sessions.put(id(0), vec![0; LARGEST + 1]));
-        for number in 0..=MOST_BYTES / LARGEST {
+        let most = MOST_BYTES / size(&id(0), &[0; LARGEST]);
+        for number in 0..=most {
             assert!(sessions.put(id(number), vec![0; LARGEST]));
             assert!(sessions.kept().bytes <= MOST_BYTES);
         }
         assert_eq!(sessions.take(&id(0)), None);
-        assert!(sessions.take(&id(MOST_BYTES / LARGEST)).is_some());
+        for number in 1..=most {
+            assert!(sessions.take(&id(number)).is_some(), "{number}");
+        }
+        let kept = sessions.kept();
+        assert_eq!((kept.bytes, kept.order.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_session_twice_is_kept_once() {
+        let sessions = Sessions::new();
+        sessions.put(id(1), vec![7]);
+        sessions.put(id(1), vec![8]);
+        assert_eq!(sessions.kept().order.len(), 1);
+        assert_eq!(sessions.take(&id(1)), Some(vec![8]));
         assert_eq!(sessions.kept().bytes, 0);
     }
 
