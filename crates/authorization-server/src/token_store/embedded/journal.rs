@@ -58,6 +58,13 @@ impl Journal {
         let generation = journal.take_in(&transaction)?;
         transaction.commit().map_err(RecordError::file)?;
         journal.start_over(generation);
+        if !records.is_empty() {
+            let (tokens, path) = (records.len(), path.display());
+            tracing::info!(
+                store.tokens = tokens,
+                "{tokens} tokens taken in from {path}: the last server was not stopped in order"
+            );
+        }
         if bytes.len() < LONGEST {
             journal.file.write_all_at(&vec![0; LONGEST], 0)?;
             journal.file.sync_all()?;
@@ -98,7 +105,7 @@ impl Journal {
 
     /// Has the file say, with the commit of this transaction, that it took in what lies here; what comes next.
     pub(super) fn take_in(&self, transaction: &WriteTransaction) -> Result<u64, RecordError> {
-        let next = self.generation.wrapping_add(1);
+        let next = new_generation()?;
         transaction.open_table(GENERATION)?.insert((), next)?;
         Ok(next)
     }
@@ -118,11 +125,13 @@ fn generation(database: &Database) -> Result<u64, RecordError> {
         Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    // A journal may lie here whose file was moved away.
-    named.map_or_else(
-        || getrandom::u64().map_err(|error| RecordError::Journal(error.into())),
-        Ok,
-    )
+    named.map_or_else(new_generation, Ok)
+}
+
+/// No number that this file or a copy of it has had: a journal may lie here whose file was moved away, or put back from
+/// a copy.
+fn new_generation() -> Result<u64, RecordError> {
+    getrandom::u64().map_err(|error| RecordError::Journal(error.into()))
 }
 
 /// The records of all whole groups of that generation, from the front.
