@@ -133,10 +133,7 @@ impl Forwarder {
             let lease = match open.take() {
                 Some(lease) => lease,
                 None => match self.connect(server, over, forwarding).await {
-                    Some(lease) => {
-                        progress.touch();
-                        lease
-                    }
+                    Some(lease) => lease,
                     None => return Err(Failure::NotSent(Box::new(request))),
                 },
             };
@@ -181,6 +178,7 @@ async fn send_over(
     forwarding: &Forwarding,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     address(&mut request, server, lease.version())?;
+    progress.touch();
     let sent = tokio::select! {
         biased;
         sent = lease.send(request) => sent,

@@ -88,10 +88,10 @@ pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
 /// the gateway's word. The token goes too.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
     let accepts_trailers = accepts_trailers(headers);
-    let nominated = nominated(headers);
+    remove_nominated(headers);
     // The gateway has answered the expectation itself by reading the body.
     remove_where(headers, |name| {
-        is_of_the_hop(name, &nominated) || is_of_identity(name) || [AUTHORIZATION, EXPECT].contains(name)
+        HOP_BY_HOP.contains(name) || is_of_identity(name) || [AUTHORIZATION, EXPECT].contains(name)
     });
     join_cookies(headers);
     if accepts_trailers {
@@ -123,10 +123,10 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
     if let Some(name) = certificate_header {
         take_every_spelling(trailers, name);
     }
-    let nominated = nominated(trailers);
+    remove_nominated(trailers);
     // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
     remove_where(trailers, |name| {
-        is_of_the_hop(name, &nominated) || is_of_identity(name) || OF_THE_REQUEST.contains(name)
+        HOP_BY_HOP.contains(name) || is_of_identity(name) || OF_THE_REQUEST.contains(name)
     });
 }
 
@@ -147,9 +147,9 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
 
 /// Cleans a response's trailers, and of its fields what none of its trailers may be either.
 pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
-    let nominated = nominated(trailers);
+    remove_nominated(trailers);
     remove_where(trailers, |name| {
-        is_of_the_hop(name, &nominated) || is_client_cert(&canonical(name.as_str()))
+        HOP_BY_HOP.contains(name) || is_client_cert(&canonical(name.as_str()))
     });
 }
 
@@ -164,15 +164,14 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The fields that `Connection` makes fields of this hop.
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    list_members(headers, &CONNECTION)
+/// Removes the fields that `Connection` makes fields of this hop: one look for each, however many are named.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = list_members(headers, &CONNECTION)
         .filter_map(|name| name.parse().ok())
-        .collect()
-}
-
-fn is_of_the_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {
-    HOP_BY_HOP.contains(name) || nominated.contains(name)
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
 }
 
 /// Also what servers could take for a field of the hop or of the request itself, such as `Content_Length`.

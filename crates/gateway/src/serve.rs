@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mtls::{Lingering, Patience};
 use service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::unconstrained;
 use tokio::time::sleep;
 
 use crate::connection::Connection;
@@ -161,7 +162,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = http.as_mut() => Some(ended),
-        _ending = endings.next() => None,
+        _ending = ending(&mut endings) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -176,7 +177,7 @@ where
             tokio::select! {
                 biased;
                 ended = http => ended,
-                _ending = endings.next() => Ok(()),
+                _ending = ending(&mut endings) => Ok(()),
             }
         }
     };
@@ -184,6 +185,11 @@ where
         let peer = connection.peer_address;
         tracing::debug!(peer.address = %peer, %error, "connection from {peer} ended: {error}");
     }
+}
+
+/// Resolves with the first of them. However much a peer sends: what the connection uses up of a turn is not theirs.
+async fn ending(endings: &mut FuturesUnordered<BoxFuture<'_, ()>>) {
+    unconstrained(endings.next()).await;
 }
 
 /// What a connection may end by beside itself. Each is polled when it is woken, not with every byte that comes.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -59,13 +59,18 @@ struct Tokens {
     stale: Cache<Key, Remembered>,
     refused: Cache<Key, Refused>,
     /// Those that are being looked up.
-    under_way: Mutex<HashMap<Key, LookUp>>,
+    under_way: Mutex<HashMap<Key, LookingUp>>,
     source: TokenSource,
     max_age: Duration,
     stale_while_unavailable: Duration,
 }
 
-type LookUp = Shared<BoxFuture<'static, Result<Arc<AcceptedToken>, Arc<TokenError>>>>;
+type LookingUp = Shared<BoxFuture<'static, Result<Arc<AcceptedToken>, Arc<TokenError>>>>;
+
+enum LookUp {
+    Done(Remembered),
+    UnderWay(LookingUp),
+}
 
 #[derive(Clone, Debug)]
 struct Remembered {
@@ -125,12 +130,19 @@ impl TokenCache {
             return Err(Arc::new(refusal.into()));
         }
         metrics::token_lookup("miss");
-        self.look_up(key, token, now).await
+        match self.look_up(key, token, now) {
+            LookUp::Done(remembered) => Ok(remembered.token),
+            LookUp::UnderWay(looking_up) => looking_up.await,
+        }
     }
 
     /// Looks up once for all who ask meanwhile.
     fn look_up(&self, key: Key, token: &str, now: Timestamp) -> LookUp {
-        let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.0.under_way();
+        // It may have ended in this very moment.
+        if let Some(remembered) = self.0.remembered(&key) {
+            return LookUp::Done(remembered);
+        }
         let begin = || {
             let (tokens, token) = (Arc::clone(&self.0), token.to_owned());
             // A task of its own: a caller that hangs up must not end the introspection that others wait for.
@@ -139,7 +151,7 @@ impl TokenCache {
                 looking_up.map(|ended| ended.unwrap_or_else(|_| Err(Arc::new(TokenError::Interrupted))));
             looked_up.boxed().shared()
         };
-        under_way.entry(key).or_insert_with(begin).clone()
+        LookUp::UnderWay(under_way.entry(key).or_insert_with(begin).clone())
     }
 
     /// Lets go, again and again, of what has had its time.
@@ -180,19 +192,18 @@ impl Tokens {
         token: &str,
         now: Timestamp,
     ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
+        // Dropped last: who comes next finds the token remembered.
+        let _under_way = UnderWay { tokens: self, key };
         let learnt = self.source.learn(key.kind, token, now).await;
-        let settled = self.settle(key, learnt, now);
-        if let Ok(remembered) = &settled
-            && remembered.until > Instant::now()
-        {
+        let remembered = self.settle(key, learnt, now)?;
+        if remembered.until > Instant::now() {
             self.active.insert(key, remembered.clone());
         }
-        // Only now: who comes next finds it remembered.
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&key);
-        settled.map(|remembered| remembered.token).map_err(Arc::new)
+        Ok(remembered.token)
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Key, LookingUp>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be remembered for what was learnt of a token.
@@ -205,6 +216,7 @@ impl Tokens {
         match learnt {
             Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now)),
             Err(TokenError::Refused(refusal)) => {
+                self.active.remove(&key);
                 self.stale.remove(&key);
                 if may_be_remembered(refusal) {
                     let until = Instant::now() + REFUSED_MAX_AGE;
@@ -255,6 +267,18 @@ impl Tokens {
             STALE_RETRY.min(left),
             Freshness::Stale,
         ))
+    }
+}
+
+/// A look-up that has not ended, or has panicked: then it is over too.
+struct UnderWay<'a> {
+    tokens: &'a Tokens,
+    key: Key,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.tokens.under_way().remove(&self.key);
     }
 }
 
@@ -367,8 +391,10 @@ mod tests {
         let cache = cache(Duration::from_secs(60));
         let key = Key::of(TokenKind::Opaque, "token");
         cache.0.settle(key, Ok(token()), NOW).unwrap();
+        cache.remember(TokenKind::Opaque, "token", token(), EXPIRES_IN);
         let no = Err(TokenRefusal::Inactive.into());
         assert!(cache.0.settle(key, no, NOW).is_err());
+        assert!(cache.0.remembered(&key).is_none());
         assert!(cache.0.settle(key, Err(no_answer()), NOW).is_err());
     }
 

@@ -36,19 +36,24 @@ pub(super) async fn handshake(
         if let Some(stream) = handshake.get_mut() {
             send_alert(stream, alert_of(&error)).await;
         }
-        return Err(Refusal::Handshake(io::Error::new(
-            io::ErrorKind::InvalidData,
-            error,
-        )));
+        return Err(refused(error));
     }
     match timeout_at(deadline, handshake.into_fallible()).await {
-        Ok(Ok(stream)) => Ok(stream),
+        // After a `HelloRetryRequest` it is the second `ClientHello` that takes up a session.
+        Ok(Ok(stream)) => match offer.verify_resumption(stream.get_ref().1, now) {
+            Ok(()) => Ok(stream),
+            Err(error) => Err(refused(error)),
+        },
         Ok(Err((error, stream))) => {
             linger(stream).await;
             Err(Refusal::Handshake(error))
         }
         Err(_elapsed) => Err(Refusal::TooSlow),
     }
+}
+
+fn refused(error: rustls::Error) -> Refusal {
+    Refusal::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The same as in a full handshake.
@@ -78,7 +83,11 @@ mod tests {
         ServerTls, TlsSection, TrustAnchors, peer_alert,
     };
     use pki::{DemoSet, Identity, KeyAlgorithm, Member};
-    use rustls::{ClientConfig, HandshakeKind};
+    use rustls::crypto::CryptoProvider;
+    use rustls::crypto::aws_lc_rs::{self, kx_group};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ClientConfig, HandshakeKind, RootCertStore};
     use tempfile::TempDir;
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
@@ -170,5 +179,39 @@ mod tests {
         );
         assert_ne!(meet(&tls, &config, now()).await, Ok(HandshakeKind::Resumed));
         assert_eq!(meet(&tls, &config, now()).await, Ok(HandshakeKind::Resumed));
+    }
+
+    /// Whose first key share is of a group that no server of ours knows.
+    fn client_to_be_asked_again(pki: &DemoSet, identity: &Identity) -> Arc<ClientConfig> {
+        let provider = CryptoProvider {
+            kx_groups: vec![kx_group::MLKEM768, kx_group::X25519],
+            ..aws_lc_rs::default_provider()
+        };
+        let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(certificate(&pki.root().certificate().pem().unwrap()))
+            .unwrap();
+        let chain = vec![certificate(&identity.certificate_pem().unwrap())];
+        let key = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key);
+        Arc::new(config.unwrap())
+    }
+
+    /// T21.
+    #[tokio::test]
+    async fn judges_a_session_that_only_the_second_client_hello_takes_up() {
+        let pki = DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap();
+        let directory = TempDir::new().unwrap();
+        let tls = server(&pki, directory.path());
+        let config = client_to_be_asked_again(&pki, pki.identity(Member::Example));
+        let asked_again = Ok(HandshakeKind::FullWithHelloRetryRequest);
+        assert_eq!(meet(&tls, &config, now()).await, asked_again);
+        assert_eq!(meet(&tls, &config, now()).await, Ok(HandshakeKind::Resumed));
+        assert!(meet(&tls, &config, now().plus(CENTURY)).await.is_err());
     }
 }
