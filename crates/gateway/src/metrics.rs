@@ -41,16 +41,33 @@ pub(crate) fn rejection(rejection: &Rejection) {
     metrics::counter!("certbound_gateway_rejections_total", "reason" => rejection.reason()).increment(1);
 }
 
-/// A token that was remembered.
-pub(crate) fn token_hit() {
-    // Looked up once: this is done for nearly every request.
-    static HITS: OnceLock<Counter> = OnceLock::new();
-    HITS.get_or_init(|| metrics::counter!("certbound_gateway_token_lookups_total", "result" => "hit"))
-        .increment(1);
+/// What came of looking for a token among those remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenLookup {
+    Hit,
+    Stale,
+    Refused,
+    Miss,
 }
 
-pub(crate) fn token_lookup(result: &'static str) {
-    metrics::counter!("certbound_gateway_token_lookups_total", "result" => result).increment(1);
+impl TokenLookup {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Refused => "refused",
+            Self::Miss => "miss",
+        }
+    }
+}
+
+pub(crate) fn token_lookup(result: TokenLookup) {
+    // Looked up once: this is done for every request.
+    static RESULTS: [OnceLock<Counter>; 4] = [const { OnceLock::new() }; 4];
+    let lookups = RESULTS[result as usize].get_or_init(
+        || metrics::counter!("certbound_gateway_token_lookups_total", "result" => result.label()),
+    );
+    lookups.increment(1);
 }
 
 pub(crate) fn introspection(introspected: &Result<AcceptedToken, TokenError>) {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::accepted_token::AcceptedToken;
 use crate::configuration::CacheSection;
-use crate::metrics;
+use crate::metrics::{self, TokenLookup};
 use crate::token_error::{TokenError, TokenRefusal};
 use crate::token_kind::TokenKind;
 use crate::token_source::TokenSource;
@@ -91,6 +91,15 @@ enum Freshness {
     Stale,
 }
 
+impl Freshness {
+    const fn result(self) -> TokenLookup {
+        match self {
+            Self::Fresh => TokenLookup::Hit,
+            Self::Stale => TokenLookup::Stale,
+        }
+    }
+}
+
 impl TokenCache {
     /// Remembers what `source` says, nothing so far.
     pub(crate) fn new(source: TokenSource, section: &CacheSection) -> Self {
@@ -119,17 +128,14 @@ impl TokenCache {
     ) -> Result<Arc<AcceptedToken>, Arc<TokenError>> {
         let key = Key::of(kind, token);
         if let Some(remembered) = self.0.remembered(&key) {
-            match remembered.freshness {
-                Freshness::Fresh => metrics::token_hit(),
-                Freshness::Stale => metrics::token_lookup("stale"),
-            }
+            metrics::token_lookup(remembered.freshness.result());
             return Ok(remembered.token);
         }
         if let Some(refusal) = self.0.refusal(&key) {
-            metrics::token_lookup("refused");
+            metrics::token_lookup(TokenLookup::Refused);
             return Err(Arc::new(refusal.into()));
         }
-        metrics::token_lookup("miss");
+        metrics::token_lookup(TokenLookup::Miss);
         match self.look_up(key, token, now) {
             LookUp::Done(remembered) => Ok(remembered.token),
             LookUp::UnderWay(looking_up) => looking_up.await,
@@ -255,7 +261,7 @@ impl Tokens {
         if left.is_zero() {
             return None;
         }
-        metrics::token_lookup("stale");
+        metrics::token_lookup(Freshness::Stale.result());
         let client_id = stale.token.facts().client_id.as_deref();
         tracing::warn!(
             client.id = client_id,

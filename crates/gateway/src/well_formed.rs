@@ -99,10 +99,7 @@ fn verify_framing(headers: &HeaderMap) -> Result<(), Rejection> {
 
 /// A token in the query ends up in logs and histories. RFC 6750 §2.3, §5.3
 fn verify_query(query: Option<&str>) -> Result<(), Rejection> {
-    let Some(query) = query else {
-        return Ok(());
-    };
-    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    let mut parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     if parameters.any(|(name, _)| name == "access_token") {
         Err(Rejection::TokenInQuery)
     } else {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use mtls::{Alert, Alpn, peer_alert};
-use pki::{Days, Member};
+use pki::Member;
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{API, Answered, Harness, PKI, client_tls, now, send, with_token};
+use crate::support::{API, Answered, Harness, client_tls, send, with_token};
 
 /// Connections with it share their sessions.
 fn client(member: Member) -> Arc<ClientConfig> {
@@ -63,13 +63,7 @@ async fn no_session_is_taken_up_once_its_certificate_is_revoked() {
         assert_eq!(ask(&harness, &revoked, "ours").await.0, resumed);
         assert_eq!(ask(&harness, &other, "theirs").await.0, resumed);
     }
-    let certificate = PKI.identity(Member::Example).certificate();
-    let list = PKI.revocation_list();
-    let list = list
-        .revoke(certificate, PKI.root(), Days::REVOCATION_LIST, now())
-        .unwrap();
-    harness.write("root.crl.pem", &list.pem().unwrap());
-    harness.reload();
+    harness.revoke(Member::Example);
     let (resumed, answer) = ask(&harness, &other, "theirs").await;
     assert_eq!((resumed, answer.status), (false, 200));
     let refused = async {

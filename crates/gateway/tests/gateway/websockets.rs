@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pki::{Days, Member};
+use pki::Member;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{API, Answer, Api, DEADLINE, Harness, PKI, Variation, now, read_request, serve};
+use crate::support::{API, Answer, Api, DEADLINE, Harness, Variation, now, read_request, serve};
 
 const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -162,13 +162,7 @@ async fn a_websocket_ends_once_its_certificate_is_revoked() {
     let harness = harness("upgrade = [\"websocket\"]").await;
     let (mut stream, _) = open(&harness).await;
     echo(&mut stream).await;
-    let certificate = PKI.identity(Member::Example).certificate();
-    let list = PKI.revocation_list();
-    let list = list
-        .revoke(certificate, PKI.root(), Days::REVOCATION_LIST, now())
-        .unwrap();
-    harness.write("root.crl.pem", &list.pem().unwrap());
-    harness.reload();
+    harness.revoke(Member::Example);
     ends(&mut stream).await;
 }
 

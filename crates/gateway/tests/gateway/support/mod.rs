@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gateway::Configuration;
 use mtls::Alpn;
-use pki::Member;
+use pki::{Days, Member};
 use service::{ConfigurationSource, Occasion, Running, Shutdown};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -185,6 +185,15 @@ impl Harness {
     pub(crate) fn reload(&self) {
         let reloads = self.running.as_ref().expect("runs").reloads();
         reloads.attempt(Occasion::Demand);
+    }
+
+    /// Puts this member's certificate on the revocation list, and has the gateway read it.
+    pub(crate) fn revoke(&self, member: Member) {
+        let list = PKI.revocation_list();
+        let certificate = PKI.identity(member).certificate();
+        let list = list.revoke(certificate, PKI.root(), Days::REVOCATION_LIST, now());
+        self.write("root.crl.pem", &list.unwrap().pem().unwrap());
+        self.reload();
     }
 
     /// Changes the configuration file, as an operator does, and has the gateway look at its files.
