@@ -27,12 +27,13 @@ use self::client_hello::{ClientHello, ClientHelloError};
 use self::handshake::{handshake, send_alert};
 use crate::addresses::AddressPlace;
 use crate::certificate_header::CertificateHeader;
-use crate::connection::Connection;
+use crate::connection::{Connection, PresentedCertificate};
 use crate::gate::Gate;
 use crate::host::HostName;
 use crate::hosts::LiveHosts;
 use crate::metrics;
 use crate::passthrough::{PassThrough, pass_through};
+use crate::read_certificates::ReadCertificates;
 use crate::request::RequestHandler;
 use crate::serve::{Protocol, serve};
 
@@ -53,6 +54,7 @@ pub(crate) struct Frontier {
     pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
     /// Where load balancers hand on their clients' certificates.
+    pub(crate) certificates: Arc<ReadCertificates>,
     pub(crate) certificate_header: Option<Arc<CertificateHeader>>,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,
@@ -179,17 +181,21 @@ impl Frontier {
 
     async fn serve(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: Box<TlsStream<TcpStream>>,
         offer: Offer,
         server_name: HostName,
         peer: SocketAddr,
     ) -> Result<(), Refusal> {
         let (_, session) = stream.get_ref();
-        let chain = session.peer_certificates();
-        let certificate = chain.and_then(|chain| chain.first()).map(AsRef::as_ref);
-        let connection = Connection::new(server_name, peer, certificate, offer.standing(session))
+        let chain = session.peer_certificates().unwrap_or_default();
+        let certificate = chain
+            .first()
+            .map(|certificate| self.certificates.read(certificate))
+            .transpose()
             .map_err(Refusal::UnreadableCertificate)?
-            .with_chain(chain.unwrap_or_default().iter().skip(1).map(AsRef::as_ref));
+            .map(|certificate| PresentedCertificate::new(certificate, offer.standing(session)));
+        let connection = Connection::new(server_name, peer, certificate)
+            .with_chain(chain.iter().skip(1).map(AsRef::as_ref));
         let connection = match &self.certificate_header {
             Some(header) => connection.with_certificate_header(header),
             None => connection,

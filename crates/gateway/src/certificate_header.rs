@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mtls::{PresentedChain, ServerTls};
-use oauth_core::certificate::CertificateError;
+use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header::encoding::{HeaderEncoding, MalformedCertificateHeader};
 use oauth_core::time::Timestamp;
 use quick_cache::Weighter;
@@ -87,7 +87,7 @@ impl CertificateHeader {
             let now = Timestamp::from(SystemTime::now());
             own.is_some_and(|own| own.standing.is_vouched_for(now))
         };
-        let certificate = own.map(|own| &own.certificate);
+        let certificate = own.map(|own| own.certificate.as_ref());
         self.rules
             .trusted_peers
             .contain(address, certificate, is_vouched_for)
@@ -139,8 +139,8 @@ impl CertificateHeader {
         let chain = self.rules.encoding.decode(value.as_bytes())?;
         let presented_chain = PresentedChain::from_der(chain.iter().cloned());
         let standing = self.tls.standing_of(&presented_chain);
-        let mut presented =
-            PresentedCertificate::from_der(chain.first().map_or(&[], Vec::as_slice), standing)?;
+        let certificate = ClientCertificate::from_der(chain.first().map_or(&[], Vec::as_slice))?;
+        let mut presented = PresentedCertificate::new(Arc::new(certificate), standing);
         if self.rules.forwarding == Forwarding::Forwarded {
             presented.handed_on_in = Some((self.rules.name.clone(), value));
         }
@@ -254,7 +254,8 @@ mod tests {
         let tls = tls(&ours, &pinned, directory.path());
         let trusts = |peer: TrustedPeer, der: &[u8]| {
             let standing = tls.standing_of(&PresentedChain::from_der([der.to_vec()]));
-            let own = PresentedCertificate::from_der(der, standing).unwrap();
+            let certificate = ClientCertificate::from_der(der).unwrap();
+            let own = PresentedCertificate::new(Arc::new(certificate), standing);
             own.verify(now()).unwrap();
             let rules = CertificateHeaderRules {
                 name: HeaderName::from_static("x-client-certificate"),

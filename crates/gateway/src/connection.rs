@@ -1,11 +1,11 @@
 //! What is known of a terminated connection: worked out once after the handshake, used by every request on it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mtls::Standing;
-use oauth_core::certificate::{CertificateError, ClientCertificate};
+use oauth_core::certificate::ClientCertificate;
 use oauth_core::client_cert_header;
 use oauth_core::time::Timestamp;
 
@@ -37,11 +37,10 @@ pub(crate) struct Connection {
 /// The certificate whose key the client proved to hold, here or to a load balancer that is trusted to say so.
 #[derive(Debug)]
 pub(crate) struct PresentedCertificate {
-    pub(crate) certificate: ClientCertificate,
+    pub(crate) certificate: Arc<ClientCertificate>,
     /// Whether it is still trusted.
     pub(crate) standing: Standing,
-    /// The value of `Client-Cert`. RFC 9440 §2.2
-    pub(crate) header: HeaderValue,
+    header: OnceLock<HeaderValue>,
     /// The value of `Client-Cert-Chain`, if the peer sent more than the certificate. RFC 9440 §2.3
     pub(crate) chain_header: Option<HeaderValue>,
     /// The load balancer's header, where APIs are to get it as it came.
@@ -58,22 +57,14 @@ enum CertificateSource {
 }
 
 impl Connection {
-    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate` (DER), trusted
-    /// as long as `standing` says so.
-    ///
-    /// # Errors
-    ///
-    /// [`CertificateError`] where the certificate cannot be read: then there is no connection.
+    /// The facts of a connection whose handshake named `server_name` and presented `client_certificate`.
     pub(crate) fn new(
         server_name: HostName,
         peer_address: SocketAddr,
-        client_certificate: Option<&[u8]>,
-        standing: Standing,
-    ) -> Result<Self, CertificateError> {
-        Ok(Self {
-            client_certificate: client_certificate
-                .map(|der| PresentedCertificate::from_der(der, standing).map(Arc::new))
-                .transpose()?,
+        client_certificate: Option<PresentedCertificate>,
+    ) -> Self {
+        Self {
+            client_certificate: client_certificate.map(Arc::new),
             certificate_source: CertificateSource::Handshake,
             activity: Arc::new(Activity::new()),
             tunnel: TunnelSlot::default(),
@@ -82,7 +73,7 @@ impl Connection {
             forwarded_host: visible(server_name.as_str()),
             server_name,
             peer_address,
-        })
+        }
     }
 
     /// The same connection, whose peer also sent these certificates (DER) above its own, in this order.
@@ -156,19 +147,21 @@ impl Connection {
 }
 
 impl PresentedCertificate {
-    /// The certificate with this encoding, trusted as long as `standing` says so.
-    ///
-    /// # Errors
-    ///
-    /// [`CertificateError`] where it cannot be read.
-    pub(crate) fn from_der(der: &[u8], standing: Standing) -> Result<Self, CertificateError> {
-        Ok(Self {
-            certificate: ClientCertificate::from_der(der)?,
+    /// This certificate, trusted as long as `standing` says so.
+    pub(crate) const fn new(certificate: Arc<ClientCertificate>, standing: Standing) -> Self {
+        Self {
+            certificate,
             standing,
-            header: visible(&client_cert_header::encode(der)),
+            header: OnceLock::new(),
             chain_header: None,
             handed_on_in: None,
-        })
+        }
+    }
+
+    /// The value of `Client-Cert`, written when it is first asked for: few APIs want it. RFC 9440 §2.2
+    pub(crate) fn header(&self) -> HeaderValue {
+        let write = || visible(&client_cert_header::encode(self.certificate.der()));
+        self.header.get_or_init(write).clone()
     }
 
     /// Whether it is valid and trusted at `now`: connections and memories can outlive both.

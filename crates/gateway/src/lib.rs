@@ -32,6 +32,7 @@ mod issuers;
 pub mod metrics;
 mod passthrough;
 mod path;
+mod read_certificates;
 pub mod rejection;
 mod request;
 mod request_id;

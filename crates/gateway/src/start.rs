@@ -21,6 +21,7 @@ use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
 use crate::gate::Gate;
 use crate::hosts::{Foundation, LiveHosts};
+use crate::read_certificates::ReadCertificates;
 use crate::request::RequestHandler;
 use crate::token_cache::TokenCache;
 use crate::workers;
@@ -82,10 +83,12 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     running.add_address("public", public[0].local_addr().context("listen.public")?);
     running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
     let stop = shutdown.requested();
+    let certificates = Arc::new(ReadCertificates::new());
     let frontier = move |worker| Frontier {
         hosts: hosts.clone(),
         proxies: proxies.clone(),
         tls: tls.clone(),
+        certificates: Arc::clone(&certificates),
         certificate_header: certificate_header.clone(),
         handler: Arc::new(RequestHandler {
             hosts: hosts.clone(),

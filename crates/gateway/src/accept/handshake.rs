@@ -25,7 +25,7 @@ pub(super) async fn handshake(
     offer: &Offer,
     now: Timestamp,
     deadline: Instant,
-) -> Result<TlsStream<TcpStream>, Refusal> {
+) -> Result<Box<TlsStream<TcpStream>>, Refusal> {
     let mut resumption = Ok(());
     let mut handshake =
         StartHandshake::from_parts(accepted, stream).into_stream_with(offer.config(), |session| {
@@ -41,7 +41,8 @@ pub(super) async fn handshake(
     match timeout_at(deadline, handshake.into_fallible()).await {
         // After a `HelloRetryRequest` it is the second `ClientHello` that takes up a session.
         Ok(Ok(stream)) => match offer.verify_resumption(stream.get_ref().1, now) {
-            Ok(()) => Ok(stream),
+            // A kilobyte and more, which many hands pass on.
+            Ok(()) => Ok(Box::new(stream)),
             Err(error) => Err(refused(error)),
         },
         Ok(Err((error, stream))) => {

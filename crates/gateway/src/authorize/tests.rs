@@ -38,15 +38,11 @@ fn der_of(member: Member) -> &'static [u8] {
 fn connection(member: Option<Member>) -> Arc<Connection> {
     let server_name = HostName::parse("api.example.com").unwrap();
     let peer = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(
-        Connection::new(
-            server_name,
-            peer,
-            member.map(der_of),
-            Standing::without_certificate(),
-        )
-        .unwrap(),
-    )
+    let presented = member.map(|member| {
+        let certificate = ClientCertificate::from_der(der_of(member)).unwrap();
+        PresentedCertificate::new(Arc::new(certificate), Standing::without_certificate())
+    });
+    Arc::new(Connection::new(server_name, peer, presented))
 }
 
 fn claims() -> AccessTokenClaims {

@@ -100,7 +100,7 @@ fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, ro
         fields.insert(name, value.clone());
     }
     if route.client_cert_header == ClientCertHeader::Sent {
-        fields.insert(CLIENT_CERTIFICATE, presented.header.clone());
+        fields.insert(CLIENT_CERTIFICATE, presented.header());
         if let (ClientCertHeader::Sent, Some(chain)) =
             (route.forwarding.client_cert_chain, &presented.chain_header)
         {

@@ -3,7 +3,6 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn;
-use mtls::Standing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
@@ -20,7 +19,7 @@ const WINDOW: u32 = 1024;
 fn connection() -> Arc<Connection> {
     let server_name = HostName::parse("api.example.com").unwrap();
     let peer = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(Connection::new(server_name, peer, None, Standing::without_certificate()).unwrap())
+    Arc::new(Connection::new(server_name, peer, None))
 }
 
 /// The answer of an API at the other end of the stream; it announces 4 KiB of body.
