@@ -24,6 +24,7 @@ mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
+mod grants;
 mod headers;
 mod host;
 mod hosts;
