@@ -33,6 +33,7 @@ mod issuers;
 pub mod metrics;
 mod passthrough;
 mod path;
+mod prefix_tree;
 pub mod rejection;
 mod request;
 mod request_id;
