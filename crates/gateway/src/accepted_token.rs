@@ -12,11 +12,14 @@
 //! | `Token-Introspection-Scope` | with `json`: the token's scope; empty where it has none |
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
-use oauth_core::token_facts::TokenFacts;
+use oauth_core::token_facts::{Grant, Lifetime, TokenFacts};
+
+use crate::grants::Grants;
 
 const INTROSPECTION: HeaderName = HeaderName::from_static("token-introspection");
 const CLIENT_ID: HeaderName = HeaderName::from_static("token-introspection-client-id");
@@ -24,73 +27,105 @@ const SUBJECT: HeaderName = HeaderName::from_static("token-introspection-subject
 const SCOPE: HeaderName = HeaderName::from_static("token-introspection-scope");
 
 /// An access token that is believed; `Debug` does not show what travels on.
+// Caches hold many: a test of `token_cache` holds its size.
 pub(crate) struct AcceptedToken {
-    facts: TokenFacts,
-    // One, as a rule: a map would be larger than all else.
-    fields: Box<[(HeaderName, HeaderValue)]>,
-    max_age: Option<Duration>,
+    grant: Arc<Grant>,
+    lifetime: Lifetime,
+    told: Told,
+}
+
+/// What the API is told of a token, ready to be sent.
+enum Told {
+    Jwt(HeaderValue),
+    Answer(HeaderValue),
+    Words(Box<[(HeaderName, HeaderValue)]>),
 }
 
 impl AcceptedToken {
     /// A token that travels on as `jwt`; `None` where that is not text fit for a field.
     pub(crate) fn traveling_as_jwt(facts: TokenFacts, jwt: &str) -> Option<Self> {
-        Self::with(facts, [(AUTHORIZATION, format!("Bearer {jwt}"))])
+        let told = Told::Jwt(field_value(&format!("Bearer {jwt}"))?);
+        Some(Self::new(facts, told))
     }
 
     /// A token of which the API is told what the authorization server signed; `None` as above.
     pub(crate) fn traveling_as_answer(facts: TokenFacts, answer: &str) -> Option<Self> {
-        Self::with(facts, [(INTROSPECTION, answer.to_owned())])
+        let told = Told::Answer(field_value(answer)?);
+        Some(Self::new(facts, told))
     }
 
     /// A token of which the API is told in plain words; `None` as above.
     pub(crate) fn traveling_in_words(facts: TokenFacts) -> Option<Self> {
-        let client_id = facts.client_id.clone().map(|client_id| (CLIENT_ID, client_id));
-        let subject = facts.sub.clone().map(|subject| (SUBJECT, subject));
-        let scope = (SCOPE, facts.scope.to_string());
-        Self::with(facts, client_id.into_iter().chain(subject).chain([scope]))
-    }
-
-    fn with(facts: TokenFacts, fields: impl IntoIterator<Item = (HeaderName, String)>) -> Option<Self> {
-        let fields = fields
+        let Grant {
+            client_id,
+            sub,
+            scope,
+            ..
+        } = &facts.grant;
+        let words = [
+            (CLIENT_ID, client_id.clone()),
+            (SUBJECT, sub.clone()),
+            (SCOPE, Some(scope.to_string())),
+        ];
+        let fields = words
             .into_iter()
-            .map(|(name, value)| Some((name, field_value(&value)?)));
-        Some(Self {
-            facts,
-            fields: fields.collect::<Option<_>>()?,
-            max_age: None,
-        })
+            .filter_map(|(name, word)| Some((name, word?)))
+            .map(|(name, word)| Some((name, field_value(&word)?)));
+        let told = Told::Words(fields.collect::<Option<_>>()?);
+        Some(Self::new(facts, told))
     }
 
-    /// The token, for as long as the answer that told of it may be kept: `None` where it does not say.
-    pub(crate) fn kept_at_most(self, max_age: Option<Duration>) -> Self {
-        Self { max_age, ..self }
+    fn new(facts: TokenFacts, told: Told) -> Self {
+        let TokenFacts { grant, lifetime } = facts;
+        Self {
+            grant: Arc::new(grant),
+            lifetime,
+            told,
+        }
     }
 
-    /// What is known of the token. Times are to be verified again whenever it is used.
-    pub(crate) const fn facts(&self) -> &TokenFacts {
-        &self.facts
+    /// The same token, its grant held in common with all that have the same.
+    pub(crate) fn sharing(self, grants: &Grants) -> Self {
+        Self {
+            grant: grants.shared(self.grant),
+            ..self
+        }
+    }
+
+    /// What it was issued for.
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// When it ends.
+    pub(crate) const fn expires_at(&self) -> Timestamp {
+        self.lifetime.exp
+    }
+
+    /// Whether it can be used at `now`: to be asked whenever it is used.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lifetime::verify`].
+    pub(crate) fn verify_time(&self, now: Timestamp) -> Result<(), VerificationError> {
+        self.lifetime.verify(now)
     }
 
     /// Tells the API of the token.
     pub(crate) fn tell_api(&self, fields: &mut HeaderMap) {
-        for (name, value) in self.fields.iter() {
-            fields.insert(name, value.clone());
+        match &self.told {
+            Told::Jwt(jwt) => {
+                fields.insert(AUTHORIZATION, jwt.clone());
+            }
+            Told::Answer(answer) => {
+                fields.insert(INTROSPECTION, answer.clone());
+            }
+            Told::Words(words) => {
+                for (name, word) in words {
+                    fields.insert(name, word.clone());
+                }
+            }
         }
-    }
-
-    /// For how long from `now` the token may be remembered: as long as `most`, the answer and the token all allow.
-    ///
-    /// RFC 7662 §4
-    pub(crate) fn kept_for(&self, most: Duration, now: Timestamp) -> Duration {
-        self.max_age
-            .unwrap_or(most)
-            .min(most)
-            .min(now.until(self.facts.exp))
-    }
-
-    /// Whether the answer that told of it may be kept at all.
-    pub(crate) fn may_be_kept(&self) -> bool {
-        self.max_age != Some(Duration::ZERO)
     }
 }
 
@@ -108,7 +143,7 @@ impl fmt::Debug for AcceptedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("AcceptedToken")
-            .field("client_id", &self.facts.client_id)
+            .field("client_id", &self.grant.client_id)
             .finish_non_exhaustive()
     }
 }
@@ -164,23 +199,5 @@ mod tests {
             );
         }
         assert!(AcceptedToken::traveling_as_jwt(facts(""), "a\nb").is_none());
-    }
-
-    /// I12.
-    #[test]
-    fn is_kept_as_long_as_policy_answer_and_expiry_allow() {
-        let (now, seconds) = (Timestamp::from_unix_seconds(1_900), Duration::from_secs);
-        let token = |max_age: Option<u64>| {
-            let token = AcceptedToken::traveling_in_words(facts("")).unwrap();
-            token.kept_at_most(max_age.map(seconds))
-        };
-        assert_eq!(token(None).kept_for(seconds(60), now), seconds(60));
-        assert_eq!(token(Some(30)).kept_for(seconds(60), now), seconds(30));
-        assert_eq!(token(Some(300)).kept_for(seconds(600), now), seconds(100));
-        assert_eq!(
-            token(None).kept_for(seconds(60), now.plus(seconds(100))),
-            seconds(0)
-        );
-        assert!(token(None).may_be_kept() && token(Some(1)).may_be_kept() && !token(Some(0)).may_be_kept());
     }
 }

@@ -12,7 +12,7 @@ use oauth_core::bearer::{self, BearerError};
 use oauth_core::confirmation::{BindingError, BindingPolicy, Confirmation, verify_binding};
 use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
-use oauth_core::token_facts::TokenFacts;
+use oauth_core::token_facts::Grant;
 
 use crate::accepted_token::AcceptedToken;
 use crate::connection::{Connection, PresentedCertificate};
@@ -56,7 +56,7 @@ impl<B> AuthorizedRequest<B> {
 
     /// When its token ends, and with it whatever the token began.
     pub(crate) fn expires_at(&self) -> Timestamp {
-        self.token.facts().exp
+        self.token.expires_at()
     }
 
     /// The request as it came: with the caller's own fields still in it.
@@ -107,15 +107,15 @@ impl Authorizer {
             .find(kind, token, now)
             .await
             .map_err(|error| rejection_of(&error))?;
-        let facts = token.facts();
-        facts.verify_time(now).map_err(rejection_of_jwt)?;
-        let confirmation = self.confirmation(facts);
+        token.verify_time(now).map_err(rejection_of_jwt)?;
+        let grant = token.grant();
+        let confirmation = self.confirmation(grant);
         verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
         let route = Arc::clone(route.map_err(rejection_of_path)?);
         verify_method(request.method(), &route)?;
-        verify_issuer(facts, &route)?;
-        verify_audience(facts, &route)?;
-        verify_scope(facts, &route)?;
+        verify_issuer(grant, &route)?;
+        verify_audience(grant, &route)?;
+        verify_scope(grant, &route)?;
         Ok(AuthorizedRequest {
             request: request.into_request(),
             route,
@@ -125,10 +125,10 @@ impl Authorizer {
         })
     }
 
-    fn confirmation(&self, facts: &TokenFacts) -> Option<Confirmation> {
+    fn confirmation(&self, grant: &Grant) -> Option<Confirmation> {
         match self.hex_thumbprints {
-            HexThumbprints::Accepted => facts.cnf.map(Confirmation::accepting_hex),
-            HexThumbprints::Refused => facts.cnf,
+            HexThumbprints::Accepted => grant.cnf.map(Confirmation::accepting_hex),
+            HexThumbprints::Refused => grant.cnf,
         }
     }
 
@@ -207,8 +207,8 @@ fn verify_method(method: &Method, route: &Arc<Route>) -> Result<(), Rejection> {
 }
 
 /// Fails closed: where the route names its issuers, a token of which nobody says who issued it is none of theirs.
-fn verify_issuer(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
-    let is_taken = match &facts.iss {
+fn verify_issuer(grant: &Grant, route: &Route) -> Result<(), Rejection> {
+    let is_taken = match &grant.iss {
         Some(issuer) => route.takes_from(issuer),
         None => route.issuers.is_none(),
     };
@@ -219,16 +219,16 @@ fn verify_issuer(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
     }
 }
 
-fn verify_audience(facts: &TokenFacts, route: &Route) -> Result<(), Rejection> {
-    if facts.aud.contains(&route.audience) {
+fn verify_audience(grant: &Grant, route: &Route) -> Result<(), Rejection> {
+    if grant.aud.contains(&route.audience) {
         Ok(())
     } else {
         Err(Rejection::AudienceMismatch)
     }
 }
 
-fn verify_scope(facts: &TokenFacts, route: &Arc<Route>) -> Result<(), Rejection> {
-    if facts.scope.contains_all(&route.scope) {
+fn verify_scope(grant: &Grant, route: &Arc<Route>) -> Result<(), Rejection> {
+    if grant.scope.contains_all(&route.scope) {
         Ok(())
     } else {
         Err(Rejection::ScopeInsufficient(Arc::clone(route)))

@@ -17,10 +17,10 @@ use url::Url;
 
 pub(crate) use self::answer::{AnswerReader, MemberRules};
 pub(crate) use self::authentication::Authentication;
-use crate::accepted_token::AcceptedToken;
 use crate::cache_control::max_age;
 use crate::configuration::{CacheControlPolicy, Introspection};
 use crate::token_error::{TokenError, TokenRefusal};
+use crate::token_source::Learnt;
 
 /// The authorization server's introspection endpoint, and how its answers are verified.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl IntrospectionClient {
     /// [`TokenError`]; [`TokenError::Refused`] is the one that is the caller's.
     ///
     /// [RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2), RFC 9068 §4, RFC 9701 §5
-    pub(crate) async fn introspect(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
+    pub(crate) async fn introspect(&self, token: &str, now: Timestamp) -> Result<Learnt, TokenError> {
         let _permit = self.in_hand.try_acquire().map_err(|_| self.busy())?;
         let introspected = self.exchange(token, now).await;
         let no_answer = introspected.as_ref().err().is_some_and(TokenError::is_no_answer);
@@ -84,7 +84,7 @@ impl IntrospectionClient {
         }
     }
 
-    async fn exchange(&self, token: &str, now: Timestamp) -> Result<AcceptedToken, TokenError> {
+    async fn exchange(&self, token: &str, now: Timestamp) -> Result<Learnt, TokenError> {
         let response = self.ask(token, now).await?;
         let representation = self.reader.representation();
         verify_status(response.status(), representation)?;
@@ -95,7 +95,7 @@ impl IntrospectionClient {
         };
         let answer = self.bounded_body(response).await?;
         let token = self.reader.read(&answer, now).await?;
-        Ok(token.kept_at_most(max_age))
+        Ok(Learnt { token, max_age })
     }
 
     async fn ask(&self, token: &str, now: Timestamp) -> Result<reqwest::Response, TokenError> {

@@ -24,6 +24,7 @@ mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
+mod grants;
 mod headers;
 mod host;
 mod hosts;
@@ -32,6 +33,7 @@ mod issuers;
 pub mod metrics;
 mod passthrough;
 mod path;
+mod prefix_tree;
 mod read_certificates;
 pub mod rejection;
 mod request;

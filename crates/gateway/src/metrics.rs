@@ -19,6 +19,7 @@ use metrics::{Counter, Histogram};
 use crate::accepted_token::AcceptedToken;
 use crate::rejection::Rejection;
 use crate::token_error::{TokenError, TokenRefusal};
+use crate::token_source::Learnt;
 
 pub(crate) fn connection(outcome: &'static str) {
     metrics::counter!("certbound_gateway_connections_total", "outcome" => outcome).increment(1);
@@ -70,7 +71,7 @@ pub(crate) fn token_lookup(result: TokenLookup) {
     lookups.increment(1);
 }
 
-pub(crate) fn introspection(introspected: &Result<AcceptedToken, TokenError>) {
+pub(crate) fn introspection(introspected: &Result<Learnt, TokenError>) {
     let outcome = match introspected {
         Ok(_) => "active",
         Err(TokenError::Refused(TokenRefusal::Inactive)) => "inactive",

@@ -3,7 +3,7 @@
 //!
 //! [RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +25,6 @@ pub(crate) type NamedResources = HashMap<(HostName, PathPrefix), ResourceIdentif
 /// A resource, described.
 #[derive(Debug)]
 pub(crate) struct Resource {
-    metadata_path: String,
     metadata_url: String,
     document: Bytes,
 }
@@ -33,7 +32,8 @@ pub(crate) struct Resource {
 /// Every resource of every host.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
-    of_hosts: HashMap<HostName, Vec<Arc<Resource>>>,
+    /// By the path of their metadata.
+    of_hosts: HashMap<HostName, BTreeMap<String, Arc<Resource>>>,
     of_routes: HashMap<(HostName, PathPrefix), Arc<Resource>>,
 }
 
@@ -63,17 +63,15 @@ impl Resources {
                 let route = (route.host.clone(), route.prefix.clone());
                 resources.of_routes.insert(route, Arc::clone(&resource));
             }
-            resources.of_hosts.entry(host).or_default().push(resource);
+            let of_host = resources.of_hosts.entry(host).or_default();
+            of_host.insert(identifier.metadata_path(), resource);
         }
         resources
     }
 
     /// The resource whose metadata is at `path` of `host`.
     pub(crate) fn described_at(&self, host: &HostName, path: &str) -> Option<&Resource> {
-        let mut resources = self.of_hosts.get(host)?.iter();
-        resources
-            .find(|resource| resource.metadata_path == path)
-            .map(AsRef::as_ref)
+        self.of_hosts.get(host)?.get(path).map(AsRef::as_ref)
     }
 
     /// Where the resource is described that `path` of `host` belongs to; a path without route belongs to that of the
@@ -112,7 +110,6 @@ impl Resource {
         };
         let document = serde_json::to_vec(&metadata).expect("strings and a flag can be written as JSON");
         Self {
-            metadata_path: identifier.metadata_path(),
             metadata_url: identifier.metadata_url(),
             document: document.into(),
         }

@@ -15,6 +15,7 @@ use oauth_core::scope::Scope;
 
 use crate::host::HostName;
 use crate::path::folded;
+use crate::prefix_tree::PrefixTree;
 use crate::token_kind::TokenKind;
 use crate::upstream::Upstreams;
 
@@ -71,12 +72,6 @@ impl PathPrefix {
     pub(crate) fn folded(&self) -> &str {
         &self.folded
     }
-}
-
-/// Whether `path` starts with the whole segments of `prefix`.
-fn starts_with_segments(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl fmt::Display for PathPrefix {
@@ -164,7 +159,16 @@ impl Route {
 
 /// All routes, by host.
 #[derive(Debug, Default)]
-pub(crate) struct Routes(HashMap<HostName, Vec<Arc<Route>>>);
+pub(crate) struct Routes(HashMap<HostName, RoutesOfHost>);
+
+#[derive(Debug, Default)]
+struct RoutesOfHost {
+    routes: Vec<Arc<Route>>,
+    /// Where among them the route of a prefix is,
+    literal: PrefixTree,
+    /// and that of what lenient servers make of the prefix.
+    folded: PrefixTree,
+}
 
 impl Routes {
     /// The one route of `host` whose prefix is the longest that matches `path`.
@@ -175,21 +179,17 @@ impl Routes {
     /// with `/raw` and `/raw/admin`, neither `/raw/admin;x` nor `/raw/ADMIN` may be served under the rules of `/raw`.
     /// A host with one route has no other whose rules could be evaded.
     pub(crate) fn find(&self, host: &HostName, path: &str) -> Result<&Arc<Route>, NoRoute> {
-        let routes = self.0.get(host).map(Vec::as_slice).unwrap_or_default();
-        // Longest first, so the first that matches is the one.
-        let found = routes
-            .iter()
-            .find(|route| starts_with_segments(path, &route.prefix.literal));
-        if routes.len() > 1 && found.map(Arc::as_ptr) != find_folded(routes, path).map(Arc::as_ptr) {
+        let of_host = self.0.get(host).ok_or(NoRoute::Unknown)?;
+        let found = of_host.literal.find(path);
+        if of_host.routes.len() > 1 && found != of_host.folded.find(&folded(path)) {
             return Err(NoRoute::Ambiguous);
         }
-        found.ok_or(NoRoute::Unknown)
+        found.map(|index| &of_host.routes[index]).ok_or(NoRoute::Unknown)
     }
 
     /// Whether any route of `host` takes tokens of this kind.
     pub(crate) fn take(&self, host: &HostName, kind: TokenKind) -> bool {
-        let routes = self.0.get(host).map(Vec::as_slice).unwrap_or_default();
-        routes.iter().any(|route| route.tokens.contains(&kind))
+        self.of(host).iter().any(|route| route.tokens.contains(&kind))
     }
 
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &HostName> {
@@ -198,11 +198,14 @@ impl Routes {
 
     /// Takes over the servers of the routes that stay, by host and path. Before anybody else has the routes.
     pub(crate) fn inherit(&mut self, former: &Self) {
-        for (host, routes) in &mut self.0 {
-            let former = former.0.get(host).map(Vec::as_slice).unwrap_or_default();
-            for route in routes.iter_mut().filter_map(Arc::get_mut) {
-                let same = former.iter().find(|former| former.prefix == route.prefix);
-                if let Some(same) = same {
+        for (host, of_host) in &mut self.0 {
+            let former: HashMap<_, _> = former
+                .of(host)
+                .iter()
+                .map(|route| (&route.prefix, route))
+                .collect();
+            for route in of_host.routes.iter_mut().filter_map(Arc::get_mut) {
+                if let Some(same) = former.get(&route.prefix) {
                     route.upstreams.inherit(&same.upstreams);
                 }
             }
@@ -211,29 +214,20 @@ impl Routes {
 
     /// Every route, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.0.values().flatten()
+        self.0.values().flat_map(|of_host| &of_host.routes)
+    }
+
+    fn of(&self, host: &HostName) -> &[Arc<Route>] {
+        self.0.get(host).map_or(&[], |of_host| &of_host.routes)
     }
 
     /// Every audience that some route expects, once.
     pub(crate) fn audiences(&self) -> Vec<String> {
-        let mut audiences: Vec<_> = self
-            .0
-            .values()
-            .flatten()
-            .map(|route| route.audience.clone())
-            .collect();
+        let mut audiences: Vec<_> = self.iter().map(|route| route.audience.clone()).collect();
         audiences.sort();
         audiences.dedup();
         audiences
     }
-}
-
-fn find_folded<'a>(routes: &'a [Arc<Route>], path: &str) -> Option<&'a Arc<Route>> {
-    let path = folded(path);
-    routes
-        .iter()
-        .filter(|route| starts_with_segments(&path, &route.prefix.folded))
-        .max_by_key(|route| route.prefix.folded.len())
 }
 
 /// Why a path leads to no route.
@@ -247,22 +241,22 @@ pub(crate) enum NoRoute {
 
 impl FromIterator<Route> for Routes {
     fn from_iter<T: IntoIterator<Item = Route>>(routes: T) -> Self {
-        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
+        let mut all = Self::default();
         for route in routes {
-            by_host
-                .entry(route.host.clone())
-                .or_default()
-                .push(Arc::new(route));
+            let of_host = all.0.entry(route.host.clone()).or_default();
+            let index = of_host.routes.len();
+            of_host.literal.insert(&route.prefix.literal, index);
+            of_host.folded.insert(&route.prefix.folded, index);
+            of_host.routes.push(Arc::new(route));
         }
-        for routes in by_host.values_mut() {
-            routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.literal.len()));
-        }
-        Self(by_host)
+        all
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn route(host: &str, path: &str) -> Route {
@@ -364,6 +358,58 @@ mod tests {
         let single = routes_of(&["/api"]);
         assert_eq!(find(&single, "/api/a;b=c").unwrap(), "/api");
         assert_eq!(find(&single, "/API"), Err(NoRoute::Unknown));
+    }
+
+    /// N1, N2: every path and every set of three prefixes of these segments.
+    #[test]
+    fn decides_as_if_every_route_were_looked_at() {
+        let segments = |starts: &[String]| -> Vec<String> {
+            let longer = |start: &String| ["/a", "/A;x", "/ab"].map(|segment| format!("{start}{segment}"));
+            starts.iter().flat_map(longer).collect()
+        };
+        let one = segments(&[String::new()]);
+        let two = segments(&one);
+        let paths = [&one[..], &two, &segments(&two)].concat();
+        let with_slash = paths.iter().map(|path| format!("{path}/"));
+        let odd = ["", "/", "*"].map(str::to_owned);
+        let paths: Vec<String> = with_slash.chain(odd).chain(paths.iter().cloned()).collect();
+        let prefixes = [&["/".to_owned()], &one[..], &two].concat();
+        let prefixes: Vec<_> = prefixes
+            .iter()
+            .map(|path| PathPrefix::parse(path).unwrap())
+            .collect();
+        for first in &prefixes {
+            for second in &prefixes {
+                for third in &prefixes {
+                    let mut seen = HashSet::new();
+                    let mut set = vec![first, second, third];
+                    set.retain(|prefix| seen.insert(prefix.folded()));
+                    let routes = set
+                        .iter()
+                        .map(|prefix| route("api.example.com", &prefix.to_string()));
+                    let routes = routes.collect();
+                    for path in &paths {
+                        assert_eq!(find(&routes, path), looked_at_each(&set, path), "{set:?} {path}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn looked_at_each(prefixes: &[&PathPrefix], path: &str) -> Result<String, NoRoute> {
+        let longest = |path: &str, form: fn(&PathPrefix) -> &str| {
+            let matches = |prefix: &&&PathPrefix| {
+                path.strip_prefix(form(prefix))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let matching = prefixes.iter().filter(matches);
+            matching.max_by_key(|prefix| form(prefix).len())
+        };
+        let found = longest(path, |prefix| &prefix.literal);
+        if prefixes.len() > 1 && found != longest(&folded(path), PathPrefix::folded) {
+            return Err(NoRoute::Ambiguous);
+        }
+        found.map(ToString::to_string).ok_or(NoRoute::Unknown)
     }
 
     #[test]

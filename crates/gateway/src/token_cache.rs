@@ -22,10 +22,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::accepted_token::AcceptedToken;
 use crate::configuration::CacheSection;
+use crate::grants::Grants;
 use crate::metrics::{self, TokenLookup};
 use crate::token_error::{TokenError, TokenRefusal};
 use crate::token_kind::TokenKind;
-use crate::token_source::TokenSource;
+use crate::token_source::{Learnt, TokenSource};
 
 /// For how long a token is known to be refused. Bounds how often one made-up token reaches the authorization server, or
 /// has its signature checked.
@@ -60,6 +61,9 @@ struct Tokens {
     refused: Cache<Key, Refused>,
     /// Those that are being looked up.
     under_way: Mutex<HashMap<Key, LookingUp>>,
+    grants: Grants,
+    /// What moments are counted from.
+    began: Instant,
     source: TokenSource,
     max_age: Duration,
     stale_while_unavailable: Duration,
@@ -75,15 +79,20 @@ enum LookUp {
 #[derive(Clone, Debug)]
 struct Remembered {
     token: Arc<AcceptedToken>,
-    until: Instant,
+    until: Moment,
     freshness: Freshness,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     refusal: TokenRefusal,
-    until: Instant,
+    until: Moment,
 }
+
+/// Tenths of a second since the cache began: an `Instant` would make each entry a third larger. After thirteen years it is
+/// always the last one, beyond which nothing is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Freshness {
@@ -109,6 +118,8 @@ impl TokenCache {
             stale: remembering(),
             refused: Cache::with_weighter(FIRST_ROOM, REFUSED_CAPACITY, UnitWeighter),
             under_way: Mutex::default(),
+            grants: Grants::new(section.capacity.try_into().unwrap_or(usize::MAX)),
+            began: Instant::now(),
             source,
             max_age: section.max_age,
             stale_while_unavailable: section.stale_while_unavailable,
@@ -164,10 +175,11 @@ impl TokenCache {
     pub(crate) async fn forget(&self) -> Infallible {
         loop {
             sleep(SWEEP).await;
-            let now = Instant::now();
+            let now = self.0.moment();
             self.0.active.retain(|_, remembered| remembered.until > now);
             self.0.stale.retain(|_, remembered| remembered.until > now);
             self.0.refused.retain(|_, refused| refused.until > now);
+            self.0.grants.forget();
         }
     }
 }
@@ -182,14 +194,35 @@ impl Key {
 }
 
 impl Tokens {
+    /// Now.
+    fn moment(&self) -> Moment {
+        self.moment_after(Duration::ZERO)
+    }
+
+    /// So long from now, and never later.
+    fn moment_after(&self, duration: Duration) -> Moment {
+        let elapsed = self.began.elapsed().saturating_add(duration);
+        let tenths = u64::from(elapsed.subsec_millis() / 100);
+        let tenths = elapsed.as_secs().saturating_mul(10).saturating_add(tenths);
+        Moment(tenths.try_into().unwrap_or(u32::MAX))
+    }
+
+    fn to_remember(&self, token: Arc<AcceptedToken>, kept_for: Duration, freshness: Freshness) -> Remembered {
+        Remembered {
+            token,
+            until: self.moment_after(kept_for),
+            freshness,
+        }
+    }
+
     fn remembered(&self, key: &Key) -> Option<Remembered> {
         let remembered = self.active.get(key)?;
-        (remembered.until > Instant::now()).then_some(remembered)
+        (remembered.until > self.moment()).then_some(remembered)
     }
 
     fn refusal(&self, key: &Key) -> Option<TokenRefusal> {
         let refused = self.refused.get(key)?;
-        (refused.until > Instant::now()).then_some(refused.refusal)
+        (refused.until > self.moment()).then_some(refused.refusal)
     }
 
     async fn learn(
@@ -202,7 +235,7 @@ impl Tokens {
         let _under_way = UnderWay { tokens: self, key };
         let learnt = self.source.learn(key.kind, token, now).await;
         let remembered = self.settle(key, learnt, now)?;
-        if remembered.until > Instant::now() {
+        if remembered.until > self.moment() {
             self.active.insert(key, remembered.clone());
         }
         Ok(remembered.token)
@@ -216,16 +249,16 @@ impl Tokens {
     fn settle(
         &self,
         key: Key,
-        learnt: Result<AcceptedToken, TokenError>,
+        learnt: Result<Learnt, TokenError>,
         now: Timestamp,
     ) -> Result<Remembered, TokenError> {
         match learnt {
-            Ok(token) => Ok(self.remember_for_worse_times(key, Arc::new(token), now)),
+            Ok(learnt) => Ok(self.remember_for_worse_times(key, learnt, now)),
             Err(TokenError::Refused(refusal)) => {
                 self.active.remove(&key);
                 self.stale.remove(&key);
                 if may_be_remembered(refusal) {
-                    let until = Instant::now() + REFUSED_MAX_AGE;
+                    let until = self.moment_after(REFUSED_MAX_AGE);
                     self.refused.insert(key, Refused { refusal, until });
                 }
                 Err(refusal.into())
@@ -239,16 +272,18 @@ impl Tokens {
         }
     }
 
-    fn remember_for_worse_times(&self, key: Key, token: Arc<AcceptedToken>, now: Timestamp) -> Remembered {
-        let kept_for = token.kept_for(self.max_age, now);
+    fn remember_for_worse_times(&self, key: Key, learnt: Learnt, now: Timestamp) -> Remembered {
+        let kept_for = learnt.kept_for(self.max_age, now);
+        let may_be_kept = learnt.may_be_kept();
+        let token = Arc::new(learnt.token.sharing(&self.grants));
         let longest = kept_for.saturating_add(self.stale_while_unavailable);
         let is_looked_up = key.kind == TokenKind::Opaque;
-        if is_looked_up && token.may_be_kept() && !self.stale_while_unavailable.is_zero() {
-            let longest = longest.min(now.until(token.facts().exp));
-            let stale = Remembered::of(Arc::clone(&token), longest, Freshness::Stale);
+        if is_looked_up && may_be_kept && !self.stale_while_unavailable.is_zero() {
+            let longest = longest.min(now.until(token.expires_at()));
+            let stale = self.to_remember(Arc::clone(&token), longest, Freshness::Stale);
             self.stale.insert(key, stale);
         }
-        Remembered::of(token, kept_for, Freshness::Fresh)
+        self.to_remember(token, kept_for, Freshness::Fresh)
     }
 
     /// What was known of the token, where the authorization server gives no answer about it now.
@@ -256,23 +291,19 @@ impl Tokens {
         if !error.is_no_answer() {
             return None;
         }
-        let stale = self.stale.get(key).filter(|stale| stale.until > Instant::now())?;
-        let left = now.until(stale.token.facts().exp);
+        let stale = self.stale.get(key).filter(|stale| stale.until > self.moment())?;
+        let left = now.until(stale.token.expires_at());
         if left.is_zero() {
             return None;
         }
         metrics::token_lookup(Freshness::Stale.result());
-        let client_id = stale.token.facts().client_id.as_deref();
+        let client_id = stale.token.grant().client_id.as_deref();
         tracing::warn!(
             client.id = client_id,
             "what the authorization server said before still stands for a token of {}",
             client_id.unwrap_or("a client it did not name")
         );
-        Some(Remembered::of(
-            stale.token,
-            STALE_RETRY.min(left),
-            Freshness::Stale,
-        ))
+        Some(self.to_remember(stale.token, STALE_RETRY.min(left), Freshness::Stale))
     }
 }
 
@@ -285,17 +316,6 @@ struct UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.tokens.under_way().remove(&self.key);
-    }
-}
-
-impl Remembered {
-    /// Far beyond any token's life, time has no end.
-    fn of(token: Arc<AcceptedToken>, kept_for: Duration, freshness: Freshness) -> Self {
-        Self {
-            token,
-            until: Instant::now() + kept_for.min(Duration::from_secs(60 * 60 * 24 * 365)),
-            freshness,
-        }
     }
 }
 
@@ -313,7 +333,8 @@ const fn may_be_remembered(refusal: TokenRefusal) -> bool {
 impl TokenCache {
     /// Remembers what nobody said.
     pub(crate) fn remember(&self, kind: TokenKind, token: &str, accepted: AcceptedToken, kept_for: Duration) {
-        let remembered = Remembered::of(Arc::new(accepted), kept_for, Freshness::Fresh);
+        let accepted = Arc::new(accepted.sharing(&self.0.grants));
+        let remembered = self.0.to_remember(accepted, kept_for, Freshness::Fresh);
         self.0.active.insert(Key::of(kind, token), remembered);
     }
 }
@@ -352,6 +373,13 @@ mod tests {
         }
     }
 
+    fn learnt() -> Learnt {
+        Learnt {
+            token: token(),
+            max_age: None,
+        }
+    }
+
     fn no_answer() -> TokenError {
         TokenError::Unreachable("it is down".to_owned())
     }
@@ -361,12 +389,12 @@ mod tests {
     async fn what_was_said_stands_while_there_is_no_answer() {
         let cache = cache(Duration::from_secs(60));
         let key = Key::of(TokenKind::Opaque, "token");
-        let fresh = cache.0.settle(key, Ok(token()), NOW).unwrap();
+        let fresh = cache.0.settle(key, Ok(learnt()), NOW).unwrap();
         assert_eq!(fresh.freshness, Freshness::Fresh);
         for error in [no_answer(), TokenError::Timeout] {
             let stale = cache.0.settle(key, Err(error), NOW).unwrap();
-            let kept_for = stale.until.duration_since(Instant::now());
-            assert_eq!((stale.freshness, kept_for), (Freshness::Stale, STALE_RETRY));
+            assert_eq!(stale.freshness, Freshness::Stale);
+            assert_eq!(stale.until, cache.0.moment_after(STALE_RETRY));
         }
         for error in [
             TokenError::NotText,
@@ -385,7 +413,7 @@ mod tests {
     async fn what_was_said_ends_with_the_token() {
         let cache = cache(Duration::from_secs(3600));
         let key = Key::of(TokenKind::Opaque, "token");
-        cache.0.settle(key, Ok(token()), NOW).unwrap();
+        cache.0.settle(key, Ok(learnt()), NOW).unwrap();
         let at = |now| cache.0.settle(key, Err(no_answer()), now);
         assert!(at(NOW.plus(EXPIRES_IN).minus(Duration::from_secs(1))).is_ok());
         assert!(at(NOW.plus(EXPIRES_IN)).is_err());
@@ -396,7 +424,7 @@ mod tests {
     async fn what_was_said_ends_with_a_no() {
         let cache = cache(Duration::from_secs(60));
         let key = Key::of(TokenKind::Opaque, "token");
-        cache.0.settle(key, Ok(token()), NOW).unwrap();
+        cache.0.settle(key, Ok(learnt()), NOW).unwrap();
         cache.remember(TokenKind::Opaque, "token", token(), EXPIRES_IN);
         let no = Err(TokenRefusal::Inactive.into());
         assert!(cache.0.settle(key, no, NOW).is_err());
@@ -408,10 +436,13 @@ mod tests {
     async fn nothing_stands_by_default_nor_where_it_must_not_be_kept() {
         let by_default = cache(Duration::ZERO);
         let key = Key::of(TokenKind::Opaque, "token");
-        by_default.0.settle(key, Ok(token()), NOW).unwrap();
+        by_default.0.settle(key, Ok(learnt()), NOW).unwrap();
         assert!(by_default.0.settle(key, Err(no_answer()), NOW).is_err());
         let lenient = cache(Duration::from_secs(60));
-        let not_to_be_kept = token().kept_at_most(Some(Duration::ZERO));
+        let not_to_be_kept = Learnt {
+            max_age: Some(Duration::ZERO),
+            ..learnt()
+        };
         lenient.0.settle(key, Ok(not_to_be_kept), NOW).unwrap();
         assert!(lenient.0.settle(key, Err(no_answer()), NOW).is_err());
     }
@@ -445,6 +476,19 @@ mod tests {
         assert_eq!(cache.0.active.len(), 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_is_never_later_than_what_it_stands_for() {
+        let cache = cache(Duration::ZERO);
+        let after = |milliseconds| cache.0.moment_after(Duration::from_millis(milliseconds));
+        assert_eq!(
+            [after(0), after(99), after(1_999)],
+            [Moment(0), Moment(0), Moment(19)]
+        );
+        advance(Duration::from_millis(150)).await;
+        assert_eq!([after(0), after(1_999)], [Moment(1), Moment(21)]);
+        assert_eq!(cache.0.moment_after(Duration::MAX), Moment(u32::MAX));
+    }
+
     #[tokio::test]
     async fn keeps_no_more_tokens_than_it_has_room_for() {
         let source = TokenSource {
@@ -461,6 +505,22 @@ mod tests {
         }
         let kept = cache.0.active.len();
         assert!((100..=200).contains(&kept), "{kept}");
+    }
+
+    /// A kibibyte for each token, its JWT included: what is kept once for the tokens of a client, and connections, come on
+    /// top of what is counted here.
+    #[test]
+    fn what_is_kept_of_a_token_stays_small() {
+        const WORD: usize = size_of::<usize>();
+        // As glibc does it.
+        let allocated = |bytes: usize| (bytes + WORD).next_multiple_of(2 * WORD);
+        let jwt = allocated("Bearer ".len() + 660) + allocated(3 * WORD);
+        let token = allocated(2 * WORD + size_of::<AcceptedToken>());
+        // In the cache: state, use and two links, and the index, at worst half empty.
+        let entry = (size_of::<Key>() + size_of::<Remembered>() + 3).next_multiple_of(WORD) + 8;
+        let index = 5 * 16 / 7;
+        let size = jwt + token + entry + index;
+        assert!(size <= 900, "{size} bytes");
     }
 
     /// P15, Users 36: kept apart from good ones, and known for a while; but not what newer keys or time may cure.

@@ -9,7 +9,7 @@ use crate::{certificate::ClientCertificate, thumbprint::CertificateThumbprint};
 /// `{"x5t#S256": "…"}`: the certificate whose holder may use the token. Unknown members are errors.
 ///
 /// [RFC 8705 §3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1), RFC 7800 §3.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Confirmation {
     /// SHA-256 thumbprint of the certificate.
     pub x5t_s256: CertificateThumbprint,
@@ -17,7 +17,7 @@ pub struct Confirmation {
 }
 
 /// How the thumbprint is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Spelling {
     Base64Url,
     /// As some issuers do against the RFC: understood, and confirming nothing unless that is accepted.

@@ -2,7 +2,10 @@
 //!
 //! Parsing is strict: hex, padded or standard base64 of the right hash are other spellings, and are refused.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -66,6 +69,12 @@ impl CertificateThumbprint {
 impl PartialEq for CertificateThumbprint {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for CertificateThumbprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

@@ -18,14 +18,18 @@ use crate::{
 /// [RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2), RFC 9068 §2.2
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
+    /// What it was issued for.
+    pub grant: Grant,
+    /// When it can be used.
+    pub lifetime: Lifetime,
+}
+
+/// What a token was issued for. Each token of a client for one API has the same, as a rule: whoever keeps many of them
+/// can keep it once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Grant {
     /// Who issued it, if that was said.
     pub iss: Option<String>,
-    /// From when on it is worth nothing.
-    pub exp: Timestamp,
-    /// When it was issued, if that was said.
-    pub iat: Option<Timestamp>,
-    /// Before when it is worth nothing, if that was said.
-    pub nbf: Option<Timestamp>,
     /// Who may be shown it; empty where nobody was named.
     pub aud: Vec<String>,
     /// On whose behalf, if that was said.
@@ -38,7 +42,21 @@ pub struct TokenFacts {
     pub cnf: Option<Confirmation>,
 }
 
-impl TokenFacts {
+/// When a token can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// From when on it is worth nothing.
+    pub exp: Timestamp,
+    /// The later of `iat` and `nbf`, before which it is worth nothing; the epoch where neither was said.
+    pub not_before: Timestamp,
+}
+
+impl Lifetime {
+    fn new(exp: Timestamp, iat: Option<Timestamp>, nbf: Option<Timestamp>) -> Self {
+        let not_before = iat.max(nbf).unwrap_or(Timestamp::from_unix_seconds(0));
+        Self { exp, not_before }
+    }
+
     /// Whether the token can be used at `now`.
     ///
     /// # Errors
@@ -46,8 +64,8 @@ impl TokenFacts {
     /// [`VerificationError::Expired`] or [`VerificationError::NotYetValid`].
     ///
     /// RFC 7519 §4.1.4, §4.1.5
-    pub fn verify_time(&self, now: Timestamp) -> Result<(), VerificationError> {
-        verify_time(self.exp, self.iat.max(self.nbf), now)
+    pub fn verify(&self, now: Timestamp) -> Result<(), VerificationError> {
+        verify_time(self.exp, Some(self.not_before), now)
     }
 }
 
@@ -55,15 +73,15 @@ impl From<VerifiedAccessToken> for TokenFacts {
     fn from(token: VerifiedAccessToken) -> Self {
         let claims = token.into_claims();
         Self {
-            iss: Some(claims.iss),
-            exp: claims.exp,
-            iat: Some(claims.iat),
-            nbf: claims.nbf,
-            aud: claims.aud,
-            sub: Some(claims.sub),
-            client_id: Some(claims.client_id),
-            scope: claims.scope,
-            cnf: claims.cnf,
+            grant: Grant {
+                iss: Some(claims.iss),
+                aud: claims.aud,
+                sub: Some(claims.sub),
+                client_id: Some(claims.client_id),
+                scope: claims.scope,
+                cnf: claims.cnf,
+            },
+            lifetime: Lifetime::new(claims.exp, Some(claims.iat), claims.nbf),
         }
     }
 }
@@ -152,20 +170,21 @@ impl Members {
             Some(AnyConfirmation::Certificate(confirmation)) => Some(confirmation),
             Some(AnyConfirmation::Other(_)) => return Err(NoFacts::BoundOtherwise),
         };
+        let exp = self.exp.ok_or(NoFacts::NoExpiry)?;
         Ok(TokenFacts {
-            iss: self.iss,
-            exp: self.exp.ok_or(NoFacts::NoExpiry)?,
-            iat: self.iat,
-            nbf: self.nbf,
-            aud: match self.aud {
-                None => Vec::new(),
-                Some(Audience::One(one)) => vec![one],
-                Some(Audience::Many(many)) => many,
+            grant: Grant {
+                iss: self.iss,
+                aud: match self.aud {
+                    None => Vec::new(),
+                    Some(Audience::One(one)) => vec![one],
+                    Some(Audience::Many(many)) => many,
+                },
+                sub: self.sub,
+                client_id: self.client_id.or(self.azp),
+                scope: self.scope.unwrap_or_default(),
+                cnf,
             },
-            sub: self.sub,
-            client_id: self.client_id.or(self.azp),
-            scope: self.scope.unwrap_or_default(),
-            cnf,
+            lifetime: Lifetime::new(exp, self.iat, self.nbf),
         })
     }
 }
@@ -234,7 +253,10 @@ mod tests {
             "aud": ["api.example.com", "other"], "sub": "s", "client_id": "partner", "scope": "a b",
             "token_type": "Bearer", "unheard_of": {"x": []}, "cnf": {"x5t#S256": THUMBPRINT},
         });
-        let facts = facts(&answer);
+        let TokenFacts {
+            grant: facts,
+            lifetime,
+        } = facts(&answer);
         assert_eq!(facts.iss.as_deref(), Some("https://issuer.example.com"));
         assert_eq!(facts.aud, ["api.example.com", "other"]);
         assert_eq!(
@@ -243,13 +265,13 @@ mod tests {
         );
         assert_eq!(facts.scope, "b a".parse().unwrap());
         assert_eq!(facts.cnf.unwrap().x5t_s256.to_string(), THUMBPRINT);
-        assert_eq!(facts.verify_time(NOW), Ok(()));
+        assert_eq!(lifetime.verify(NOW), Ok(()));
         assert_eq!(
-            facts.verify_time(NOW.plus(Duration::from_secs(910))),
+            lifetime.verify(NOW.plus(Duration::from_secs(910))),
             Err(VerificationError::Expired)
         );
         assert_eq!(
-            facts.verify_time(NOW.minus(Duration::from_secs(10))),
+            lifetime.verify(NOW.minus(Duration::from_secs(10))),
             Err(VerificationError::NotYetValid)
         );
     }
@@ -257,8 +279,11 @@ mod tests {
     /// I10: nothing but `active` and, here, `exp` is demanded.
     #[test]
     fn what_is_not_said_is_nothing() {
-        let facts =
-            facts(&json!({"active": true, "exp": 1_900, "azp": "partner", "aud": "api", "scope": null}));
+        let TokenFacts {
+            grant: facts,
+            lifetime,
+        } = facts(&json!({"active": true, "exp": 1_900, "azp": "partner", "aud": "api", "scope": null}));
+        assert_eq!(lifetime.verify(Timestamp::from_unix_seconds(0)), Ok(()));
         assert_eq!((facts.iss, facts.sub, facts.cnf), (None, None, None));
         assert_eq!(
             (facts.client_id.as_deref(), facts.aud),

@@ -88,12 +88,13 @@ impl MemberRules {
             Introspected::Inactive => return Err(TokenRefusal::Inactive.into()),
             Introspected::BoundOtherwise => return Err(TokenRefusal::BoundOtherwise.into()),
         };
-        if facts.iss.as_ref().is_some_and(|issuer| *issuer != self.issuer) {
+        let grant = &mut facts.grant;
+        if grant.iss.as_ref().is_some_and(|issuer| *issuer != self.issuer) {
             return Err(TokenError::OtherIssuer);
         }
-        if facts.aud.is_empty() {
+        if grant.aud.is_empty() {
             let audience = self.audience_if_absent.clone().ok_or(TokenError::NoAudience)?;
-            facts.aud = vec![audience];
+            grant.aud = vec![audience];
         }
         Ok(facts)
     }
@@ -101,6 +102,8 @@ impl MemberRules {
 
 #[cfg(test)]
 mod tests {
+    use oauth_core::token_facts::Grant;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
@@ -112,10 +115,10 @@ mod tests {
         })
     }
 
-    async fn read(reader: &AnswerReader, members: &str) -> Result<TokenFacts, TokenError> {
+    async fn read(reader: &AnswerReader, members: &str) -> Result<Grant, TokenError> {
         let answer = format!(r#"{{"active":true,"exp":2000{members}}}"#);
         let token = reader.read(answer.as_bytes(), NOW).await?;
-        Ok(token.facts().clone())
+        Ok(token.grant().clone())
     }
 
     /// X2, I10: an audience that is not named is nobody's, unless the configuration says whose it is.
@@ -130,8 +133,8 @@ mod tests {
             assert_eq!(read(&lenient, members).await.unwrap().aud, ["api.example.com"]);
         }
         for reader in [strict, lenient] {
-            let facts = read(&reader, r#","aud":"other""#).await.unwrap();
-            assert_eq!(facts.aud, ["other"], "what is named is not replaced");
+            let grant = read(&reader, r#","aud":"other""#).await.unwrap();
+            assert_eq!(grant.aud, ["other"], "what is named is not replaced");
         }
     }
 

@@ -250,8 +250,8 @@ impl AccessTokenVerifier {
             is_plain(typ) || is_access_token(typ)
         })?;
         let facts = members.facts().map_err(|_| VerificationError::Claims)?;
-        self.verify_names(facts.iss.as_deref().unwrap_or_default(), &facts.aud)?;
-        facts.verify_time(now)?;
+        self.verify_names(facts.grant.iss.as_deref().unwrap_or_default(), &facts.grant.aud)?;
+        facts.lifetime.verify(now)?;
         Ok(facts)
     }
 

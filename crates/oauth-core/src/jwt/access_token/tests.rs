@@ -356,7 +356,10 @@ fn believes_a_plain_jwt_where_that_is_asked_for_alone() {
     let plain = json!({"iss": ISSUER, "aud": "api.example.com", "exp": NOW.plus(Duration::from_secs(900)), "azp": "c"});
     let verify_plain = |token: &str| verifier().verify_plain(token, &keys(&[&key]), NOW);
     let token = key.sign("JWT", &plain).unwrap();
-    assert_eq!(verify_plain(&token).unwrap().client_id.as_deref(), Some("c"));
+    assert_eq!(
+        verify_plain(&token).unwrap().grant.client_id.as_deref(),
+        Some("c")
+    );
     assert_eq!(verify(&token, &key), Err(VerificationError::OtherType));
     let at_jwt = claims().sign(&key).unwrap();
     assert_eq!(

@@ -61,7 +61,7 @@ fn reads_an_active_token_out_of_it() {
         let Ok(Introspected::Active(facts)) = verify(&key.sign(TYP, &claims).unwrap(), &key) else {
             panic!("{claims}")
         };
-        assert_eq!(facts.client_id.as_deref(), Some("partner"));
+        assert_eq!(facts.grant.client_id.as_deref(), Some("partner"));
     }
 }
 
