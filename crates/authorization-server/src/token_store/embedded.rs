@@ -15,12 +15,14 @@ use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, Tok
 
 mod assertions;
 mod bucket;
+mod encoding;
 mod journal;
 mod mark;
 mod recent;
 mod writer;
 
 use bucket::RecordError;
+use encoding::EncodedRecord;
 pub(super) use journal::Journal;
 use recent::Recent;
 use writer::{Change, Writer};
@@ -88,7 +90,7 @@ impl EmbeddedTokenStore {
         // After looking there: what has left is in the file by now.
         let transaction = self.database.begin_read().map_err(RecordError::file)?;
         let record = match recent {
-            Some(record) => Some(record),
+            Some(record) => Some(record.decode()?),
             None => bucket::read(&transaction, id)?,
         };
         record.map(|record| mark::apply(&transaction, record)).transpose()
@@ -102,7 +104,7 @@ impl EmbeddedTokenStore {
 
 impl TokenStore for EmbeddedTokenStore {
     fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(self.write(Change::Insert(Arc::new(record))))
+        Box::pin(self.write(Change::Insert(Arc::new(EncodedRecord::of(&record)))))
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use std::{iter, mem};
 
 use metrics::{counter, histogram};
-use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
 use redb::{Database, Durability, WriteTransaction};
 use tokio::runtime::Handle;
@@ -22,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::bucket::{self, RecordError};
+use super::encoding::EncodedRecord;
 use super::journal::Journal;
 use super::recent::Recent;
 use super::{assertions, mark};
@@ -36,7 +36,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
 /// A change to the stored records.
 #[derive(Debug)]
 pub(super) enum Change {
-    Insert(Arc<TokenRecord>),
+    Insert(Arc<EncodedRecord>),
     Revoke {
         id: Uuid,
         now: Timestamp,
@@ -203,7 +203,7 @@ impl Files {
 }
 
 /// The records of the batch, if it is of new ones alone.
-fn new_records(batch: &[Request<Change>]) -> Option<Vec<&Arc<TokenRecord>>> {
+fn new_records(batch: &[Request<Change>]) -> Option<Vec<&Arc<EncodedRecord>>> {
     let records = batch.iter().map(|request| match &request.change {
         Change::Insert(record) if bucket::has_place_for(record.id) => Some(record),
         _ => None,
