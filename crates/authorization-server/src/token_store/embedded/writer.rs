@@ -20,11 +20,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use super::assertions;
 use super::bucket::{self, RecordError};
 use super::encoding::EncodedRecord;
 use super::journal::Journal;
+use super::mark::{self, Marks};
 use super::recent::Recent;
-use super::{assertions, mark};
 use crate::token_store::health::{self, Condition};
 use crate::token_store::queue::{Effect, LARGEST_BATCH, Queue, Request};
 use crate::token_store::{AssertionDigest, StoreError, StoreHealth, TokensOf};
@@ -52,6 +53,12 @@ pub(super) enum Change {
     Purge {
         now: Timestamp,
     },
+}
+
+impl Change {
+    const fn may_change_marks(&self) -> bool {
+        matches!(self, Self::RevokeAll { .. } | Self::Purge { .. })
+    }
 }
 
 /// The writing thread, seen from outside; dropping it waits for the changes in hand.
@@ -169,6 +176,7 @@ pub(super) struct Files {
     pub(super) journal: Journal,
     /// What lies in the journal.
     pub(super) recent: Arc<Recent>,
+    pub(super) marks: Arc<Marks>,
 }
 
 impl Files {
@@ -198,6 +206,9 @@ impl Files {
         transaction.commit().map_err(RecordError::file)?;
         self.journal.start_over(generation);
         self.recent.clear();
+        if batch.iter().any(|request| request.change.may_change_marks()) {
+            self.marks.read_from(&self.database)?;
+        }
         Ok(effects)
     }
 }
