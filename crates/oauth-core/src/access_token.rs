@@ -97,6 +97,11 @@ impl TokenDigest {
         Self(SecretDigest::of(token.as_bytes()))
     }
 
+    /// The digest that was kept as these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(SecretDigest::from_bytes(bytes))
+    }
+
     /// The 32 bytes, for use as a key.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()

@@ -29,6 +29,16 @@ impl CertificateId {
         hash.update(serial);
         Self(hash.finalize().into())
     }
+
+    /// The id that was kept as these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes of the digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for CertificateId {

@@ -31,6 +31,11 @@ impl Scope {
         self.0.is_empty()
     }
 
+    /// The tokens, sorted, separated by single blanks.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The tokens, sorted.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
@@ -47,8 +52,16 @@ impl FromStr for Scope {
 
     /// Reads tokens separated by single blanks; the empty text is the empty scope.
     fn from_str(text: &str) -> Result<Self, MalformedScope> {
-        if text.is_empty() || text.split(' ').all(is_scope_token) {
-            Ok(Self::of(text.split(' ')))
+        if text.is_empty() {
+            Ok(Self::default())
+        } else if text.split(' ').all(is_scope_token) {
+            // As a scope writes itself.
+            let is_in_order = text.split(' ').is_sorted_by(|one, next| one < next);
+            Ok(if is_in_order {
+                Self(text.into())
+            } else {
+                Self::of(text.split(' '))
+            })
         } else {
             Err(MalformedScope)
         }

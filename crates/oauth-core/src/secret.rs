@@ -16,6 +16,10 @@ impl SecretDigest {
         Self(Sha256::digest(secret).into())
     }
 
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().map(Self).ok()
     }

@@ -60,6 +60,11 @@ impl CertificateThumbprint {
         self.0.map(|byte| format!("{byte:02x}")).concat()
     }
 
+    /// The thumbprint whose 32 bytes were kept.
+    pub const fn from_bytes(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
     /// The 32 bytes of the hash.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

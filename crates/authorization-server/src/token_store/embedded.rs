@@ -15,13 +15,16 @@ use super::{AssertionDigest, AssertionUse, Pending, StoreError, StoreHealth, Tok
 
 mod assertions;
 mod bucket;
+mod encoding;
 mod journal;
 mod mark;
 mod recent;
 mod writer;
 
 use bucket::RecordError;
+use encoding::EncodedRecord;
 pub(super) use journal::Journal;
+use mark::Marks;
 use recent::Recent;
 use writer::{Change, Writer};
 
@@ -34,6 +37,7 @@ pub struct EmbeddedTokenStore {
     // Before the database, so that the writing thread has ended when the file is closed.
     writer: Writer,
     recent: Arc<Recent>,
+    marks: Arc<Marks>,
     database: Arc<Database>,
 }
 
@@ -59,22 +63,25 @@ impl EmbeddedTokenStore {
             .map_err(|cause| OpenError::new(path, cause))?;
         let journal =
             Journal::recover(&database, &Journal::path(path)).map_err(|cause| OpenError::new(path, cause))?;
-        Self::over(database, journal, path)
-            .map_err(|cause| OpenError::new(path, OpenFailure::Unusable(cause)))
+        Self::over(database, journal, path).map_err(|cause| OpenError::new(path, cause))
     }
 
-    pub(super) fn over(database: Database, journal: Journal, path: &Path) -> io::Result<Self> {
+    pub(super) fn over(database: Database, journal: Journal, path: &Path) -> Result<Self, RecordError> {
         let database = Arc::new(database);
         let recent = Arc::new(Recent::default());
+        let marks = Arc::new(Marks::default());
+        marks.read_from(&database)?;
         let files = writer::Files {
             path: path.to_path_buf(),
             database: Arc::clone(&database),
             journal,
             recent: Arc::clone(&recent),
+            marks: Arc::clone(&marks),
         };
         Ok(Self {
             writer: Writer::start(files)?,
             recent,
+            marks,
             database,
         })
     }
@@ -84,14 +91,12 @@ impl EmbeddedTokenStore {
     }
 
     fn read(&self, id: Uuid) -> Result<Option<TokenRecord>, RecordError> {
-        let recent = self.recent.get(id);
-        // After looking there: what has left is in the file by now.
-        let transaction = self.database.begin_read().map_err(RecordError::file)?;
-        let record = match recent {
-            Some(record) => Some(record),
-            None => bucket::read(&transaction, id)?,
+        let record = match self.recent.get(id) {
+            Some(record) => Some(record.decode()?),
+            // What has left is in the file by now.
+            None => bucket::read(&self.database.begin_read().map_err(RecordError::file)?, id)?,
         };
-        record.map(|record| mark::apply(&transaction, record)).transpose()
+        Ok(record.map(|record| self.marks.apply(record)))
     }
 
     #[cfg(test)]
@@ -102,7 +107,7 @@ impl EmbeddedTokenStore {
 
 impl TokenStore for EmbeddedTokenStore {
     fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(self.write(Change::Insert(Arc::new(record))))
+        Box::pin(self.write(Change::Insert(Arc::new(EncodedRecord::of(&record)))))
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {

@@ -9,6 +9,8 @@ use oauth_core::time::Timestamp;
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 use uuid::Uuid;
 
+use super::encoding::{EncodedRecord, decode};
+
 /// The latest expiry, in seconds since 1970, of the records of each hour.
 const BUCKETS: TableDefinition<'_, u64, u64> = TableDefinition::new("buckets");
 
@@ -34,7 +36,7 @@ impl Bucket {
     }
 }
 
-/// The table of a bucket: ids, which grow with time, and records in JSON.
+/// The table of a bucket: ids, which grow with time, and records in bytes.
 const fn table(name: &str) -> TableDefinition<'_, u128, &'static [u8]> {
     TableDefinition::new(name)
 }
@@ -60,7 +62,7 @@ pub(super) fn has_place_for(id: Uuid) -> bool {
 /// Cheapest in the order of their ids: then each table is opened once, and written from its left to its right.
 pub(super) fn insert<'a>(
     transaction: &WriteTransaction,
-    records: impl Iterator<Item = &'a TokenRecord>,
+    records: impl Iterator<Item = &'a EncodedRecord>,
 ) -> Result<(), RecordError> {
     let mut buckets = transaction.open_table(BUCKETS)?;
     let mut records = records.peekable();
@@ -71,7 +73,7 @@ pub(super) fn insert<'a>(
         let kept = buckets.get(bucket.0)?.map(|latest| latest.value());
         let mut latest = kept;
         while let Some(record) = records.next_if(|record| Bucket::of(record.id) == Some(bucket)) {
-            table.insert(record.id.as_u128(), serde_json::to_vec(record)?.as_slice())?;
+            table.insert(record.id.as_u128(), record.as_bytes())?;
             latest = latest.max(Some(record.expires_at.as_unix_seconds()));
         }
         if let Some(latest) = latest.filter(|_| latest != kept) {
@@ -127,16 +129,11 @@ fn written(
 }
 
 fn write(transaction: &WriteTransaction, bucket: Bucket, record: &TokenRecord) -> Result<(), RecordError> {
-    let bytes = serde_json::to_vec(record)?;
     let name = bucket.table_name();
     transaction
         .open_table(table(&name))?
-        .insert(record.id.as_u128(), bytes.as_slice())?;
+        .insert(record.id.as_u128(), EncodedRecord::of(record).as_bytes())?;
     Ok(())
-}
-
-fn decode(bytes: &[u8]) -> Result<TokenRecord, RecordError> {
-    Ok(serde_json::from_slice(bytes)?)
 }
 
 /// Why a record could not be read or written: for the log alone.
@@ -146,8 +143,8 @@ pub(in crate::token_store) enum RecordError {
     #[error("{0}")]
     File(Box<redb::Error>),
     /// What lies in it.
-    #[error("a record cannot be understood: {0}")]
-    Record(#[from] serde_json::Error),
+    #[error("a record cannot be understood")]
+    Record,
     /// The id has no time in it.
     #[error("a record's id is not a version 7 UUID")]
     Id,

@@ -1,5 +1,6 @@
 //! The journal beside the file: new records are appended here, flushed once for a whole group of them, and go into the
-//! file many at a time. A commit of the file writes a dozen pages; an append writes the records.
+//! file many at a time. A commit of the file writes a dozen pages; an append writes the records, in the bytes in which
+//! they will lie in the file.
 //!
 //! Nothing is lost and nothing comes back: a group counts from its flush on; the file names the generation of the
 //! journal whose groups it has not taken in yet, and takes them in and names the next generation in one commit; what a
@@ -11,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use oauth_core::access_token::TokenRecord;
 use redb::{Database, ReadableDatabase as _, TableDefinition, TableError, WriteTransaction};
 
 use super::bucket::{self, RecordError};
+use super::encoding::{self, EncodedRecord};
 
 /// The one generation of the journal that the file has not taken in.
 const GENERATION: TableDefinition<'_, (), u64> = TableDefinition::new("journal_generation");
@@ -27,6 +28,9 @@ const LONGEST: usize = 1024 * 1024;
 /// In front of each group: the length of what follows, and its digest.
 const LENGTH: usize = 4;
 const DIGEST: usize = 32;
+
+/// The first byte of a group that an older version wrote: one array of its records.
+const JSON: u8 = b'[';
 
 /// Where groups of records are appended.
 #[derive(Debug)]
@@ -88,10 +92,11 @@ impl Journal {
     }
 
     /// Appends a group; it is on disk when this returns.
-    pub(super) fn append(&mut self, records: &[&Arc<TokenRecord>]) -> Result<(), RecordError> {
+    pub(super) fn append(&mut self, records: &[&Arc<EncodedRecord>]) -> Result<(), RecordError> {
         let mut group = vec![0; LENGTH + DIGEST];
-        let records: Vec<&TokenRecord> = records.iter().map(AsRef::as_ref).collect();
-        serde_json::to_writer(&mut group, &records)?;
+        for record in records {
+            group.extend_from_slice(record.as_bytes());
+        }
         let body = &group[LENGTH + DIGEST..];
         let length = u32::try_from(body.len()).map_err(|_| RecordError::Group)?;
         let digest = digest(self.generation, body);
@@ -135,10 +140,14 @@ fn new_generation() -> Result<u64, RecordError> {
 }
 
 /// The records of all whole groups of that generation, from the front.
-fn read(mut bytes: &[u8], generation: u64) -> Result<Vec<TokenRecord>, RecordError> {
+fn read(mut bytes: &[u8], generation: u64) -> Result<Vec<EncodedRecord>, RecordError> {
     let mut records = Vec::new();
     while let Some((body, rest)) = split_group(bytes, generation) {
-        records.append(&mut serde_json::from_slice(body)?);
+        let group = match body.first() {
+            Some(&JSON) => serde_json::from_slice(body).map_err(|_| RecordError::Record)?,
+            _ => encoding::decode_all(body)?,
+        };
+        records.extend(group.iter().map(EncodedRecord::of));
         bytes = rest;
     }
     Ok(records)

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use oauth_core::access_token::TokenRecord;
 use uuid::Uuid;
 
+use super::encoding::EncodedRecord;
+
 /// In the order in which the file takes them in.
-type Records = BTreeMap<Uuid, Arc<TokenRecord>>;
+type Records = BTreeMap<Uuid, Arc<EncodedRecord>>;
 
 /// Filled and emptied by the writing thread, read by everybody.
 #[derive(Debug, Default)]
 pub(super) struct Recent(RwLock<Records>);
 
 impl Recent {
-    pub(super) fn get(&self, id: Uuid) -> Option<TokenRecord> {
-        self.records().get(&id).map(|record| TokenRecord::clone(record))
+    pub(super) fn get(&self, id: Uuid) -> Option<Arc<EncodedRecord>> {
+        self.records().get(&id).map(Arc::clone)
     }
 
     pub(super) fn records(&self) -> RwLockReadGuard<'_, Records> {
@@ -23,7 +24,7 @@ impl Recent {
     }
 
     /// To be called once they are on disk.
-    pub(super) fn add(&self, records: &[&Arc<TokenRecord>]) {
+    pub(super) fn add(&self, records: &[&Arc<EncodedRecord>]) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         held.extend(records.iter().map(|record| (record.id, Arc::clone(record))));
     }

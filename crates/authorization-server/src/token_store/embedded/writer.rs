@@ -14,17 +14,18 @@ use std::time::{Duration, Instant};
 use std::{iter, mem};
 
 use metrics::{counter, histogram};
-use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
 use redb::{Database, Durability, WriteTransaction};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use super::assertions;
 use super::bucket::{self, RecordError};
+use super::encoding::EncodedRecord;
 use super::journal::Journal;
+use super::mark::{self, Marks};
 use super::recent::Recent;
-use super::{assertions, mark};
 use crate::token_store::health::{self, Condition};
 use crate::token_store::queue::{Effect, LARGEST_BATCH, Queue, Request};
 use crate::token_store::{AssertionDigest, StoreError, StoreHealth, TokensOf};
@@ -36,7 +37,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
 /// A change to the stored records.
 #[derive(Debug)]
 pub(super) enum Change {
-    Insert(Arc<TokenRecord>),
+    Insert(Arc<EncodedRecord>),
     Revoke {
         id: Uuid,
         now: Timestamp,
@@ -52,6 +53,12 @@ pub(super) enum Change {
     Purge {
         now: Timestamp,
     },
+}
+
+impl Change {
+    const fn may_change_marks(&self) -> bool {
+        matches!(self, Self::RevokeAll { .. } | Self::Purge { .. })
+    }
 }
 
 /// The writing thread, seen from outside; dropping it waits for the changes in hand.
@@ -169,6 +176,7 @@ pub(super) struct Files {
     pub(super) journal: Journal,
     /// What lies in the journal.
     pub(super) recent: Arc<Recent>,
+    pub(super) marks: Arc<Marks>,
 }
 
 impl Files {
@@ -198,12 +206,15 @@ impl Files {
         transaction.commit().map_err(RecordError::file)?;
         self.journal.start_over(generation);
         self.recent.clear();
+        if batch.iter().any(|request| request.change.may_change_marks()) {
+            self.marks.read_from(&self.database)?;
+        }
         Ok(effects)
     }
 }
 
 /// The records of the batch, if it is of new ones alone.
-fn new_records(batch: &[Request<Change>]) -> Option<Vec<&Arc<TokenRecord>>> {
+fn new_records(batch: &[Request<Change>]) -> Option<Vec<&Arc<EncodedRecord>>> {
     let records = batch.iter().map(|request| match &request.change {
         Change::Insert(record) if bucket::has_place_for(record.id) => Some(record),
         _ => None,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_lc_rs::digest::{self, SHA256};
 use futures_util::future::join_all;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase as _, StorageBackend, TableDefinition, TableHandle as _};
@@ -333,7 +334,9 @@ async fn empties_the_journal_into_the_file_when_it_is_full_and_when_it_is_closed
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("tokens.redb");
     let store = open(&path);
-    let tokens: Vec<_> = (0..7_200).map(|second| token_issued_at(START + second)).collect();
+    let tokens: Vec<_> = (0..14_400)
+        .map(|second| token_issued_at(START + second))
+        .collect();
     for group in tokens.chunks(900) {
         let inserted = join_all(group.iter().map(|(_, record)| store.insert(record.clone()))).await;
         assert!(inserted.iter().all(Result::is_ok));
@@ -351,20 +354,16 @@ async fn empties_the_journal_into_the_file_when_it_is_full_and_when_it_is_closed
     }
 }
 
-/// A file that an older version wrote: no journal, records in JSON.
-#[tokio::test]
-async fn opens_a_file_that_has_never_had_a_journal() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("tokens.redb");
-    let (token, record) = token_issued_at(START);
-    let database = Database::create(&path).unwrap();
+/// The file of an older version: no journal, records in JSON.
+fn make_file_of_older_version(path: &Path, record: &TokenRecord) {
+    let database = Database::create(path).unwrap();
     let transaction = database.begin_write().unwrap();
     let hour = format!("tokens-{}", START / HOUR);
     let records = TableDefinition::<u128, &[u8]>::new(&hour);
     let buckets = TableDefinition::<u64, u64>::new("buckets");
-    let json = serde_json::to_vec(&record).unwrap();
+    let json = serde_json::to_vec(record).unwrap();
     let mut table = transaction.open_table(records).unwrap();
-    table.insert(token.id().as_u128(), json.as_slice()).unwrap();
+    table.insert(record.id.as_u128(), json.as_slice()).unwrap();
     drop(table);
     let mut table = transaction.open_table(buckets).unwrap();
     table
@@ -372,9 +371,63 @@ async fn opens_a_file_that_has_never_had_a_journal() {
         .unwrap();
     drop(table);
     transaction.commit().unwrap();
-    drop(database);
+}
+
+#[tokio::test]
+async fn reads_revokes_and_purges_what_an_older_version_wrote() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let (token, record) = token_issued_at(START);
+    make_file_of_older_version(&path, &record);
     let store = open(&path);
-    assert_eq!(find(&store, &token).await, Some(record));
+    assert_eq!(find(&store, &token).await.as_ref(), Some(&record));
+    store.revoke(token.id(), at(START + 1)).await.unwrap();
+    drop(store);
+    let store = open(&path);
+    let found = find(&store, &token).await.unwrap();
+    assert_eq!(
+        found,
+        TokenRecord {
+            revoked_at: Some(at(START + 1)),
+            ..record.clone()
+        }
+    );
+    store.purge(record.expires_at).await.unwrap();
+    assert_eq!((find(&store, &token).await, tables(&store).len()), (None, 0));
+}
+
+/// A group as an older version wrote it: its records as one array in JSON.
+fn group_of_older_version(generation: u64, records: &[&TokenRecord]) -> Vec<u8> {
+    let body = serde_json::to_vec(records).unwrap();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let digest = digest::digest(&SHA256, &[&generation.to_be_bytes()[..], &body].concat());
+    [&length[..], digest.as_ref(), &body].concat()
+}
+
+/// A crash, and then a newer version.
+#[tokio::test]
+async fn takes_in_the_journal_of_an_older_version() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tokens.redb");
+    let store = open(&path);
+    let generation = {
+        let transaction = store.database().begin_read().unwrap();
+        let table = transaction.open_table(TableDefinition::<(), u64>::new("journal_generation"));
+        table.unwrap().get(()).unwrap().unwrap().value()
+    };
+    let crashed = directory.path().join("crashed.redb");
+    copy(&path, &crashed);
+    let [(one, one_record), (two, two_record), (three, three_record)] =
+        [0, 1, 2].map(|second| token_issued_at(START + second));
+    let groups = [
+        group_of_older_version(generation, &[&one_record, &two_record]),
+        group_of_older_version(generation, &[&three_record]),
+    ];
+    std::fs::write(Journal::path(&crashed), groups.concat()).unwrap();
+    let store = open(&crashed);
+    for (token, record) in [(one, one_record), (two, two_record), (three, three_record)] {
+        assert_eq!(find(&store, &token).await, Some(record));
+    }
 }
 
 fn size(path: &Path) -> u64 {
@@ -407,7 +460,7 @@ async fn gives_back_what_a_rush_has_taken() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("tokens.redb");
     let store = open(&path);
-    for _ in 0..4 {
+    for _ in 0..12 {
         issue(&store, 0, 4_000).await;
     }
     let rush = size(&path);
