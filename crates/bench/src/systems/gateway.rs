@@ -1,4 +1,4 @@
-//! certbound's gateway, as shipped but for its upstreams.
+//! certbound's gateway, as shipped but for its upstreams and its limit on connections from one address.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,6 +10,9 @@ use super::ground::free_addresses;
 use super::stub::Upstream;
 use super::{Ground, Process, Role};
 use crate::generator::Target;
+
+/// More than any job opens: all of them come from one address.
+const CONNECTIONS: usize = 4096;
 
 /// The running gateway.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ impl Gateway {
             [listen]
             public = "{public}"
             admin = "{admin}"
+            connections_per_address = {CONNECTIONS}
             [tls]
             certificate = {certificate:?}
             key = {key:?}
