@@ -15,7 +15,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// The fields of one hop. `Trailer` is not among them: the trailers it announces are passed on.
 ///
 /// [RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -77,7 +77,7 @@ const IDENTITY: [&str; 43] = [
 ];
 
 /// Fields without which a request is another one.
-const OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
+static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
 
 /// Whether a field of this name belongs to one hop or to the request itself, and so can carry nothing else.
 pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
