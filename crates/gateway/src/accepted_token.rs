@@ -26,8 +26,9 @@ const CLIENT_ID: HeaderName = HeaderName::from_static("token-introspection-clien
 const SUBJECT: HeaderName = HeaderName::from_static("token-introspection-subject");
 const SCOPE: HeaderName = HeaderName::from_static("token-introspection-scope");
 
-/// An access token that is believed; `Debug` does not show what travels on.
+/// An access token that is believed; `Debug` does not show what travels on, and clones share it.
 // Caches hold many: a test of `token_cache` holds its size.
+#[derive(Clone)]
 pub(crate) struct AcceptedToken {
     grant: Arc<Grant>,
     lifetime: Lifetime,
@@ -35,10 +36,10 @@ pub(crate) struct AcceptedToken {
 }
 
 /// What the API is told of a token, ready to be sent.
+#[derive(Clone)]
 enum Told {
     Jwt(HeaderValue),
-    Answer(HeaderValue),
-    Words(Box<[(HeaderName, HeaderValue)]>),
+    Fields(Arc<[(HeaderName, HeaderValue)]>),
 }
 
 impl AcceptedToken {
@@ -50,28 +51,26 @@ impl AcceptedToken {
 
     /// A token of which the API is told what the authorization server signed; `None` as above.
     pub(crate) fn traveling_as_answer(facts: TokenFacts, answer: &str) -> Option<Self> {
-        let told = Told::Answer(field_value(answer)?);
-        Some(Self::new(facts, told))
+        Self::traveling_in_fields(facts, [(INTROSPECTION, answer.to_owned())])
     }
 
     /// A token of which the API is told in plain words; `None` as above.
     pub(crate) fn traveling_in_words(facts: TokenFacts) -> Option<Self> {
-        let Grant {
-            client_id,
-            sub,
-            scope,
-            ..
-        } = &facts.grant;
-        let words = [
-            (CLIENT_ID, client_id.clone()),
-            (SUBJECT, sub.clone()),
-            (SCOPE, Some(scope.to_string())),
-        ];
-        let fields = words
+        let grant = &facts.grant;
+        let client_id = grant.client_id.clone().map(|client_id| (CLIENT_ID, client_id));
+        let subject = grant.sub.clone().map(|subject| (SUBJECT, subject));
+        let scope = (SCOPE, grant.scope.to_string());
+        Self::traveling_in_fields(facts, client_id.into_iter().chain(subject).chain([scope]))
+    }
+
+    fn traveling_in_fields(
+        facts: TokenFacts,
+        fields: impl IntoIterator<Item = (HeaderName, String)>,
+    ) -> Option<Self> {
+        let fields = fields
             .into_iter()
-            .filter_map(|(name, word)| Some((name, word?)))
-            .map(|(name, word)| Some((name, field_value(&word)?)));
-        let told = Told::Words(fields.collect::<Option<_>>()?);
+            .map(|(name, value)| Some((name, field_value(&value)?)));
+        let told = Told::Fields(fields.collect::<Option<_>>()?);
         Some(Self::new(facts, told))
     }
 
@@ -112,17 +111,14 @@ impl AcceptedToken {
     }
 
     /// Tells the API of the token.
-    pub(crate) fn tell_api(&self, fields: &mut HeaderMap) {
-        match &self.told {
+    pub(crate) fn tell_api(self, fields: &mut HeaderMap) {
+        match self.told {
             Told::Jwt(jwt) => {
-                fields.insert(AUTHORIZATION, jwt.clone());
+                fields.insert(AUTHORIZATION, jwt);
             }
-            Told::Answer(answer) => {
-                fields.insert(INTROSPECTION, answer.clone());
-            }
-            Told::Words(words) => {
-                for (name, word) in words {
-                    fields.insert(name, word.clone());
+            Told::Fields(told) => {
+                for (name, value) in told.iter() {
+                    fields.insert(name, value.clone());
                 }
             }
         }
@@ -162,7 +158,7 @@ mod tests {
         }
     }
 
-    fn told(token: &AcceptedToken) -> Vec<(String, String)> {
+    fn told(token: AcceptedToken) -> Vec<(String, String)> {
         let mut fields = HeaderMap::new();
         token.tell_api(&mut fields);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
@@ -177,13 +173,13 @@ mod tests {
         let token = AcceptedToken::traveling_in_words(facts(r#","client_id":"c","sub":"s","scope":"b a""#));
         let field = |name: &HeaderName, value: &str| (name.to_string(), value.to_owned());
         assert_eq!(
-            told(&token.unwrap()),
+            told(token.unwrap()),
             [field(&CLIENT_ID, "c"), field(&SUBJECT, "s"), field(&SCOPE, "a b")]
         );
         let token = AcceptedToken::traveling_in_words(facts("")).unwrap();
-        assert_eq!(told(&token), [field(&SCOPE, "")]);
+        assert_eq!(told(token), [field(&SCOPE, "")]);
         let token = AcceptedToken::traveling_as_answer(facts(""), "a.b.c").unwrap();
-        assert_eq!(told(&token), [field(&INTROSPECTION, "a.b.c")]);
+        assert_eq!(told(token), [field(&INTROSPECTION, "a.b.c")]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::well_formed::WellFormedRequest;
 pub(crate) struct AuthorizedRequest<B> {
     request: Request<B>,
     route: Arc<Route>,
-    token: Arc<AcceptedToken>,
+    token: AcceptedToken,
     certificate: Option<Arc<PresentedCertificate>>,
     connection: Arc<Connection>,
 }
@@ -49,19 +49,15 @@ impl<B> AuthorizedRequest<B> {
         self.certificate.as_ref()
     }
 
-    /// The token, which alone tells the API of itself: the caller's own fields never do.
-    pub(crate) const fn token(&self) -> &Arc<AcceptedToken> {
-        &self.token
-    }
-
     /// When its token ends, and with it whatever the token began.
     pub(crate) fn expires_at(&self) -> Timestamp {
         self.token.expires_at()
     }
 
-    /// The request as it came: with the caller's own fields still in it.
-    pub(crate) fn into_request(self) -> Request<B> {
-        self.request
+    /// The request as it came, with the caller's own fields still in it, and the token, which alone tells the API of
+    /// itself: the caller's own fields never do.
+    pub(crate) fn into_parts(self) -> (Request<B>, AcceptedToken) {
+        (self.request, self.token)
     }
 }
 

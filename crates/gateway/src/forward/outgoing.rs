@@ -40,11 +40,10 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &RequestId) -> Self {
-        let token = Arc::clone(authorized.token());
         let route = Arc::clone(authorized.route());
         let connection = Arc::clone(authorized.connection());
         let certificate = authorized.certificate().cloned();
-        let mut request = authorized.into_request();
+        let (mut request, token) = authorized.into_parts();
         let upgrade = (route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request))
             .then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
