@@ -53,8 +53,8 @@ pub(crate) struct Frontier {
     pub(crate) proxies: TrustedProxies,
     pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
-    /// Where load balancers hand on their clients' certificates.
     pub(crate) certificates: Arc<ReadCertificates>,
+    /// Where load balancers hand on their clients' certificates.
     pub(crate) certificate_header: Option<Arc<CertificateHeader>>,
     pub(crate) handler: Arc<RequestHandler>,
     pub(crate) shutdown: Shutdown,

@@ -4,12 +4,12 @@
 //! Saves memory and decides nothing. Looked at when a token is learnt, never when it is used.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oauth_core::token_facts::Grant;
 
-/// The grants of a cache's tokens.
-#[derive(Debug)]
+/// The grants of a cache's tokens; `Debug` shows none.
 pub(crate) struct Grants {
     // Bounds the memory. Then it begins anew, which costs what is learnt next a grant of its own.
     most: usize,
@@ -48,8 +48,19 @@ impl Grants {
     }
 }
 
+impl fmt::Debug for Grants {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Grants")
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use oauth_core::token_facts::Introspected;
+
     use super::*;
 
     fn grant(client_id: &str) -> Arc<Grant> {
@@ -80,6 +91,41 @@ mod tests {
         let grants = Grants::new(2);
         let held = ["one", "two", "three"].map(|client_id| grants.shared(grant(client_id)));
         assert_eq!(grants.known().len(), 1);
-        assert_eq!(grants.shared(grant("one")), held[0]);
+        assert!(!Arc::ptr_eq(&grants.shared(grant("one")), &held[0]));
+    }
+
+    /// Whatever else two tokens have in common: one is never judged by what the other was issued for.
+    #[test]
+    fn grants_that_differ_in_anything_stay_apart() {
+        let hash = "A".repeat(43);
+        let hex = "0".repeat(64);
+        let grants = Grants::new(100);
+        let members = [
+            String::new(),
+            r#""iss":"https://issuer.example.com""#.to_owned(),
+            r#""aud":"a""#.to_owned(),
+            r#""aud":["a","b"]"#.to_owned(),
+            r#""aud":["b","a"]"#.to_owned(),
+            r#""sub":"a""#.to_owned(),
+            r#""client_id":"a""#.to_owned(),
+            r#""scope":"a""#.to_owned(),
+            r#""scope":"a b""#.to_owned(),
+            format!(r#""cnf":{{"x5t#S256":"{hash}"}}"#),
+            format!(r#""cnf":{{"x5t#S256":"{hex}"}}"#),
+            format!(r#""cnf":{{"x5t#S256":"{}"}}"#, hash.replacen('A', "B", 1)),
+        ];
+        let of = |members: &String| {
+            let separator = if members.is_empty() { "" } else { "," };
+            let answer = format!(r#"{{"active":true,"exp":2000{separator}{members}}}"#);
+            match Introspected::from_json(answer.as_bytes()).unwrap() {
+                Introspected::Active(facts) => grants.shared(Arc::new(facts.grant)),
+                other => panic!("{other:?}"),
+            }
+        };
+        let held: Vec<_> = members.iter().map(of).collect();
+        assert_eq!(grants.known().len(), members.len());
+        for (members, held) in members.iter().zip(&held) {
+            assert!(Arc::ptr_eq(&of(members), held), "{members}");
+        }
     }
 }

@@ -371,7 +371,18 @@ mod tests {
         let two = segments(&one);
         let paths = [&one[..], &two, &segments(&two)].concat();
         let with_slash = paths.iter().map(|path| format!("{path}/"));
-        let odd = ["", "/", "*"].map(str::to_owned);
+        let odd = [
+            "",
+            "/",
+            "*",
+            "/;x",
+            "/;x/a",
+            "/a./ab",
+            "/a/;x/ab",
+            "/%41",
+            "/%C3%84/a",
+        ]
+        .map(str::to_owned);
         let paths: Vec<String> = with_slash.chain(odd).chain(paths.iter().cloned()).collect();
         let prefixes = [&["/".to_owned()], &one[..], &two].concat();
         let prefixes: Vec<_> = prefixes

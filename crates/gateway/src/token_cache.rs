@@ -269,11 +269,14 @@ impl Tokens {
 
     fn remember_for_worse_times(&self, key: Key, learnt: Learnt, now: Timestamp) -> Remembered {
         let kept_for = learnt.kept_for(self.max_age, now);
-        let may_be_kept = learnt.may_be_kept();
-        let token = learnt.token.sharing(&self.grants);
-        let longest = kept_for.saturating_add(self.stale_while_unavailable);
         let is_looked_up = key.kind == TokenKind::Opaque;
-        if is_looked_up && may_be_kept && !self.stale_while_unavailable.is_zero() {
+        let may_outlast = is_looked_up && learnt.may_be_kept() && !self.stale_while_unavailable.is_zero();
+        let token = match may_outlast || !kept_for.is_zero() {
+            true => learnt.token.sharing(&self.grants),
+            false => learnt.token,
+        };
+        if may_outlast {
+            let longest = kept_for.saturating_add(self.stale_while_unavailable);
             let longest = longest.min(now.until(token.expires_at()));
             let stale = self.to_remember(token.clone(), longest, Freshness::Stale);
             self.stale.insert(key, stale);

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-/// Bounds the memory, about a megabyte. A client whose chain makes room for another's costs one more check of it.
+/// Bounds the memory, some two megabytes. A client whose chain makes room for another's costs one more check of it.
 const MOST: usize = 16 * 1024;
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What the rules need to know of a client certificate, read once from its DER and kept for the connection.
+//! What the rules need to know of a client certificate, read once from its DER and kept.
 //!
 //! Nothing here decides whether the certificate is trusted: the TLS handshake did, or the connection does not exist.
 

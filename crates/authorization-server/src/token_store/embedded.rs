@@ -69,8 +69,7 @@ impl EmbeddedTokenStore {
     pub(super) fn over(database: Database, journal: Journal, path: &Path) -> Result<Self, RecordError> {
         let database = Arc::new(database);
         let recent = Arc::new(Recent::default());
-        let marks = Arc::new(Marks::default());
-        marks.read_from(&database)?;
+        let marks = Arc::new(Marks::of(&database)?);
         let files = writer::Files {
             path: path.to_path_buf(),
             database: Arc::clone(&database),

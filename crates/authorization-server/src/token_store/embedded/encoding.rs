@@ -4,6 +4,8 @@
 //! The first byte names the layout. Older versions wrote JSON, which begins otherwise, and is read for as long as such
 //! records lie in a file.
 
+use std::fmt;
+
 use oauth_core::access_token::{TokenDigest, TokenRecord};
 use oauth_core::confirmation::Confirmation;
 use oauth_core::revocation::CertificateId;
@@ -24,12 +26,20 @@ const SOMETHING: u8 = 1;
 /// More than most records take.
 const USUAL_LENGTH: usize = 256;
 
-/// A record in bytes, and what is to be known of it to put it in its place.
-#[derive(Debug)]
+/// A record in bytes, and what is to be known of it to put it in its place; `Debug` shows the bytes to nobody.
 pub(super) struct EncodedRecord {
     pub(super) id: Uuid,
     pub(super) expires_at: Timestamp,
     bytes: Box<[u8]>,
+}
+
+impl fmt::Debug for EncodedRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("EncodedRecord")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EncodedRecord {

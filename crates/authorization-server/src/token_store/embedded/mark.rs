@@ -6,9 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
-use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError, WriteTransaction,
-};
+use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::bucket::RecordError;
 use crate::token_store::{TokensOf, marks};
@@ -18,24 +16,25 @@ const MARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked_unti
 
 /// All marks, as the file has them: read from it by the writing thread, looked at by everybody.
 #[derive(Debug, Default)]
-pub(super) struct Marks(ArcSwap<BTreeMap<String, Timestamp>>);
+pub(super) struct Marks(ArcSwap<Held>);
+
+/// The moment of the latest revocation by whose tokens are meant.
+pub(super) type Held = BTreeMap<String, Timestamp>;
 
 impl Marks {
-    /// To be called once the file is open, and after each commit that may have changed them, before anybody is told.
-    pub(super) fn read_from(&self, database: &Database) -> Result<(), RecordError> {
+    /// Those of a file that nobody writes yet.
+    pub(super) fn of(database: &Database) -> Result<Self, RecordError> {
         let transaction = database.begin_read().map_err(RecordError::file)?;
-        let table = match transaction.open_table(MARKS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut marks = BTreeMap::new();
-        for entry in table.iter()? {
-            let (key, mark) = entry?;
-            marks.insert(key.value().to_owned(), Timestamp::from_unix_seconds(mark.value()));
+        match transaction.open_table(MARKS) {
+            Ok(table) => Ok(Self(ArcSwap::from_pointee(read(&table)?))),
+            Err(TableError::TableDoesNotExist(_)) => Ok(Self::default()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// To be called with what a commit has made of them, before anybody is told of the commit.
+    pub(super) fn replace(&self, marks: Held) {
         self.0.store(Arc::new(marks));
-        Ok(())
     }
 
     /// The record, revoked where a mark says so.
@@ -49,6 +48,20 @@ impl Marks {
         let latest = keys.iter().flatten().filter_map(|key| held.get(key)).max();
         marks::apply(record, latest.copied())
     }
+}
+
+/// All marks, as this transaction leaves them.
+pub(super) fn all(transaction: &WriteTransaction) -> Result<Held, RecordError> {
+    read(&transaction.open_table(MARKS)?)
+}
+
+fn read(table: &impl ReadableTable<&'static str, u64>) -> Result<Held, RecordError> {
+    let mut marks = Held::new();
+    for entry in table.iter()? {
+        let (key, mark) = entry?;
+        marks.insert(key.value().to_owned(), Timestamp::from_unix_seconds(mark.value()));
+    }
+    Ok(marks)
 }
 
 pub(super) fn set(transaction: &WriteTransaction, of: &TokensOf, now: Timestamp) -> Result<(), RecordError> {

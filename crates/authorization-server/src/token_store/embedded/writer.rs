@@ -202,12 +202,14 @@ impl Files {
             .map(|request| make(&transaction, &request.change))
             .collect();
         let effects = effects?;
+        let changes_marks = batch.iter().any(|request| request.change.may_change_marks());
+        let marks = changes_marks.then(|| mark::all(&transaction)).transpose()?;
         let generation = self.journal.take_in(&transaction)?;
         transaction.commit().map_err(RecordError::file)?;
         self.journal.start_over(generation);
         self.recent.clear();
-        if batch.iter().any(|request| request.change.may_change_marks()) {
-            self.marks.read_from(&self.database)?;
+        if let Some(marks) = marks {
+            self.marks.replace(marks);
         }
         Ok(effects)
     }

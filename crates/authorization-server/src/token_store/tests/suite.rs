@@ -146,15 +146,18 @@ async fn purges_what_has_expired_and_nothing_else(ground: Ground) {
 }
 
 async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart(ground: Ground) {
-    let (before, record) = token_issued_at(START);
+    let (before, mut record) = token_issued_at(START);
     let (after, later) = token_issued_at(START + 2);
     let (others, mut other) = token_issued_at(START);
     other.client_id = "other-client".to_owned();
+    let mark = at(START + 1);
+    // Longer than any token is good for, so that the end of the mark can be seen.
+    let hours = |count: u64| mark.plus(Duration::from_secs(count * 60 * 60));
+    record.expires_at = hours(27);
     let store = ground.open().await;
     for record in [&record, &later, &other] {
         store.insert(record.clone()).await.unwrap();
     }
-    let mark = at(START + 1);
     let client = TokensOf::Client("partner-client".to_owned());
     store.revoke_all(client.clone(), mark).await.unwrap();
     // A clock that was set back takes nothing back.
@@ -164,8 +167,10 @@ async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart(ground: 
     assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
     assert_eq!(find(&store, &after).await, Some(later));
     assert_eq!(find(&store, &others).await, Some(other));
-    store.purge(mark.plus(Duration::from_secs(60))).await.unwrap();
+    store.purge(hours(24)).await.unwrap();
     assert_eq!(find(&store, &before).await.unwrap().revoked_at, Some(mark));
+    store.purge(hours(26)).await.unwrap();
+    assert_eq!(find(&store, &before).await.unwrap().revoked_at, None);
 }
 
 async fn a_mark_revokes_the_tokens_of_one_certificate_and_of_no_other(ground: Ground) {
