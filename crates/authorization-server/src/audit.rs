@@ -25,6 +25,7 @@ use metrics::{Histogram, counter, histogram};
 use mtls::Connection;
 use oauth_core::access_token::{InactiveToken, TokenRecord};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::response::{Refused, inactive_reason};
 use crate::token_store::TokensOf;
@@ -33,7 +34,8 @@ use crate::token_store::TokensOf;
 pub(crate) fn issued(record: &TokenRecord) {
     counter!("certbound_authorization_server_tokens_issued_total").increment(1);
     let thumbprint = thumbprint(record);
-    let (client, jti) = (&record.client_id, record.id);
+    let (client, mut buffer) = (&record.client_id, [0; Hyphenated::LENGTH]);
+    let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
     tracing::info!(
         client.id = %client,
         token.jti = %jti,
@@ -47,7 +49,8 @@ pub(crate) fn issued(record: &TokenRecord) {
 /// A resource server was told that a token is active.
 pub(crate) fn introspected(record: &TokenRecord, caller: &str) {
     counter!("certbound_authorization_server_introspections_total", "outcome" => "active").increment(1);
-    let jti = record.id;
+    let mut buffer = [0; Hyphenated::LENGTH];
+    let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
     tracing::info!(
         client.id = %caller,
         token.jti = %jti,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,7 @@ use oauth_core::time::Timestamp;
 use crate::audit;
 use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, NO_STORE};
+use crate::response::{Cause, Json, NO_STORE};
 use crate::server::AuthorizationServer;
 use crate::token_store::StoreError;
 
@@ -141,7 +141,7 @@ fn access_token_jwt(
             format!("private, max-age={}", max_age.as_secs()),
         ),
     ];
-    Ok((headers, jwt).into_response())
+    Ok((headers, Body::from(jwt)).into_response())
 }
 
 /// For how long the answer holds: never past the token's expiry, and never so long that a revocation is missed for
@@ -182,5 +182,5 @@ fn introspection_jwt(
         header::CONTENT_TYPE,
         Representation::IntrospectionJwt.media_type(),
     )];
-    Ok((NO_STORE, content_type, jwt).into_response())
+    Ok((NO_STORE, content_type, Body::from(jwt)).into_response())
 }

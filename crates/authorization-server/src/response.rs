@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::InactiveToken;
@@ -12,6 +12,7 @@ use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::{ErrorCode, OAuthError};
 use oauth_core::introspection::NotAcceptable;
 use oauth_core::jwt::{AssertionError, SigningError};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::published_keys::ClientKeysUnavailable;
@@ -19,12 +20,34 @@ use crate::request::Sender;
 use crate::token_store::StoreError;
 
 /// No answer of these endpoints is to be kept. RFC 6749 §5.1
-pub(crate) const NO_STORE: [(HeaderName, &str); 2] =
-    [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+pub(crate) const NO_STORE: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::PRAGMA, HeaderValue::from_static("no-cache")),
+];
+
+/// More than most answers take.
+const USUAL_ANSWER: usize = 512;
 
 const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="certbound", charset="UTF-8""#);
 /// Seconds: longer than a commit takes, and than a restart should.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// An answer in JSON, as axum's own, which writes into memory that grows and costs half as much again.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut body = Vec::with_capacity(USUAL_ANSWER);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => {
+                let content_type = HeaderValue::from_static("application/json");
+                ([(header::CONTENT_TYPE, content_type)], Body::from(body)).into_response()
+            }
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
 
 /// Why a request is refused; `Display` is for the log.
 #[derive(Debug, thiserror::Error)]

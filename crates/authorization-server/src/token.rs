@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +17,7 @@ use uuid::{NoContext, Uuid};
 use crate::audit;
 use crate::authenticate::identify;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, NO_STORE, Refusal};
+use crate::response::{Cause, Json, NO_STORE, Refusal};
 use crate::server::AuthorizationServer;
 
 /// A successful answer.

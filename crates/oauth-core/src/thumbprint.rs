@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+/// Characters of an `x5t#S256` member.
+const TEXT_LENGTH: usize = 43;
+
 /// SHA-256 of a certificate's DER encoding; compared in constant time.
 ///
 /// [RFC 8705 §3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)
@@ -85,7 +88,11 @@ impl Hash for CertificateThumbprint {
 
 impl fmt::Display for CertificateThumbprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        let mut text = [0; TEXT_LENGTH];
+        URL_SAFE_NO_PAD
+            .encode_slice(self.0, &mut text)
+            .map_err(|_| fmt::Error)?;
+        formatter.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

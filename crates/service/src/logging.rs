@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::plain_fields::PlainFields;
+use crate::plain_fields::{PlainFields, PlainLine};
 
 /// rustls speaks of every alert it sends; the acceptors do as well, with the reason and the peer.
 const DEFAULT_FILTER: &str = "info,rustls=error";
@@ -34,7 +34,10 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
     let _already_started = match format {
         LogFormat::Text if wants_colour() => registry.with(lines.with_ansi(true)).try_init(),
         LogFormat::Text => {
-            let lines = lines.with_ansi(false).fmt_fields(PlainFields);
+            let lines = lines
+                .with_ansi(false)
+                .fmt_fields(PlainFields)
+                .event_format(PlainLine);
             registry.with(lines).try_init()
         }
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),

@@ -1,12 +1,78 @@
-//! The fields of a log line without colours, as `tracing_subscriber` writes them: its own formatter paints each name, be
-//! it in no colour, and takes every message apart letter by letter, which is most of the cost of a line.
+//! Log lines without colours, as `tracing_subscriber` writes them: its own formatters paint each name, be it in no
+//! colour, and take every message apart letter by letter, which is most of the cost of a line.
 
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// `time level span{fields}: target: fields`.
+#[derive(Debug)]
+pub(crate) struct PlainLine;
+
+impl<S, N> FormatEvent<S, N> for PlainLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        // Of what comes by the crate `log` the library knows how to tell level and target.
+        if metadata.target() == "log" {
+            return Format::default()
+                .with_ansi(false)
+                .format_event(context, writer, event);
+        }
+        if SystemTime.format_time(&mut writer).is_err() {
+            writer.write_str("<unknown time>")?;
+        }
+        writer.write_str(level(*metadata.level()))?;
+        let mut is_in_a_span = false;
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
+            writer.write_str(span.name())?;
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                writer.write_char('{')?;
+                writer.write_str(fields)?;
+                writer.write_char('}')?;
+            }
+            writer.write_char(':')?;
+            is_in_a_span = true;
+        }
+        if is_in_a_span {
+            writer.write_char(' ')?;
+        }
+        writer.write_str(metadata.target())?;
+        writer.write_str(": ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writer.write_char('\n')
+    }
+}
+
+const fn level(level: Level) -> &'static str {
+    match level {
+        Level::TRACE => " TRACE ",
+        Level::DEBUG => " DEBUG ",
+        Level::INFO => "  INFO ",
+        Level::WARN => "  WARN ",
+        Level::ERROR => " ERROR ",
+    }
+}
 
 /// `message name=value name=value`. Control characters that a terminal would obey are written out, wherever they stand.
 #[derive(Debug)]
@@ -73,6 +139,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use tracing_subscriber::Registry;
     use tracing_subscriber::fmt::{Layer, MakeWriter};
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -80,6 +147,12 @@ mod tests {
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -104,8 +177,19 @@ mod tests {
         let layer = Layer::default().with_ansi(false).without_time();
         let layer = layer.with_writer(lines.clone()).fmt_fields(fields);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        lines.text()
+    }
+
+    /// The lines, each with its time.
+    fn whole_lines<E>(format: E, log: fn()) -> String
+    where
+        E: FormatEvent<Registry, PlainFields> + Send + Sync + 'static,
+    {
+        let lines = Lines::default();
+        let layer = Layer::default().with_ansi(false).with_writer(lines.clone());
+        let layer = layer.fmt_fields(PlainFields).event_format(format);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        lines.text()
     }
 
     fn log() {
@@ -126,6 +210,31 @@ mod tests {
             library.contains(r"escape \x1b[31m, bell \x07, delete \x7f, C1 \u{9b}"),
             "{library}"
         );
+    }
+
+    #[test]
+    fn writes_whole_lines_as_the_library_writes_them() {
+        let log = || {
+            log();
+            tracing::debug!("outside");
+            tracing::trace!("outside");
+            let (_outer, _inner) = (
+                tracing::info_span!("outer").entered(),
+                tracing::info_span!("inner", n = 1).entered(),
+            );
+            tracing::info!("within two");
+            tracing::warn!(target: "log", "of another crate");
+        };
+        let library = whole_lines(Format::default().with_ansi(false), log);
+        let ours = whole_lines(PlainLine, log);
+        assert_eq!((ours.lines().count(), library.lines().count()), (7, 7));
+        for (ours, library) in ours.lines().zip(library.lines()) {
+            let ((time, ours), (library_time, library)) =
+                (ours.split_once(' ').unwrap(), library.split_once(' ').unwrap());
+            assert_eq!(ours, library);
+            assert_eq!(time.len(), library_time.len(), "{time} {library_time}");
+        }
+        assert!(ours.contains(" outer:inner{n=1}: "), "{ours}");
     }
 
     #[test]

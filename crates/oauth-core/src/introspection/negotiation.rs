@@ -39,6 +39,10 @@ impl Representation {
         let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
             return Ok(Self::Json);
         };
+        // As most callers ask: for one, and without any weight.
+        if let Some(asked) = OFFERED.into_iter().find(|offered| offered.media_type() == accept) {
+            return Ok(asked);
+        }
         let ranges: Vec<MediaRange<'_>> = accept.split(',').filter_map(MediaRange::parse).collect();
         OFFERED
             .into_iter()
