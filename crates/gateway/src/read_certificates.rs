@@ -10,8 +10,8 @@ use oauth_core::thumbprint::CertificateThumbprint;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-/// Bounds the memory, in bytes as [`InBytes`] estimates them: a thousand certificates of the usual size.
-const MOST_REMEMBERED: u64 = 2 * 1024 * 1024;
+/// Bounds the memory, in bytes as [`InBytes`] estimates them: seven hundred certificates of the usual size.
+const MOST_REMEMBERED: u64 = 1024 * 1024;
 /// What is read from a certificate takes so many times the room of its encoding, the encoding among it.
 const READ_FROM_DER: usize = 3;
 const FIRST_ROOM: usize = 100;

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-/// Bounds the memory, some two megabytes. A client whose chain makes room for another's costs one more check of it.
-const MOST: usize = 16 * 1024;
+/// Bounds the memory, about a megabyte. A client whose chain makes room for another's costs one more check of it.
+const MOST: usize = 14 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct VerifiedChains {
