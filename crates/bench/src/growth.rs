@@ -24,6 +24,8 @@ use sweeps::Sweep;
 /// A file that cannot be written; a curve that cannot be measured is told and left out.
 pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl fmt::Display> {
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    // Before its own pages change what is checked out.
+    let commit = commit();
     let mut curves = Vec::new();
     for sweep in Sweep::ALL {
         match sweep.measure(bench).await {
@@ -34,9 +36,9 @@ pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl 
         for curve in &curves {
             write(directory, &curve.file_name(), &plot::svg(curve))?;
         }
-        write(directory, "growth.md", &page(&curves)?)?;
+        write(directory, "growth.md", &page(&curves, &commit)?)?;
     }
-    page(&curves)
+    page(&curves, &commit)
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
@@ -44,11 +46,10 @@ fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
-fn page(curves: &[Curve]) -> anyhow::Result<String> {
+fn page(curves: &[Curve], commit: &str) -> anyhow::Result<String> {
     let mut page = format!(
-        "# What grows\n\nWritten by `cargo run --release -p bench -- growth`, of {}. CPU time is the server's own, \
-         with everything on one core. Differences of less than a tenth are noise.\n",
-        commit()
+        "# What grows\n\nWritten by `cargo run --release -p bench -- growth`, of {commit}. CPU time is the server's own, \
+         with everything on one core. Differences of less than a tenth are noise.\n"
     );
     for curve in curves {
         write!(page, "\n{curve}")?;
