@@ -18,7 +18,7 @@ const FIRST_ROOM: usize = 100;
 
 /// What was read of the certificates of late.
 #[derive(Debug)]
-pub(crate) struct ReadCertificates(Cache<[u8; 32], Arc<ClientCertificate>, InBytes>);
+pub(crate) struct ReadCertificates(Cache<CertificateThumbprint, Arc<ClientCertificate>, InBytes>);
 
 impl ReadCertificates {
     /// None so far.
@@ -32,7 +32,7 @@ impl ReadCertificates {
     ///
     /// [`CertificateError`] where it cannot be read; that is not remembered.
     pub(crate) fn read(&self, der: &[u8]) -> Result<Arc<ClientCertificate>, CertificateError> {
-        let thumbprint = *CertificateThumbprint::of_der(der).as_bytes();
+        let thumbprint = CertificateThumbprint::of_der(der);
         if let Some(known) = self.0.get(&thumbprint) {
             return Ok(known);
         }
@@ -45,8 +45,8 @@ impl ReadCertificates {
 #[derive(Clone, Copy, Debug)]
 struct InBytes;
 
-impl Weighter<[u8; 32], Arc<ClientCertificate>> for InBytes {
-    fn weight(&self, _thumbprint: &[u8; 32], certificate: &Arc<ClientCertificate>) -> u64 {
+impl Weighter<CertificateThumbprint, Arc<ClientCertificate>> for InBytes {
+    fn weight(&self, _thumbprint: &CertificateThumbprint, certificate: &Arc<ClientCertificate>) -> u64 {
         (certificate.der().len() * READ_FROM_DER) as u64
     }
 }

@@ -120,6 +120,7 @@ mod tests {
         let digest = |number: usize| ChainDigest(Sha256::digest(number.to_be_bytes()).into());
         for number in 0..2 * MOST {
             verified.add(digest(number), &leaf, &[]);
+            assert!(verified.contains(&digest(number), NOW));
             assert!(verified.chains.len() <= MOST);
         }
         let known = |number: &usize| verified.contains(&digest(*number), NOW);

@@ -253,18 +253,15 @@ mod tests {
             "aud": ["api.example.com", "other"], "sub": "s", "client_id": "partner", "scope": "a b",
             "token_type": "Bearer", "unheard_of": {"x": []}, "cnf": {"x5t#S256": THUMBPRINT},
         });
-        let TokenFacts {
-            grant: facts,
-            lifetime,
-        } = facts(&answer);
-        assert_eq!(facts.iss.as_deref(), Some("https://issuer.example.com"));
-        assert_eq!(facts.aud, ["api.example.com", "other"]);
+        let TokenFacts { grant, lifetime } = facts(&answer);
+        assert_eq!(grant.iss.as_deref(), Some("https://issuer.example.com"));
+        assert_eq!(grant.aud, ["api.example.com", "other"]);
         assert_eq!(
-            (facts.sub.as_deref(), facts.client_id.as_deref()),
+            (grant.sub.as_deref(), grant.client_id.as_deref()),
             (Some("s"), Some("partner"))
         );
-        assert_eq!(facts.scope, "b a".parse().unwrap());
-        assert_eq!(facts.cnf.unwrap().x5t_s256.to_string(), THUMBPRINT);
+        assert_eq!(grant.scope, "b a".parse().unwrap());
+        assert_eq!(grant.cnf.unwrap().x5t_s256.to_string(), THUMBPRINT);
         assert_eq!(lifetime.verify(NOW), Ok(()));
         assert_eq!(
             lifetime.verify(NOW.plus(Duration::from_secs(910))),
@@ -279,17 +276,15 @@ mod tests {
     /// I10: nothing but `active` and, here, `exp` is demanded.
     #[test]
     fn what_is_not_said_is_nothing() {
-        let TokenFacts {
-            grant: facts,
-            lifetime,
-        } = facts(&json!({"active": true, "exp": 1_900, "azp": "partner", "aud": "api", "scope": null}));
+        let TokenFacts { grant, lifetime } =
+            facts(&json!({"active": true, "exp": 1_900, "azp": "partner", "aud": "api", "scope": null}));
         assert_eq!(lifetime.verify(Timestamp::from_unix_seconds(0)), Ok(()));
-        assert_eq!((facts.iss, facts.sub, facts.cnf), (None, None, None));
+        assert_eq!((grant.iss, grant.sub, grant.cnf), (None, None, None));
         assert_eq!(
-            (facts.client_id.as_deref(), facts.aud),
+            (grant.client_id.as_deref(), grant.aud),
             (Some("partner"), vec!["api".to_owned()])
         );
-        assert!(facts.scope.is_empty());
+        assert!(grant.scope.is_empty());
     }
 
     /// I5.

@@ -19,6 +19,8 @@ use super::bucket::RecordError;
 const LAYOUT: u8 = 1;
 /// The first byte of a record of an older version.
 const JSON: u8 = b'{';
+/// The first byte of several of them.
+const JSON_OF_SEVERAL: u8 = b'[';
 /// Ends a text: no UTF-8 has this byte.
 const END_OF_TEXT: u8 = 0xFF;
 const NOTHING: u8 = 0;
@@ -94,8 +96,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<TokenRecord, RecordError> {
     }
 }
 
-/// The records in these bytes, one behind the other.
+/// The records in these bytes, one behind the other, or as one array of an older version.
 pub(super) fn decode_all(bytes: &[u8]) -> Result<Vec<TokenRecord>, RecordError> {
+    if bytes.first() == Some(&JSON_OF_SEVERAL) {
+        return serde_json::from_slice(bytes).map_err(|_| RecordError::Record);
+    }
     let mut fields = Fields(bytes);
     let mut records = Vec::new();
     while !fields.0.is_empty() {

@@ -29,9 +29,6 @@ const LONGEST: usize = 1024 * 1024;
 const LENGTH: usize = 4;
 const DIGEST: usize = 32;
 
-/// The first byte of a group that an older version wrote: one array of its records.
-const JSON: u8 = b'[';
-
 /// Where groups of records are appended.
 #[derive(Debug)]
 pub(in crate::token_store) struct Journal {
@@ -143,10 +140,7 @@ fn new_generation() -> Result<u64, RecordError> {
 fn read(mut bytes: &[u8], generation: u64) -> Result<Vec<EncodedRecord>, RecordError> {
     let mut records = Vec::new();
     while let Some((body, rest)) = split_group(bytes, generation) {
-        let group = match body.first() {
-            Some(&JSON) => serde_json::from_slice(body).map_err(|_| RecordError::Record)?,
-            _ => encoding::decode_all(body)?,
-        };
+        let group = encoding::decode_all(body)?;
         records.extend(group.iter().map(EncodedRecord::of));
         bytes = rest;
     }
