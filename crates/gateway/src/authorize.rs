@@ -26,7 +26,7 @@ use crate::well_formed::WellFormedRequest;
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
 pub(crate) struct AuthorizedRequest<B> {
-    request: Request<B>,
+    request: Box<Request<B>>,
     route: Arc<Route>,
     token: AcceptedToken,
     certificate: Option<Arc<PresentedCertificate>>,
@@ -57,7 +57,7 @@ impl<B> AuthorizedRequest<B> {
     /// The request as it came, with the caller's own fields still in it, and the token, which alone tells the API of
     /// itself: the caller's own fields never do.
     pub(crate) fn into_parts(self) -> (Request<B>, AcceptedToken) {
-        (self.request, self.token)
+        (*self.request, self.token)
     }
 }
 

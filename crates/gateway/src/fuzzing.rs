@@ -72,8 +72,8 @@ pub fn is_unambiguous(path: &str) -> bool {
 /// The reason code.
 pub fn well_formed<B>(request: Request<B>, server_name: &str) -> Result<Request<B>, &'static str> {
     let server_name = HostName::parse(server_name).map_err(|_| "server_name")?;
-    WellFormedRequest::verify(request, &server_name)
-        .map(WellFormedRequest::into_request)
+    WellFormedRequest::verify(Box::new(request), &server_name)
+        .map(|request| *request.into_request())
         .map_err(|rejection| rejection.reason())
 }
 

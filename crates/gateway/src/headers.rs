@@ -164,9 +164,11 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Removes the fields that `Connection` makes fields of this hop: one look for each, however many are named.
+/// Removes the fields that `Connection` makes fields of this hop: one look for each, however many are named. Those of
+/// [`HOP_BY_HOP`] go anyway, and `keep-alive` is what most name.
 fn remove_nominated(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = list_members(headers, &CONNECTION)
+        .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
         .filter_map(|name| name.parse().ok())
         .collect();
     for name in nominated {

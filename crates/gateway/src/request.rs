@@ -32,11 +32,12 @@ impl RequestHandler {
     /// Answers one request; a request that is not forwarded is logged here, once.
     pub(crate) async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         connection: &Arc<Connection>,
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
-        let (id, now) = (RequestId::new(), Timestamp::from(SystemTime::now()));
+        let time = SystemTime::now();
+        let (id, now) = (RequestId::new(time), Timestamp::from(time));
         let taken = connection.take_certificate(request.headers_mut(), now);
         let certificate = taken.as_ref().ok().cloned().flatten();
         let (asked, hosts) = (Asked::of(&request), self.hosts.now());
@@ -70,7 +71,7 @@ impl RequestHandler {
 
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         certificate: Option<Arc<PresentedCertificate>>,
         connection: &Arc<Connection>,
         hosts: &Hosts,
@@ -160,7 +161,9 @@ mod tests {
     /// A future is moved several times before it is first polled, and hyper keeps one for each request.
     #[test]
     fn the_future_of_a_request_stays_small() {
-        fn size<'a, F>(_: impl Fn(&'a RequestHandler, Request<Incoming>, &'a Arc<Connection>) -> F) -> usize {
+        fn size<'a, F>(
+            _: impl Fn(&'a RequestHandler, Box<Request<Incoming>>, &'a Arc<Connection>) -> F,
+        ) -> usize {
             size_of::<F>()
         }
         let size = size(RequestHandler::answer);

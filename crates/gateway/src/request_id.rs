@@ -3,9 +3,10 @@
 //! Always made here: what a stranger sends does not reach the log.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 /// The field that carries the name.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,10 +16,12 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// A new name.
-    pub(crate) fn new() -> Self {
+    /// A new name, for a request that came at `time`.
+    pub(crate) fn new(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timestamp = Timestamp::from_unix(NoContext, since.as_secs(), since.subsec_nanos());
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text: &str = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        let text: &str = Uuid::new_v7(timestamp).hyphenated().encode_lower(&mut text);
         Self(HeaderValue::from_str(text).expect("a UUID is visible ASCII"))
     }
 

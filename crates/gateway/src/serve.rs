@@ -73,6 +73,8 @@ pub(crate) async fn serve<S>(
     let facts = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));
+        // Boxed, since it is handed from one future to the next, and each would have the room for it twice.
+        let request = Box::new(request);
         async move { Ok::<_, Infallible>(handler.answer(request, &connection).await) }
     });
     match protocol {

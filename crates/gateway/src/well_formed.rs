@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 
 /// A request that passed every check of its form.
 #[derive(Debug)]
-pub(crate) struct WellFormedRequest<B>(Request<B>);
+pub(crate) struct WellFormedRequest<B>(Box<Request<B>>);
 
 impl<B> WellFormedRequest<B> {
     /// Verifies the form of a request that came over a connection to `server_name`.
@@ -20,7 +20,7 @@ impl<B> WellFormedRequest<B> {
     /// # Errors
     ///
     /// [`Rejection`], one for each check.
-    pub(crate) fn verify(request: Request<B>, server_name: &HostName) -> Result<Self, Rejection> {
+    pub(crate) fn verify(request: Box<Request<B>>, server_name: &HostName) -> Result<Self, Rejection> {
         verify_host(request.uri(), request.headers(), server_name)?;
         verify_framing(request.headers())?;
         path::verify(request.uri().path()).map_err(|_| Rejection::PathAmbiguous)?;
@@ -49,7 +49,7 @@ impl<B> WellFormedRequest<B> {
         self.0.uri().path()
     }
 
-    pub(crate) fn into_request(self) -> Request<B> {
+    pub(crate) fn into_request(self) -> Box<Request<B>> {
         self.0
     }
 }
@@ -113,7 +113,7 @@ mod tests {
 
     fn verify(request: http::request::Builder) -> Result<WellFormedRequest<()>, &'static str> {
         let server_name = HostName::parse("api.example.com").unwrap();
-        WellFormedRequest::verify(request.body(()).unwrap(), &server_name)
+        WellFormedRequest::verify(Box::new(request.body(()).unwrap()), &server_name)
             .map_err(|rejection| rejection.reason())
     }
 

@@ -178,7 +178,7 @@ fn request(method: Method, path: &str, authorization: &[&str]) -> WellFormedRequ
         .iter()
         .fold(request, |request, value| request.header(AUTHORIZATION, *value));
     WellFormedRequest::verify(
-        request.body(()).unwrap(),
+        Box::new(request.body(()).unwrap()),
         &HostName::parse("api.example.com").unwrap(),
     )
     .unwrap()
@@ -508,7 +508,7 @@ fn only_a_refused_token_is_the_callers_fault() {
     let host = HostName::parse("api.example.com").unwrap();
     let status = |error: &TokenError| {
         rejection_of(error)
-            .respond(&host, None, &crate::request_id::RequestId::new())
+            .respond(&host, None, &crate::request_id::RequestId::new(SystemTime::now()))
             .status()
             .as_u16()
     };

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use http::Method;
 use oauth_core::confirmation::BindingPolicy;
 
@@ -76,7 +78,7 @@ fn every_rejection() -> Vec<Rejection> {
 }
 
 fn respond(rejection: &Rejection) -> Response<Bytes> {
-    rejection.respond(&host(), None, &RequestId::new())
+    rejection.respond(&host(), None, &RequestId::new(SystemTime::now()))
 }
 
 fn challenge_of(rejection: &Rejection) -> String {
@@ -104,7 +106,7 @@ fn every_reason_and_status_stands_in_the_table() {
 #[test]
 fn every_answer_is_json_with_the_request_id_and_without_the_reason() {
     for rejection in every_rejection() {
-        let request_id = RequestId::new();
+        let request_id = RequestId::new(SystemTime::now());
         let response = rejection.respond(&host(), None, &request_id);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -131,7 +133,7 @@ fn every_challenge_says_where_the_resource_is_described() {
     let url = "https://api.example.com/.well-known/oauth-protected-resource";
     let parameter = format!("resource_metadata=\"{url}\"");
     for rejection in every_rejection() {
-        let response = rejection.respond(&host(), Some(url), &RequestId::new());
+        let response = rejection.respond(&host(), Some(url), &RequestId::new(SystemTime::now()));
         let challenge = response.headers().get(WWW_AUTHENTICATE);
         let times = challenge.map(|value| value.to_str().unwrap().matches(&parameter).count());
         match response.status().as_u16() {
