@@ -10,7 +10,7 @@ use crate::jobs::Job;
 ///
 /// Everything runs on this machine, over loopback, with certificates made for the run. Systems take turns, once per
 /// round, everything pinned to one core; the ratio to a peer is taken pair by pair inside a round, and a bar holds
-/// when the whole 95 % interval lies under it. A system that answers anything but the expected status, or lets
+/// when the whole 95 % interval lies at or under it. A system that answers anything but the expected status, or lets
 /// another certificate use the token, has failed and is not measured.
 ///
 /// Peers: nginx (Debian: nginx, libnginx-mod-http-lua) and node-oidc-provider (Node.js with npm; it is installed,
@@ -64,8 +64,8 @@ pub(crate) enum Command {
     },
     /// Measure what a request costs as connections, tokens, clients and routes grow in number, and plot it
     Growth {
-        /// Where the page and its plots go
-        #[arg(default_value = "docs/performance", value_name = "DIRECTORY")]
+        /// Where the page and its plots go; those that are checked in lie in docs/performance
+        #[arg(default_value = "target/bench/growth", value_name = "DIRECTORY")]
         into: PathBuf,
     },
     /// One step, so often
@@ -106,6 +106,10 @@ mod tests {
     #[test]
     fn refuses_jobs_that_do_not_exist() {
         assert!(Arguments::try_parse_from(["bench", "--jobs", "lukewarm"]).is_err());
+    }
+
+    #[test]
+    fn refuses_a_run_without_rounds() {
         assert!(Arguments::try_parse_from(["bench", "--rounds", "0"]).is_err());
     }
 }

@@ -49,7 +49,7 @@ fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
 fn page(curves: &[Curve], commit: &str) -> anyhow::Result<String> {
     let mut page = format!(
         "# What grows\n\nWritten by `cargo run --release -p bench -- growth`, of {commit}. CPU time is the server's own, \
-         with everything on one core. Differences of less than a tenth are noise.\n"
+         with everything on one core. Differences of less than a quarter can be noise; a point is *disturbed* where others used the core in most of its rounds.\n"
     );
     for curve in curves {
         write!(page, "\n{curve}")?;

@@ -19,7 +19,7 @@ pub(crate) use contender::{Contender, Unit};
 pub(crate) use hot::{authorized, load};
 pub(crate) use introspect::of_tokens as introspecting;
 pub(crate) use issue::ours as issuing;
-pub(crate) use runner::{cost, place};
+pub(crate) use runner::{Cost, cost, place};
 pub(crate) use stage::{GATEWAY, PARTNER, Stage};
 pub(crate) use tokens::{issue as issue_tokens, token_form};
 pub(crate) use verify::{forwarded, jwt};

@@ -82,6 +82,10 @@ fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<E
 
 /// Measures what grows, and plots it.
 fn measure_growth(arguments: &Arguments, into: &Path) -> anyhow::Result<ExitCode> {
+    ensure!(
+        arguments.store.is_none(),
+        "growth fills the embedded store: leave --store out"
+    );
     let bench = prepare(arguments)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let page = LocalSet::new().block_on(&runtime, growth::run(&bench, into))?;

@@ -20,15 +20,15 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     /// Connections at once where each request has its own.
     pub(crate) new_connections: usize,
-    /// How many tokens the gateway keeps in the job `wide`, and how many clients they are from.
+    /// How many tokens the gateway keeps in the job `wide`.
     pub(crate) wide_tokens: usize,
-    /// See there.
+    /// How many clients they are from.
     pub(crate) wide_clients: usize,
     /// How many tokens the authorization server stores in the job `wide`.
     pub(crate) stored_tokens: usize,
-    /// How many sizes of each kind are measured of growth, and how often each.
+    /// How many sizes of each kind are measured of growth.
     pub(crate) growth_sizes: usize,
-    /// See there.
+    /// How often each of them is measured.
     pub(crate) growth_rounds: usize,
 }
 

@@ -18,8 +18,11 @@ use super::tls::{Resume, TlsMaker};
 
 /// How long the connections may take to have one answer each.
 const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A slice that ends so is repeated with more requests.
-pub(crate) const RAN_OUT: &str = "the requests ran out before the time was over";
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the requests ran out before the time was over")]
+pub(crate) struct RanOut;
 
 /// How long a slice is.
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +215,7 @@ fn increment(counter: &Cell<u64>) {
 
 async fn keep_busy(load: Load, shared: Rc<Shared>) {
     let ended = requests_in_turn(&load, &shared).await;
-    shared.fail(ended.map_or_else(|error| error, |()| anyhow!(RAN_OUT)));
+    shared.fail(ended.map_or_else(|error| error, |()| RanOut.into()));
 }
 
 /// Ends when there are no more requests.

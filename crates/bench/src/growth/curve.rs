@@ -9,6 +9,8 @@ pub(crate) struct Point {
     pub(crate) size: usize,
     /// CPU time per request.
     pub(crate) microseconds: f64,
+    /// Whether strangers used the core in most of the rounds.
+    pub(crate) is_disturbed: bool,
     /// Resident memory of the server, in MiB.
     pub(crate) mebibytes: f64,
 }
@@ -53,18 +55,19 @@ impl fmt::Display for Curve {
         writeln!(formatter, "## {title}, by {of}\n\n![{title}, by {of}]({plot})\n")?;
         writeln!(
             formatter,
-            "| {of} | CPU µs per request | by the first | MiB resident |"
+            "| {of} | CPU µs per request | by the first | MiB resident | |"
         )?;
-        writeln!(formatter, "|---:|---:|---:|---:|")?;
+        writeln!(formatter, "|---:|---:|---:|---:|---|")?;
         let first = points.first().map_or(f64::NAN, |point| point.microseconds);
         for point in points {
             writeln!(
                 formatter,
-                "| {} | {:.1} | {:.2} | {:.1} |",
+                "| {} | {:.1} | {:.2} | {:.1} | {} |",
                 point.size,
                 point.microseconds,
                 point.microseconds / first,
-                point.mebibytes
+                point.mebibytes,
+                if point.is_disturbed { "disturbed" } else { "" }
             )?;
         }
         Ok(())
@@ -83,6 +86,7 @@ mod tests {
                 size,
                 microseconds,
                 mebibytes: 16.0,
+                is_disturbed: size > 1,
             });
         }
         let text = curve.to_string();
@@ -90,6 +94,9 @@ mod tests {
             text.contains("](gateway-known-token-cached-tokens.svg)"),
             "{text}"
         );
-        assert!(text.contains("\n| 1000 | 25.0 | 1.25 | 16.0 |\n"), "{text}");
+        assert!(
+            text.contains("\n| 1000 | 25.0 | 1.25 | 16.0 | disturbed |\n"),
+            "{text}"
+        );
     }
 }

@@ -123,6 +123,7 @@ mod tests {
             .extend(points.iter().map(|&(size, microseconds)| Point {
                 size,
                 microseconds,
+                is_disturbed: false,
                 mebibytes: 1.0,
             }));
         curve

@@ -10,8 +10,8 @@ use super::curve::{Curve, Point};
 use crate::bench::Bench;
 use crate::generator::{InTurn, Request, Requests, Reuse, send_all};
 use crate::jobs::{
-    CACHE, Contender, PARTNER, Stage, TOKENS, authorized, cost, introspecting, issue_tokens, issuing, load,
-    place,
+    CACHE, Contender, Cost, PARTNER, Stage, TOKENS, authorized, cost, introspecting, issue_tokens, issuing,
+    load, place,
 };
 use crate::measure::Memory;
 use crate::systems::authorization_server::Setting;
@@ -152,7 +152,7 @@ async fn stored_tokens(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
         };
         let stage = Stage::set_with(bench, setting)?;
         let names = fs::read_to_string(&names).with_context(|| names.display().to_string())?;
-        let contender = introspecting(&stage, names.lines())?;
+        let contender = introspecting(&stage, names.lines()).await?;
         add(&mut introspected, &stage, &contender, size).await;
         let contender = issuing(&stage)?;
         add(&mut issued, &stage, &contender, size).await;
@@ -172,7 +172,10 @@ async fn add(curve: &mut Curve, stage: &Stage<'_>, contender: &Contender, size: 
 }
 
 async fn point(stage: &Stage<'_>, contender: &Contender, size: usize) -> anyhow::Result<Point> {
-    let microseconds = cost(stage, contender).await?;
+    let Cost {
+        microseconds,
+        is_disturbed,
+    } = cost(stage, contender).await?;
     let resident = Memory::of_all(&contender.processes)?.resident;
     #[expect(clippy::cast_precision_loss, reason = "bytes of memory, far below 2^52")]
     let mebibytes = resident as f64 / f64::from(1 << 20);
@@ -180,6 +183,7 @@ async fn point(stage: &Stage<'_>, contender: &Contender, size: usize) -> anyhow:
         size,
         microseconds,
         mebibytes,
+        is_disturbed,
     })
 }
 

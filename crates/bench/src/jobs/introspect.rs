@@ -4,6 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use super::contender::{Contender, Refusal};
 use super::issue::{OURS, PEER};
@@ -29,21 +32,21 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
         Some(provider) => Some(token_of(&stage, provider).await?),
         None => None,
     };
-    let again = |accept| same(&stage, &token, accept);
-    let peer = |accept| peer(&stage, peer_token.as_deref(), accept);
+    let again = async |accept| same(&stage, &token, accept).await;
+    let peer = async |accept| peer(&stage, peer_token.as_deref(), accept).await;
     let parts = [
-        ("introspect, JSON", 0.06, again(JSON)?, peer(JSON)?),
+        ("introspect, JSON", 0.06, again(JSON).await?, peer(JSON).await?),
         (
             "introspect, JWT for the first time",
             0.12,
             first(&stage)?,
-            peer(INTROSPECTION_JWT)?,
+            peer(INTROSPECTION_JWT).await?,
         ),
         (
             "introspect, JWT again",
             0.06,
-            again(ACCESS_TOKEN_JWT)?,
-            peer(INTROSPECTION_JWT)?,
+            again(ACCESS_TOKEN_JWT).await?,
+            peer(INTROSPECTION_JWT).await?,
         ),
     ];
     let mut reports = Vec::new();
@@ -66,18 +69,22 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
 }
 
 /// The same token, again and again.
-fn same(stage: &Stage<'_>, token: &str, accept: &'static str) -> anyhow::Result<Contender> {
+async fn same(stage: &Stage<'_>, token: &str, accept: &'static str) -> anyhow::Result<Contender> {
     let request = AuthorizationServer::introspection_endpoint(accept).with(&form(token));
+    verify_active(stage, &stage.authorization_server.target()?, &request).await?;
     ours(stage, Rc::new(RefCell::new(Same(request.clone()))), request)
 }
 
 /// Many tokens in turn, answered with JSON.
-pub(crate) fn of_tokens<'a>(
+pub(crate) async fn of_tokens<'a>(
     stage: &Stage<'_>,
     tokens: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<Contender> {
     let endpoint = AuthorizationServer::introspection_endpoint(JSON);
-    let requests = tokens.map(|token| endpoint.with(&form(token))).collect();
+    let requests: Vec<_> = tokens.map(|token| endpoint.with(&form(token))).collect();
+    for request in requests.first().into_iter().chain(requests.last()) {
+        verify_active(stage, &stage.authorization_server.target()?, request).await?;
+    }
     let refused = endpoint.with(&form("unknown"));
     ours(stage, Rc::new(RefCell::new(InTurn::of(requests))), refused)
 }
@@ -129,13 +136,18 @@ fn ours(
     )
 }
 
-fn peer(stage: &Stage<'_>, token: Option<&str>, accept: &'static str) -> anyhow::Result<Option<Contender>> {
+async fn peer(
+    stage: &Stage<'_>,
+    token: Option<&str>,
+    accept: &'static str,
+) -> anyhow::Result<Option<Contender>> {
     let Some((provider, token)) = stage.oidc_provider.as_ref().zip(token) else {
         return Ok(None);
     };
     let request = OidcProvider::introspection_endpoint(accept).with(&form(token));
     let requests = Rc::new(RefCell::new(Same(request.clone())));
     let target = provider.target()?;
+    verify_active(stage, &target, &request).await?;
     contender(stage, PEER, provider.process.id(), target, requests, request).map(Some)
 }
 
@@ -166,6 +178,37 @@ fn contender(
     Ok(Contender::new(name, process, load, Some(refusal)))
 }
 
+/// Verifies that the answer says of the token that it is active: one that is not is answered 200 too, and sooner.
+async fn verify_active(stage: &Stage<'_>, target: &Target, request: &Request) -> anyhow::Result<()> {
+    let tls = stage.tls(GATEWAY)?.make(Resume::Never);
+    let mut connection = Connection::open(target, tls).await?;
+    let answer = connection.exchange(request, &Cell::new(0)).await?;
+    let body = connection.body();
+    ensure!(
+        answer.status == 200 && says_active(body),
+        "introspection finds a token that was just issued inactive: {} {}",
+        answer.status,
+        String::from_utf8_lossy(body)
+    );
+    connection.close().await;
+    Ok(())
+}
+
+/// Whether an answer to an introspection, whichever of the three it is, says that the token is active.
+fn says_active(body: &[u8]) -> bool {
+    let says = |answer: &Value| answer["active"] == true;
+    if let Ok(answer) = serde_json::from_slice(body) {
+        return says(&answer);
+    }
+    let Some(payload) = body.split(|&byte| byte == b'.').nth(1) else {
+        return false;
+    };
+    let decoded = URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
+    // RFC 9701 §5: the answer is a claim. RFC 9068: the token itself, which there is for an active one alone.
+    serde_json::from_slice::<Value>(&decoded)
+        .is_ok_and(|claims| says(&claims["token_introspection"]) || claims["cnf"].is_object())
+}
+
 fn form(token: &str) -> String {
     format!("client_id=gateway&token={token}")
 }
@@ -182,4 +225,28 @@ async fn token_of(stage: &Stage<'_>, provider: &OidcProvider) -> anyhow::Result<
         String::from_utf8_lossy(connection.body())
     );
     access_token(connection.body()).context("node-oidc-provider")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt(claims: &str) -> Vec<u8> {
+        format!("e30.{}.signature", URL_SAFE_NO_PAD.encode(claims)).into_bytes()
+    }
+
+    #[test]
+    fn knows_an_active_token_in_every_representation() {
+        assert!(says_active(br#"{"active":true}"#));
+        assert!(says_active(&jwt(r#"{"token_introspection":{"active":true}}"#)));
+        assert!(says_active(&jwt(r#"{"cnf":{"x5t#S256":"x"}}"#)));
+    }
+
+    #[test]
+    fn knows_an_inactive_token_in_every_representation() {
+        assert!(!says_active(br#"{"active":false}"#));
+        assert!(!says_active(&jwt(r#"{"token_introspection":{"active":false}}"#)));
+        assert!(!says_active(&jwt("{}")));
+        assert!(!says_active(b""));
+    }
 }

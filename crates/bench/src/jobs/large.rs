@@ -75,13 +75,13 @@ fn memory(idle: u64, small: u64, large: u64) -> Vec<Fact> {
     let above = |more: u64, less: u64| mebibytes(more.saturating_sub(less));
     vec![
         Fact::new(
-            "gateway, highest with bodies of 1 MiB above idle",
+            "gateway, peak with bodies of 1 MiB above idle",
             above(small, idle),
             "MiB",
             Bound::None,
         ),
         Fact::new(
-            "gateway, highest with bodies of 100 MiB above that",
+            "gateway, peak with bodies of 100 MiB above its peak with bodies of 1 MiB",
             above(large, small),
             "MiB",
             Bound::AtMost(1.0),

@@ -9,14 +9,14 @@ use super::contender::{Contender, Unit};
 use super::stage::{PARTNER, Stage};
 use super::tokens;
 use crate::bench::Bench;
-use crate::generator::{Histogram, Length, RAN_OUT, run};
+use crate::generator::{Histogram, Length, RanOut, run};
 use crate::measure::{CoreTime, CpuClock, Memory, Placement, pin_process};
 use crate::report::{Comparison, JobReport, Row, Sample};
 use crate::systems::Role;
 
-/// A slice in which strangers used more of the core is repeated,
+/// The share of the core that strangers may use; a slice in which they used more is repeated.
 const TOLERATED: f64 = 0.06;
-/// so often at most.
+/// How often a slice is repeated at most.
 const REPETITIONS: usize = 3;
 
 /// A job ready to run.
@@ -86,14 +86,26 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
     Ok(JobReport::new(job.name, job.description, rows, &job.comparisons))
 }
 
-/// CPU microseconds per unit of one system alone, the median of the rounds of a growing size.
-pub(crate) async fn cost(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<f64> {
+/// What one system spends alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// CPU microseconds per unit, the median of the rounds of a growing size.
+    pub(crate) microseconds: f64,
+    /// Whether strangers used the core in most of the rounds.
+    pub(crate) is_disturbed: bool,
+}
+
+/// Measures one system alone.
+pub(crate) async fn cost(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<Cost> {
     place(stage, stage.bench.one_core)?;
     let mut row = Row::new(&contender.name, contender.unit);
     for _ in 0..stage.bench.plan.growth_rounds {
         row.add(one_core_turn(stage, contender).await?);
     }
-    Ok(row.summary().context("a plan without rounds")?.median)
+    Ok(Cost {
+        microseconds: row.summary().context("a plan without rounds")?.median,
+        is_disturbed: row.disturbed() * 2 > row.samples.len(),
+    })
 }
 
 fn fail(bench: &Bench, job: &str, row: &mut Row, error: &anyhow::Error) {
@@ -134,12 +146,12 @@ struct Turn {
 
 async fn one_core_turn(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<Sample> {
     let bench = stage.bench;
-    let mut turn = turn(stage, contender, bench.plan.slice, bench.one_core).await?;
+    let mut turn = measure_turn(stage, contender, bench.plan.slice, bench.one_core).await?;
     for _ in 0..REPETITIONS {
         if turn.foreign <= TOLERATED {
             break;
         }
-        turn = self::turn(stage, contender, bench.plan.slice, bench.one_core).await?;
+        turn = measure_turn(stage, contender, bench.plan.slice, bench.one_core).await?;
     }
     Ok(Sample {
         microseconds: turn.microseconds,
@@ -151,10 +163,10 @@ async fn one_core_turn(stage: &Stage<'_>, contender: &Contender) -> anyhow::Resu
 async fn split_turn(stage: &Stage<'_>, contender: &Contender) -> anyhow::Result<Turn> {
     let bench = stage.bench;
     let split = bench.split.context("there is one core only")?;
-    turn(stage, contender, bench.plan.split_slice, split).await
+    measure_turn(stage, contender, bench.plan.split_slice, split).await
 }
 
-async fn turn(
+async fn measure_turn(
     stage: &Stage<'_>,
     contender: &Contender,
     length: Length,
@@ -184,7 +196,7 @@ async fn turn(
     let slice = loop {
         fill(stage, contender, length).await?;
         match run(&contender.load, length, meter).await {
-            Err(error) if contender.supply.is_some() && error.to_string() == RAN_OUT => {
+            Err(error) if contender.supply.is_some() && error.is::<RanOut>() => {
                 learn(contender, None);
             }
             other => break other?,

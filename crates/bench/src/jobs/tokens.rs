@@ -1,6 +1,6 @@
 //! Tokens from our authorization server, outside of any measurement.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use anyhow::{Context as _, ensure};
@@ -95,7 +95,7 @@ impl Requests for Collector {
 pub(crate) struct Supply {
     tokens: RefCell<Vec<String>>,
     /// How many a second takes.
-    per_second: RefCell<f64>,
+    per_second: Cell<f64>,
 }
 
 impl Supply {
@@ -103,7 +103,7 @@ impl Supply {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             tokens: RefCell::default(),
-            per_second: RefCell::new(6000.0),
+            per_second: Cell::new(6000.0),
         })
     }
 
@@ -119,7 +119,7 @@ impl Supply {
             clippy::cast_sign_loss,
             reason = "a few thousand"
         )]
-        let needed = (*self.per_second.borrow() * seconds) as usize;
+        let needed = (self.per_second.get() * seconds) as usize;
         needed.saturating_sub(self.tokens.borrow().len())
     }
 
@@ -130,8 +130,9 @@ impl Supply {
 
     /// Notes how many a second took, or that there were too few.
     pub(crate) fn learn(&self, per_second: Option<f64>) {
-        let mut known = self.per_second.borrow_mut();
-        *known = per_second.map_or(*known * 2.0, |seen| (seen * 1.4).max(500.0));
+        let known = self.per_second.get();
+        self.per_second
+            .set(per_second.map_or(known * 2.0, |seen| (seen * 1.4).max(500.0)));
     }
 }
 

@@ -26,9 +26,9 @@ use crate::systems::authorization_server::{AuthorizationServer, Setting};
 const WORKERS: usize = 32;
 const KIBIBYTE: f64 = 1024.0;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
-/// The gateway is to keep them all, and as long as the job takes: its table `[cache]`,
+/// The gateway's table `[cache]`: it is to keep them all, and as long as the job takes.
 pub(crate) const CACHE: &str = "[cache]\ncapacity = 400000\nmax_age = \"1h\"";
-/// and what the authorization server's `[tokens]` has to say of it.
+/// What the authorization server's `[tokens]` has to say for that.
 pub(crate) const TOKENS: &str = "revocation_window = \"1h\"";
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {

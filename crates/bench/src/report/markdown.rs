@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_three_significant_digits() {
+    fn writes_fewer_decimals_the_larger_a_number_is() {
         let written = [0.123, 9.876, 98.76, 987.6, 9876.5].map(number);
         assert_eq!(written, ["0.12", "9.88", "98.8", "988", "9876"]);
     }
