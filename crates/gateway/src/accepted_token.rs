@@ -44,26 +44,26 @@ enum Told {
 
 impl AcceptedToken {
     /// A token that travels on as `jwt`; `None` where that is not text fit for a field.
-    pub(crate) fn traveling_as_jwt(facts: TokenFacts, jwt: &str) -> Option<Self> {
+    pub(crate) fn from_jwt(facts: TokenFacts, jwt: &str) -> Option<Self> {
         let told = Told::Jwt(field_value(&format!("Bearer {jwt}"))?);
         Some(Self::new(facts, told))
     }
 
     /// A token of which the API is told what the authorization server signed; `None` as above.
-    pub(crate) fn traveling_as_answer(facts: TokenFacts, answer: &str) -> Option<Self> {
-        Self::traveling_in_fields(facts, [(INTROSPECTION, answer.to_owned())])
+    pub(crate) fn from_introspection_jwt(facts: TokenFacts, answer: &str) -> Option<Self> {
+        Self::from_fields(facts, [(INTROSPECTION, answer.to_owned())])
     }
 
     /// A token of which the API is told in plain words; `None` as above.
-    pub(crate) fn traveling_in_words(facts: TokenFacts) -> Option<Self> {
+    pub(crate) fn from_json(facts: TokenFacts) -> Option<Self> {
         let grant = &facts.grant;
         let client_id = grant.client_id.clone().map(|client_id| (CLIENT_ID, client_id));
         let subject = grant.sub.clone().map(|subject| (SUBJECT, subject));
         let scope = (SCOPE, grant.scope.to_string());
-        Self::traveling_in_fields(facts, client_id.into_iter().chain(subject).chain([scope]))
+        Self::from_fields(facts, client_id.into_iter().chain(subject).chain([scope]))
     }
 
-    fn traveling_in_fields(
+    fn from_fields(
         facts: TokenFacts,
         fields: impl IntoIterator<Item = (HeaderName, String)>,
     ) -> Option<Self> {
@@ -170,15 +170,15 @@ mod tests {
 
     #[test]
     fn tells_the_api_what_is_known_and_nothing_else() {
-        let token = AcceptedToken::traveling_in_words(facts(r#","client_id":"c","sub":"s","scope":"b a""#));
+        let token = AcceptedToken::from_json(facts(r#","client_id":"c","sub":"s","scope":"b a""#));
         let field = |name: &HeaderName, value: &str| (name.to_string(), value.to_owned());
         assert_eq!(
             told(token.unwrap()),
             [field(&CLIENT_ID, "c"), field(&SUBJECT, "s"), field(&SCOPE, "a b")]
         );
-        let token = AcceptedToken::traveling_in_words(facts("")).unwrap();
+        let token = AcceptedToken::from_json(facts("")).unwrap();
         assert_eq!(told(token), [field(&SCOPE, "")]);
-        let token = AcceptedToken::traveling_as_answer(facts(""), "a.b.c").unwrap();
+        let token = AcceptedToken::from_introspection_jwt(facts(""), "a.b.c").unwrap();
         assert_eq!(told(token), [field(&INTROSPECTION, "a.b.c")]);
     }
 
@@ -189,11 +189,8 @@ mod tests {
             r#","sub":"\u00e4""#,
             r#","sub":"a\u0000""#,
         ] {
-            assert!(
-                AcceptedToken::traveling_in_words(facts(members)).is_none(),
-                "{members}"
-            );
+            assert!(AcceptedToken::from_json(facts(members)).is_none(), "{members}");
         }
-        assert!(AcceptedToken::traveling_as_jwt(facts(""), "a\nb").is_none());
+        assert!(AcceptedToken::from_jwt(facts(""), "a\nb").is_none());
     }
 }

@@ -1,5 +1,5 @@
 //! The straight line from a request and its connection to an [`AuthorizedRequest`]: bearer token, its kind, certificate,
-//! token looked up or verified, time, binding, route, method, audience, scope.
+//! token looked up or verified, time, binding, route, method, issuer, audience, scope.
 //!
 //! Every request walks the whole line, whether its token was remembered or not. Fails closed: whatever is absent,
 //! be it certificate, confirmation, scope or answer, means no.
@@ -95,7 +95,7 @@ impl Authorizer {
     ) -> Result<AuthorizedRequest<B>, Rejection> {
         let token = bearer_token(request.headers())?;
         let route = self.routes.find(&connection.server_name, request.path());
-        let kind = self.kind_taken(token, route, connection)?;
+        let kind = self.verify_kind(token, route, connection)?;
         let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
         verify_certificate(certificate.as_deref(), binding, now)?;
         let token = self
@@ -128,9 +128,9 @@ impl Authorizer {
         }
     }
 
-    /// The kind of `token`, where the route takes that; where there is no route, where any of the host's does. Nobody is
-    /// asked about any other.
-    fn kind_taken(
+    /// The kind of `token`, if the route takes it (where there is no route: if any of the host's does) and it is no longer
+    /// than one of that kind may be. Nobody is asked about any other.
+    fn verify_kind(
         &self,
         token: &str,
         route: Result<&Arc<Route>, NoRoute>,
@@ -231,7 +231,7 @@ fn verify_scope(grant: &Grant, route: &Arc<Route>) -> Result<(), Rejection> {
     }
 }
 
-/// Whose fault it is that a token was not accepted: the caller's where the token was refused, in all others never.
+/// Whose fault it is that a token was not accepted: the caller's if the token was refused, and never otherwise.
 fn rejection_of(error: &TokenError) -> Rejection {
     match error {
         TokenError::Refused(refusal) => match refusal {

@@ -80,7 +80,7 @@ const IDENTITY: [&str; 43] = [
 static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
 
 /// Whether a field of this name belongs to one hop or to the request itself, and so can carry nothing else.
-pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
+pub(crate) fn belongs_to_hop_or_request(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name) || OF_THE_REQUEST.contains(name)
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     remove_nominated(headers);
     // The gateway has answered the expectation itself by reading the body.
     remove_where(headers, |name| {
-        HOP_BY_HOP.contains(name) || is_of_identity(name) || *name == AUTHORIZATION || *name == EXPECT
+        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || *name == AUTHORIZATION || *name == EXPECT
     });
     join_cookies(headers);
     if accepts_trailers {
@@ -126,7 +126,7 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
     remove_nominated(trailers);
     // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
     remove_where(trailers, |name| {
-        HOP_BY_HOP.contains(name) || is_of_identity(name) || OF_THE_REQUEST.contains(name)
+        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || OF_THE_REQUEST.contains(name)
     });
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
     }
 }
 
-/// Cleans a response's trailers, and of its fields what none of its trailers may be either.
+/// Cleans a response's trailers. [`clean_response`] removes the same from its fields.
 pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
     remove_nominated(trailers);
     remove_where(trailers, |name| {
@@ -176,11 +176,12 @@ fn remove_nominated(headers: &mut HeaderMap) {
     }
 }
 
-/// Also what servers could take for a field of the hop or of the request itself, such as `Content_Length`.
-fn is_of_identity(name: &HeaderName) -> bool {
+/// Whether the API could take a field for the gateway's word: one of [`IDENTITY`], or one that is read as a field of the
+/// hop or of the request itself, such as `Content_Length`.
+fn could_mislead_the_api(name: &HeaderName) -> bool {
     match canonical(name.as_str()) {
-        Cow::Borrowed(name) => is_identity(name),
-        Cow::Owned(name) => is_identity(&name) || means_something_else(&name),
+        Cow::Borrowed(name) => is_identity_name(name),
+        Cow::Owned(name) => is_identity_name(&name) || reads_as_hop_or_request(&name),
     }
 }
 
@@ -224,7 +225,7 @@ const INITIALS: [bool; 256] = {
     initials
 };
 
-fn is_identity(canonical_name: &str) -> bool {
+fn is_identity_name(canonical_name: &str) -> bool {
     let Some(initial) = canonical_name.as_bytes().first() else {
         return false;
     };
@@ -237,8 +238,8 @@ fn is_identity(canonical_name: &str) -> bool {
 }
 
 /// Whether a name that was not written so has a meaning in HTTP.
-fn means_something_else(canonical_name: &str) -> bool {
-    HeaderName::from_bytes(canonical_name.as_bytes()).is_ok_and(|name| has_a_meaning(&name))
+fn reads_as_hop_or_request(canonical_name: &str) -> bool {
+    HeaderName::from_bytes(canonical_name.as_bytes()).is_ok_and(|name| belongs_to_hop_or_request(&name))
 }
 
 fn is_client_cert(canonical_name: &str) -> bool {

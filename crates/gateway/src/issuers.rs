@@ -90,7 +90,7 @@ impl Issuers {
                     .await
             }
         };
-        AcceptedToken::traveling_as_jwt(facts.map_err(TokenError::of_presented)?, jwt)
+        AcceptedToken::from_jwt(facts.map_err(TokenError::of_presented)?, jwt)
             .ok_or(TokenRefusal::Jwt(VerificationError::Malformed).into())
     }
 }

@@ -6,8 +6,8 @@
 //! | `certbound_gateway_requests_total` | `status` | requests answered, by status code |
 //! | `certbound_gateway_request_duration_seconds` | | from a request's head to its answer's |
 //! | `certbound_gateway_rejections_total` | `reason` | requests not forwarded, by reason code |
-//! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `refused` (remembered as such), `miss`; `stale`: served while the authorization server gives no answer |
-//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `busy` (not asked, too many at once), `failed` |
+//! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `refused` (remembered as such), `miss` (not remembered when asked for); `stale`: served while the authorization server gives no answer, beside the `miss` that tried |
+//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `refused` (active, but bound to another certificate or of the wrong kind), `busy` (not asked, too many at once), `failed` |
 //! | `certbound_gateway_jwt_verifications_total` | `outcome` | of JWTs that callers present: `verified`, `refused`, `failed` |
 
 use std::sync::OnceLock;
@@ -75,6 +75,7 @@ pub(crate) fn introspection(introspected: &Result<Learnt, TokenError>) {
     let outcome = match introspected {
         Ok(_) => "active",
         Err(TokenError::Refused(TokenRefusal::Inactive)) => "inactive",
+        Err(TokenError::Refused(_)) => "refused",
         Err(TokenError::IntrospectionBusy) => "busy",
         Err(_) => "failed",
     };

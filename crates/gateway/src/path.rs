@@ -10,14 +10,19 @@ use std::borrow::Cow;
 /// # Errors
 ///
 /// [`AmbiguousPath`] for a path that does not start with `/`, or has an empty segment, a segment `.` or `..` (in front
-/// of parameters and beside blanks too), a backslash, an encoded `/`, `\` or NUL, or bytes that do not decode to UTF-8; and for an
-/// encoded character that needs no encoding, since `/%61pi` and `/api` name the same resource to whoever decodes.
+/// of parameters and beside blanks too), a backslash, a blank or control character, an encoded `/`, `\` or NUL, or bytes
+/// that do not decode to UTF-8; and for an encoded character that needs no encoding, since `/%61pi` and `/api` name the
+/// same resource to whoever decodes.
 ///
 /// [RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)
 pub(crate) fn verify(path: &str) -> Result<(), AmbiguousPath> {
-    if is_folded(path) {
+    if is_plain(path) {
         return Ok(());
     }
+    verify_by_segments(path)
+}
+
+fn verify_by_segments(path: &str) -> Result<(), AmbiguousPath> {
     let segments = path.strip_prefix('/').ok_or(AmbiguousPath)?;
     let mut segments = segments.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -35,9 +40,13 @@ pub(crate) fn verify(path: &str) -> Result<(), AmbiguousPath> {
 ///
 /// Paths with one folded form may name one resource to such a server, and still be two to another.
 pub(crate) fn folded(path: &str) -> Cow<'_, str> {
-    if is_folded(path) {
+    if is_plain(path) {
         return Cow::Borrowed(path);
     }
+    Cow::Owned(folded_by_segments(path))
+}
+
+fn folded_by_segments(path: &str) -> String {
     let mut folded = String::with_capacity(path.len());
     for segment in path.split('/') {
         let decoded = decode(segment).unwrap_or_default();
@@ -48,11 +57,12 @@ pub(crate) fn folded(path: &str) -> Cow<'_, str> {
             folded.push_str(&name.to_lowercase());
         }
     }
-    Cow::Owned(folded)
+    folded
 }
 
-/// Whether a path is plain enough to be its own folded form at first sight, and to be read in one way only, as most are.
-fn is_folded(path: &str) -> bool {
+/// Whether a path is of `/`, `a` to `z`, `0` to `9`, `-` and `_` alone, without an empty segment: then it has one reading,
+/// and is its own folded form, as most are.
+fn is_plain(path: &str) -> bool {
     let mut segment_begins = false;
     for byte in path.bytes() {
         match byte {
@@ -233,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_path_is_its_own_folded_form() {
-        for (path, is_its_own) in [
+    fn a_plain_path_has_one_reading_and_is_its_own_folded_form() {
+        for (path, expected) in [
             ("/raw/admin-2/x_y", true),
             ("/raw/", false),
             ("/raw//admin", false),
@@ -245,9 +255,10 @@ mod tests {
             ("raw", false),
             ("", false),
         ] {
-            assert_eq!(is_folded(path), is_its_own, "{path}");
-            if is_its_own {
-                assert_eq!(verify(path), Ok(()), "{path}");
+            assert_eq!(is_plain(path), expected, "{path}");
+            if expected {
+                assert_eq!(verify_by_segments(path), Ok(()), "{path}");
+                assert_eq!(folded_by_segments(path), path, "{path}");
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
 
-/// Bounds the log that a caller can cause, in bytes of method and path.
+/// Bounds the log that a caller can cause, in bytes of the method and of the path each.
 const LONGEST_LOGGED: usize = 256;
 
 /// Answers the requests of every terminated connection.
@@ -101,8 +101,8 @@ fn no_cross_origin_access() -> Response<Content> {
     response
 }
 
-/// What the log is told of a request: neither its query nor its fields, where tokens could be, and of the rest not
-/// more than a line holds. Written out only where there is something to log.
+/// What the log is told of a request: neither its query nor its fields, where tokens could be, and of its method and path
+/// the beginnings. Written out only where there is something to log.
 #[derive(Debug)]
 struct Asked {
     method: Method,

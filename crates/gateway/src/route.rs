@@ -164,9 +164,9 @@ pub(crate) struct Routes(HashMap<HostName, RoutesOfHost>);
 #[derive(Debug, Default)]
 struct RoutesOfHost {
     routes: Vec<Arc<Route>>,
-    /// Where among them the route of a prefix is,
+    /// Where among them the route of a prefix is, as the prefix is written.
     literal: PrefixTree,
-    /// and that of what lenient servers make of the prefix.
+    /// Where among them the route of a prefix is, by what lenient servers make of the prefix.
     folded: PrefixTree,
 }
 

@@ -248,7 +248,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Remembered, TokenError> {
         match learnt {
-            Ok(learnt) => Ok(self.remember_for_worse_times(key, learnt, now)),
+            Ok(learnt) => Ok(self.to_serve_and_keep_stale(key, learnt, now)),
             Err(TokenError::Refused(refusal)) => {
                 self.active.remove(&key);
                 self.stale.remove(&key);
@@ -267,13 +267,15 @@ impl Tokens {
         }
     }
 
-    fn remember_for_worse_times(&self, key: Key, learnt: Learnt, now: Timestamp) -> Remembered {
+    /// What is to be served from now on. A copy is kept for `stale_while_unavailable`, where that is configured.
+    fn to_serve_and_keep_stale(&self, key: Key, learnt: Learnt, now: Timestamp) -> Remembered {
         let kept_for = learnt.kept_for(self.max_age, now);
         let is_looked_up = key.kind == TokenKind::Opaque;
         let may_outlast = is_looked_up && learnt.may_be_kept() && !self.stale_while_unavailable.is_zero();
-        let token = match may_outlast || !kept_for.is_zero() {
-            true => learnt.token.sharing(&self.grants),
-            false => learnt.token,
+        let token = if may_outlast || !kept_for.is_zero() {
+            learnt.token.sharing(&self.grants)
+        } else {
+            learnt.token
         };
         if may_outlast {
             let longest = kept_for.saturating_add(self.stale_while_unavailable);
@@ -366,7 +368,7 @@ mod tests {
             NOW.plus(EXPIRES_IN).as_unix_seconds()
         );
         match Introspected::from_json(answer.as_bytes()).unwrap() {
-            Introspected::Active(facts) => AcceptedToken::traveling_in_words(facts).unwrap(),
+            Introspected::Active(facts) => AcceptedToken::from_json(facts).unwrap(),
             other => panic!("{other:?}"),
         }
     }

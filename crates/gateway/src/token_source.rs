@@ -89,7 +89,7 @@ mod tests {
                 panic!("{answer:?}")
             };
             Learnt {
-                token: AcceptedToken::traveling_in_words(facts).unwrap(),
+                token: AcceptedToken::from_json(facts).unwrap(),
                 max_age: max_age.map(seconds),
             }
         };

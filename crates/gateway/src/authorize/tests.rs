@@ -74,7 +74,7 @@ fn accepted(claims: &AccessTokenClaims) -> AcceptedToken {
     let jwks = serde_json::json!({ "keys": [SIGNING_KEY.public_jwk().unwrap()] });
     let keys = VerificationKeys::from_jwks(jwks.to_string().as_bytes()).unwrap();
     let jwt = claims.sign(&SIGNING_KEY).unwrap();
-    AcceptedToken::traveling_as_jwt(verifier().now().verify(&jwt, &keys, *NOW).unwrap().into(), &jwt).unwrap()
+    AcceptedToken::from_jwt(verifier().now().verify(&jwt, &keys, *NOW).unwrap().into(), &jwt).unwrap()
 }
 
 fn route(path: &str, binding: BindingPolicy) -> Route {

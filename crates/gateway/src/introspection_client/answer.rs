@@ -57,7 +57,7 @@ impl AnswerReader {
             Self::AccessTokenJwt { keys, verifier } => {
                 let jwt = text(answer)?;
                 let verified = keys.verify(&verifier.now(), jwt, now).await;
-                AcceptedToken::traveling_as_jwt(verified.map_err(TokenError::of_answer)?.into(), jwt)
+                AcceptedToken::from_jwt(verified.map_err(TokenError::of_answer)?.into(), jwt)
             }
             Self::IntrospectionJwt {
                 keys,
@@ -67,11 +67,9 @@ impl AnswerReader {
                 let jwt = text(answer)?;
                 let verified = keys.verify_with(|keys| verifier.verify(jwt, keys, now)).await;
                 let facts = members.facts(verified.map_err(TokenError::of_answer)?)?;
-                AcceptedToken::traveling_as_answer(facts, jwt)
+                AcceptedToken::from_introspection_jwt(facts, jwt)
             }
-            Self::Json(members) => {
-                AcceptedToken::traveling_in_words(members.facts(Introspected::from_json(answer)?)?)
-            }
+            Self::Json(members) => AcceptedToken::from_json(members.facts(Introspected::from_json(answer)?)?),
         };
         token.ok_or(TokenError::NotText)
     }
