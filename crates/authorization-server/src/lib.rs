@@ -16,6 +16,7 @@ use mtls::{
 use oauth_core::time::Timestamp;
 use service::{ConfigurationError, Fingerprint, Readiness, Reload, Running, Shutdown, StartedWith};
 
+mod answers;
 mod audit;
 mod authenticate;
 pub mod client_anchors;
@@ -27,6 +28,7 @@ pub mod issuer;
 mod leaky_buckets;
 mod metadata;
 pub mod operations;
+mod places;
 pub mod published_keys;
 pub mod registrations;
 mod request;
