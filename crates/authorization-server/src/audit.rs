@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use metrics::{Histogram, counter, histogram};
 use mtls::Connection;
@@ -102,43 +102,67 @@ pub(crate) fn all_revoked(of: &TokensOf) {
 /// The label of requests to no endpoint.
 const NO_ENDPOINT: &str = "none";
 
-/// How long requests take, by endpoint: looked up once, not with every request.
+/// How long requests take, by endpoint: made once, not with every request.
 #[derive(Clone)]
-pub(crate) struct Durations(Arc<HashMap<String, Histogram>>);
+pub(crate) struct Durations(Arc<HashMap<String, Endpoint>>);
+
+/// What a request is logged and measured as.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    name: Arc<str>,
+    duration: Histogram,
+}
 
 impl Durations {
     pub(crate) fn of(endpoints: &[String]) -> Self {
         let endpoints = endpoints.iter().map(String::as_str).chain([NO_ENDPOINT]);
         Self(Arc::new(
             endpoints
-                .map(|endpoint| {
-                    let endpoint = endpoint.to_owned();
-                    let name = "certbound_authorization_server_request_duration_seconds";
-                    (endpoint.clone(), histogram!(name, "endpoint" => endpoint))
-                })
+                .map(|endpoint| (endpoint.to_owned(), Endpoint::named(endpoint)))
                 .collect(),
         ))
     }
+
+    /// The endpoint at this path; one for all requests to none.
+    pub(crate) fn endpoint(&self, path: Option<&str>) -> Endpoint {
+        let endpoint = self.0.get(path.unwrap_or(NO_ENDPOINT));
+        endpoint.cloned().unwrap_or_else(|| Endpoint::named(NO_ENDPOINT))
+    }
 }
 
-/// Measures a request, and logs a refusal: the only place that does.
-pub(crate) async fn observe<A: Future<Output = Response>>(
-    request: Request,
-    durations: &Durations,
-    answer: impl FnOnce(Request) -> A,
-) -> Response {
-    let started = Instant::now();
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let endpoint = path.as_ref().map_or(NO_ENDPOINT, MatchedPath::as_str);
-    let connection = request.extensions().get::<Arc<Connection>>().cloned();
-    let response = answer(request).await;
-    if let Some(refused) = response.extensions().get::<Refused>() {
-        log_refusal(endpoint, refused, connection.as_deref());
+impl Endpoint {
+    fn named(endpoint: &str) -> Self {
+        let name = "certbound_authorization_server_request_duration_seconds";
+        Self {
+            name: endpoint.into(),
+            duration: histogram!(name, "endpoint" => endpoint.to_owned()),
+        }
     }
-    if let Some(duration) = durations.0.get(endpoint) {
-        duration.record(started.elapsed());
+}
+
+/// A request under observation.
+pub(crate) struct Observation {
+    endpoint: Endpoint,
+    connection: Option<Arc<Connection>>,
+    started: Instant,
+}
+
+impl Observation {
+    pub(crate) fn of(request: &Request, endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            connection: request.extensions().get().cloned(),
+            started: Instant::now(),
+        }
     }
-    response
+
+    /// Measures the request, and logs its refusal: the only place that does.
+    pub(crate) fn end(self, response: &Response) {
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            log_refusal(&self.endpoint.name, refused, self.connection.as_deref());
+        }
+        self.endpoint.duration.record(self.started.elapsed());
+    }
 }
 
 fn log_refusal(endpoint: &str, refused: &Refused, connection: Option<&Connection>) {

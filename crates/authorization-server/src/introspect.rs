@@ -1,6 +1,7 @@
 //! The introspection endpoint: what a token is worth to the resource server that asks, in one of three
 //! representations.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use oauth_core::error::OAuthError;
 use oauth_core::introspection::{
     IntrospectionResponse, Representation, narrow_for, resource_server_of, verify_for,
 };
-use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims};
+use oauth_core::jwt::{AccessTokenClaims, IntrospectionClaims, SigningError};
 use oauth_core::time::Timestamp;
 
 use crate::audit;
@@ -56,10 +57,10 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let record = active_record(server, token, caller, resource_server, request.now()).await?;
     match representation {
-        Representation::Json => Ok((NO_STORE, Json(response_for(record.as_ref(), server))).into_response()),
+        Representation::Json => json(record.as_ref(), server),
         Representation::AccessTokenJwt => access_token_jwt(record.as_ref(), server, request.now()),
         Representation::IntrospectionJwt => introspection_jwt(
-            &response_for(record.as_ref(), server),
+            &response_for(record.as_deref(), server),
             caller,
             resource_server,
             server,
@@ -85,7 +86,7 @@ async fn active_record(
     caller: &ClientRegistration,
     resource_server: &ResourceServer,
     now: Timestamp,
-) -> Result<Option<TokenRecord>, StoreError> {
+) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let Some(record) = find(server, token).await? else {
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
         return Ok(None);
@@ -94,7 +95,10 @@ async fn active_record(
     match verdict.and_then(|()| server.revocations().now().verify(&record)) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
-            Ok(Some(narrow_for(record, resource_server)))
+            Ok(Some(match narrow_for(&record, resource_server) {
+                Cow::Borrowed(_) => record,
+                Cow::Owned(narrowed) => Arc::new(narrowed),
+            }))
         }
         Err(reason) => {
             audit::inactive(Some(record.id), reason, &caller.client_id);
@@ -103,7 +107,7 @@ async fn active_record(
     }
 }
 
-async fn find(server: &AuthorizationServer, token: &str) -> Result<Option<TokenRecord>, StoreError> {
+async fn find(server: &AuthorizationServer, token: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     match AccessToken::parse(token) {
         Ok(token) => server.tokens.find(&token).await,
         Err(_) => Ok(None),
@@ -116,11 +120,23 @@ fn response_for(record: Option<&TokenRecord>, server: &AuthorizationServer) -> I
     })
 }
 
+/// RFC 7662 §2.2
+fn json(record: Option<&Arc<TokenRecord>>, server: &AuthorizationServer) -> Result<Response, Cause> {
+    let Some(record) = record else {
+        return Ok((NO_STORE, Json(IntrospectionResponse::INACTIVE)).into_response());
+    };
+    let response = || IntrospectionResponse::active(record, server.issuer.as_str());
+    let written = || serde_json::to_vec(&response()).map_err(|_| SigningError::Encoding);
+    let body = server.answers.get_or_make(record, "", written)?;
+    let content_type = [(header::CONTENT_TYPE, Representation::Json.media_type())];
+    Ok((NO_STORE, content_type, body).into_response())
+}
+
 /// The access token as a JWT; nothing at all where it is not active.
 ///
 /// [RFC 9068 §2](https://www.rfc-editor.org/rfc/rfc9068#section-2)
 fn access_token_jwt(
-    record: Option<&TokenRecord>,
+    record: Option<&Arc<TokenRecord>>,
     server: &AuthorizationServer,
     now: Timestamp,
 ) -> Result<Response, Cause> {
@@ -128,8 +144,10 @@ fn access_token_jwt(
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
     let key = server.signing_keys.current(now).ok_or(Cause::NoKeys)?;
-    let claims = AccessTokenClaims::of(record, server.issuer.as_str());
-    let jwt = claims.sign_or_remember(&key, &server.signatures)?;
+    let signed = || AccessTokenClaims::of(record, server.issuer.as_str()).sign(&key);
+    let jwt = server
+        .answers
+        .get_or_make(record, key.key_id(), || signed().map(String::into_bytes))?;
     let max_age = max_age(record, server.revocation_window, now);
     let headers = [
         (

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use axum::Router;
 use mtls::{
     Alpn, Presence, ServerFiles, ServerTls, TrustedProxies, bind, serve_tls, serve_tls_behind_proxies,
 };
 use oauth_core::time::Timestamp;
 use service::{ConfigurationError, Fingerprint, Readiness, Reload, Running, Shutdown, StartedWith};
 
+mod answers;
 mod audit;
 mod authenticate;
 pub mod client_anchors;
@@ -27,6 +27,7 @@ pub mod issuer;
 mod leaky_buckets;
 mod metadata;
 pub mod operations;
+mod places;
 pub mod published_keys;
 pub mod registrations;
 mod request;
@@ -43,6 +44,7 @@ pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
 pub use server::AuthorizationServer;
 
 use registrations::Registrations;
+use router::Endpoints;
 use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
@@ -120,8 +122,8 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         proxies: Some(configuration.proxies.clone()),
     });
     for listener in std::iter::once(mutual).chain(proxied) {
-        let router = router::mutual_tls(server.clone());
-        listener.serve(mutual_tls.clone(), router, &mut running, &shutdown)?;
+        let endpoints = router::mutual_tls(server.clone());
+        listener.serve(mutual_tls.clone(), endpoints, &mut running, &shutdown)?;
     }
     let admin = bind(listen.admin, "listen.admin")?;
     running.serve_admin_with(admin, readiness, operations::router(&server))?;
@@ -269,7 +271,7 @@ impl Listener {
     fn serve(
         self,
         tls: ServerTls,
-        router: Router,
+        endpoints: Endpoints,
         running: &mut Running,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
@@ -278,9 +280,9 @@ impl Listener {
         let requested = shutdown.requested();
         running.spawn(self.name, async move {
             match self.proxies {
-                None => serve_tls(listener, tls, router, requested).await?,
+                None => serve_tls(listener, tls, endpoints, requested).await?,
                 Some(proxies) => {
-                    serve_tls_behind_proxies(listener, tls, router, proxies, requested).await?;
+                    serve_tls_behind_proxies(listener, tls, endpoints, proxies, requested).await?;
                 }
             }
             Ok(())

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use mtls::{Connection, PresentedChain};
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::client_authentication::{AuthenticationError, ClientCredentials};
@@ -33,6 +34,8 @@ const NEVER_IN_THE_QUERY: [&str; 9] = [
     "token_type_hint",
 ];
 
+/// Bounds the memory a request's body takes: many times what the longest useful form needs.
+const LONGEST_BODY: usize = 16 * 1024;
 /// Bounds what a stranger can write into the log with every request.
 const LONGEST_LOGGED_CLIENT_ID: usize = 64;
 
@@ -43,28 +46,42 @@ pub(crate) struct EndpointRequest {
     headers: HeaderMap,
     uri: Uri,
     connection: Option<Arc<Connection>>,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Bytes, UnreadBody>,
+}
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnreadBody {
+    TooLong,
+    Broken,
 }
 
 impl<S: Send + Sync> FromRequest<S> for EndpointRequest {
     type Rejection = Infallible;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Infallible> {
-        let connection = request.extensions().get::<Arc<Connection>>().cloned();
-        let (headers, uri) = (take(request.headers_mut()), take(request.uri_mut()));
-        // Not taken apart: the limit of its body travels with the request.
-        let body = Bytes::from_request(request, state).await;
-        Ok(Self {
-            received_at: SystemTime::now(),
-            headers,
-            uri,
-            connection,
-            body,
-        })
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::read(request).await)
     }
 }
 
 impl EndpointRequest {
+    /// Reads a request to its end.
+    pub(crate) fn read(mut request: Request) -> impl Future<Output = Self> + Send {
+        let connection = request.extensions_mut().remove();
+        let (headers, uri) = (take(request.headers_mut()), take(request.uri_mut()));
+        let body = read_body(request.into_body());
+        async move {
+            let body = body.await;
+            Self {
+                received_at: SystemTime::now(),
+                headers,
+                uri,
+                connection,
+                body,
+            }
+        }
+    }
+
     /// The moment the request was read, as OAuth counts.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from(self.received_at)
@@ -80,9 +97,9 @@ impl EndpointRequest {
         {
             return Err(OAuthError::invalid_request("send parameters in the body, never in the URL").into());
         }
-        let body = self.body.as_ref().map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Cause::BodyTooLong,
-            _ => Cause::BodyUnreadable,
+        let body = self.body.as_ref().map_err(|error| match error {
+            UnreadBody::TooLong => Cause::BodyTooLong,
+            UnreadBody::Broken => Cause::BodyUnreadable,
         })?;
         Ok(FormParameters::parse(self.only(header::CONTENT_TYPE), body)?)
     }
@@ -173,6 +190,24 @@ impl EndpointRequest {
         let credentials = ClientCredentials::from_request(self.authorization().ok()?, &form, None).ok()?;
         Some(fit_for_log(credentials.unverified_client_id()))
     }
+}
+
+/// The whole body. It comes in one piece as a rule, which is not copied.
+async fn read_body(mut body: Body) -> Result<Bytes, UnreadBody> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| UnreadBody::Broken)?.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > LONGEST_BODY {
+            return Err(UnreadBody::TooLong);
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
 }
 
 /// Printable ASCII, and not too much of it: a stranger chose it.

@@ -1,21 +1,29 @@
 //! Which endpoint is where, and what every request passes on its way: one page.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{BoxError, Router};
 use futures_util::FutureExt as _;
-use service::request_id::named;
+use service::request_id::RequestId;
+use tower::Service;
 
-use crate::audit::Durations;
+use crate::audit::{Durations, Endpoint, Observation};
+use crate::request::EndpointRequest;
 use crate::response::{Cause, Refusal};
 use crate::server::AuthorizationServer;
-use crate::{audit, introspect, metadata, revoke, token};
+use crate::{introspect, metadata, revoke, token};
 
 /// Path of the token endpoint; on the mutual TLS listener alone.
 pub const TOKEN: &str = "/oauth/v2/oauth-token-mutual-tls";
@@ -24,19 +32,18 @@ pub const INTROSPECTION: &str = "/oauth/v2/oauth-introspect";
 /// Path of the revocation endpoint.
 pub const REVOCATION: &str = "/oauth/v2/oauth-revoke";
 
-/// Bounds the memory a request's body takes: many times what the longest useful form needs.
-const LONGEST_BODY: usize = 16 * 1024;
 /// Bounds how long a slow sender, or a slow disk, keeps a request in hand.
 const LONGEST_REQUEST: Duration = Duration::from_secs(15);
 
 /// What the listener serves that asks for no client certificate.
-pub fn tls(server: Arc<AuthorizationServer>) -> Router {
-    with_layers(shared(&server), server)
+pub fn tls(server: Arc<AuthorizationServer>) -> Endpoints {
+    Endpoints::new(shared(&server), &[Direct::Introspection], server)
 }
 
 /// What the mutual TLS listener serves: the same, and the token endpoint.
-pub fn mutual_tls(server: Arc<AuthorizationServer>) -> Router {
-    with_layers(shared(&server).route(TOKEN, post(token::handle)), server)
+pub fn mutual_tls(server: Arc<AuthorizationServer>) -> Endpoints {
+    let router = shared(&server).route(TOKEN, post(token::handle));
+    Endpoints::new(router, &[Direct::Introspection, Direct::Token], server)
 }
 
 fn shared(server: &AuthorizationServer) -> Router<Arc<AuthorizationServer>> {
@@ -61,39 +68,143 @@ fn paths(server: &AuthorizationServer) -> [String; 6] {
     ]
 }
 
-fn with_layers(router: Router<Arc<AuthorizationServer>>, server: Arc<AuthorizationServer>) -> Router {
-    let durations = Durations::of(&paths(&server));
-    router
-        .fallback(async || Refusal::from(Cause::NotFound))
-        .method_not_allowed_fallback(async || Refusal::from(Cause::MethodNotAllowed))
-        .layer(from_fn(move |request, next| {
-            pass(request, next, durations.clone())
-        }))
-        .with_state(server)
+/// The endpoints of a listener: a router, and the way past it for what is nearly all that comes. In a router each layer
+/// boxes and copies all that is inside it, with every request.
+#[derive(Clone)]
+pub struct Endpoints {
+    router: Router,
+    direct: &'static [Direct],
+    server: Arc<AuthorizationServer>,
+    durations: Durations,
 }
 
-/// What every request passes. One layer: each boxes and copies all that is inside it, with every request.
-async fn pass(mut request: Request, next: Next, durations: Durations) -> Response {
-    DefaultBodyLimit::max(LONGEST_BODY).apply(&mut request);
-    let answer = |request| within_time(without_panic(next.run(request)));
-    named(request, |request| audit::observe(request, &durations, answer)).await
+/// An answer to come.
+type Pending<T = Response> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request that needs no router; whoever sends another method to the same path meets it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direct {
+    Introspection,
+    Token,
 }
 
-async fn within_time(answer: impl Future<Output = Response>) -> Response {
-    match tokio::time::timeout(LONGEST_REQUEST, answer).await {
-        Ok(response) => response,
-        Err(_) => Refusal::from(Cause::TooSlow).into_response(),
+impl Direct {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Introspection => INTROSPECTION,
+            Self::Token => TOKEN,
+        }
+    }
+
+    fn answer(self, server: Arc<AuthorizationServer>, request: Request) -> Pending {
+        let (server, request) = (State(server), EndpointRequest::read(request));
+        match self {
+            Self::Introspection => Box::pin(async move { introspect::handle(server, request.await).await }),
+            Self::Token => {
+                Box::pin(async move { token::handle(server, request.await).await.into_response() })
+            }
+        }
     }
 }
 
-/// The panic's own message has gone to standard error; it may hold anything, and goes nowhere else.
-async fn without_panic(answer: impl Future<Output = Response>) -> Response {
-    // What a handler has half changed is its own.
-    match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(response) => response,
-        Err(_panic) => {
+impl Endpoints {
+    fn new(
+        router: Router<Arc<AuthorizationServer>>,
+        direct: &'static [Direct],
+        server: Arc<AuthorizationServer>,
+    ) -> Self {
+        let durations = Durations::of(&paths(&server));
+        let routed = durations.clone();
+        let router = router
+            .fallback(async || Refusal::from(Cause::NotFound))
+            .method_not_allowed_fallback(async || Refusal::from(Cause::MethodNotAllowed))
+            .layer(from_fn(move |request: Request, next: Next| {
+                let path = request.extensions().get::<MatchedPath>().cloned();
+                let endpoint = routed.endpoint(path.as_ref().map(MatchedPath::as_str));
+                let passed = Passed::of(&request, endpoint);
+                passed.answer(Box::pin(next.run(request)))
+            }))
+            .with_state(Arc::clone(&server));
+        Self {
+            router,
+            direct,
+            server,
+            durations,
+        }
+    }
+
+    fn direct<B>(&self, request: &Request<B>) -> Option<Direct> {
+        let path = request.uri().path();
+        let mut direct = self.direct.iter().filter(|_| request.method() == Method::POST);
+        direct.find(|direct| direct.path() == path).copied()
+    }
+}
+
+impl<B> Service<Request<B>> for Endpoints
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pending<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Some(direct) = self.direct(&request) else {
+            return Box::pin(self.router.call(request));
+        };
+        let (server, request) = (Arc::clone(&self.server), request.map(Body::new));
+        let endpoint = self.durations.endpoint(Some(direct.path()));
+        let passed = Passed::of(&request, endpoint);
+        Box::pin(passed.answer(direct.answer(server, request)))
+    }
+}
+
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Endpoints").finish_non_exhaustive()
+    }
+}
+
+/// What every request passes.
+struct Passed {
+    id: RequestId,
+    observation: Observation,
+}
+
+impl Passed {
+    fn of(request: &Request, endpoint: Endpoint) -> Self {
+        Self {
+            id: RequestId::of(request.headers()),
+            observation: Observation::of(request, endpoint),
+        }
+    }
+
+    /// The answer is boxed where it is made: each of those around it would hold it twice, before and while it runs.
+    async fn answer(self, answer: Pending) -> Result<Response, Infallible> {
+        let Self { id, observation } = self;
+        let observed = async move {
+            let response = within_bounds(answer).await;
+            observation.end(&response);
+            response
+        };
+        Ok(id.name(observed).await)
+    }
+}
+
+/// The answer, in time and whatever becomes of its handler. What a handler has half changed is its own. The panic's own
+/// message has gone to standard error; it may hold anything, and goes nowhere else.
+async fn within_bounds(answer: Pending) -> Response {
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    match tokio::time::timeout(LONGEST_REQUEST, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
             tracing::error!("a handler panicked");
             Refusal::from(Cause::Panicked).into_response()
         }
+        Err(_elapsed) => Refusal::from(Cause::TooSlow).into_response(),
     }
 }

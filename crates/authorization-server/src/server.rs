@@ -6,8 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mtls::{Revocations, SelfSignedCertificates};
 use oauth_core::client::ClientRegistry;
-use oauth_core::jwt::RememberedSignatures;
 
+use crate::answers::Answers;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
 use crate::issuer::Issuer;
@@ -15,9 +15,6 @@ use crate::registrations::Registrations;
 use crate::signing_keys::SigningKeys;
 use crate::token_requests::TokenRequests;
 use crate::token_store::TokenStore;
-
-/// Bounds the memory for signatures: 9 MiB of ES256, 21 MiB of an RSA key of 2048 bits.
-const REMEMBERED_SIGNATURES: usize = 1 << 16;
 
 /// An authorization server, apart from its listeners.
 #[derive(Debug)]
@@ -27,8 +24,8 @@ pub struct AuthorizationServer {
     pub(crate) token_requests: TokenRequests,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
-    /// Of access tokens: every resource server that asks for one is answered with the same JWT.
-    pub(crate) signatures: RememberedSignatures,
+    /// Every resource server that asks for the same is answered with the same.
+    pub(crate) answers: Answers,
     pub(crate) lifetime: Duration,
     pub(crate) revocation_window: Duration,
     /// As at the start; the clients alone may have changed since.
@@ -54,7 +51,7 @@ impl AuthorizationServer {
             token_requests: TokenRequests::new(configuration.limits),
             tokens,
             signing_keys,
-            signatures: RememberedSignatures::at_most(REMEMBERED_SIGNATURES),
+            answers: Answers::default(),
             lifetime: configuration.tokens.lifetime,
             revocation_window: configuration.tokens.revocation_window,
             self_signed,

@@ -203,7 +203,7 @@ struct Answer {
 
 impl Answer {
     async fn from(
-        router: axum::Router,
+        endpoints: router::Endpoints,
         mut request: Request<Body>,
         certificate: Option<&ClientCertificate>,
     ) -> Self {
@@ -216,7 +216,7 @@ impl Answer {
             server_name: None,
             standing: mtls::Standing::without_certificate(),
         }));
-        let response = router.oneshot(request).await.unwrap();
+        let response = endpoints.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self {

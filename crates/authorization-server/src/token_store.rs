@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -45,7 +46,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`StoreError`] where it cannot be said whether there is one.
-    fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>>;
+    fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>>;
 
     /// Marks the record of that id as revoked at `now`; the first revocation stands, and a record that has been
     /// purged needs none. Once this resolves, the revocation survives a crash.
@@ -103,7 +104,7 @@ impl dyn TokenStore {
     /// # Errors
     ///
     /// [`StoreError`] where it cannot be said whether there is one.
-    pub async fn find(&self, token: &AccessToken) -> Result<Option<TokenRecord>, StoreError> {
+    pub async fn find(&self, token: &AccessToken) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let record = self.record(token.id()).await?;
         Ok(record.filter(|record| record.digest == token.digest()))
     }

@@ -54,7 +54,7 @@ pub use pinned::PinnedCertificates;
 pub use provider::{Alpn, crypto_provider, install_crypto_provider};
 pub use revocation::{CrlPolicy, RevocationLists, Revocations};
 pub use self_signed::SelfSignedCertificates;
-pub use serve::{Limits, bind, serve_tls, serve_tls_behind_proxies, serve_tls_with_limits};
+pub use serve::{Answering, Limits, bind, serve_tls, serve_tls_behind_proxies, serve_tls_with_limits};
 pub use server::{
     ClientCertificates, ClientCertificatesSection, ClientEku, TlsSection, Verification, server_config,
 };

@@ -1,12 +1,17 @@
 //! Listening and serving over TLS: within limits, and to a graceful end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use axum::Router;
+use axum::ServiceExt as _;
+use axum::http::Request;
+use axum::response::Response;
 use axum_server::Handle;
+use hyper::body::Incoming;
 use hyper_util::rt::TokioTimer;
+use tower::Service;
 
 use crate::acceptor::Acceptor;
 use crate::network::TrustedProxies;
@@ -53,6 +58,25 @@ impl Default for Limits {
     }
 }
 
+/// What answers the requests of a listener: an axum router, or what stands in front of one.
+pub trait Answering:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Answering for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// Opens a listener; `name` is the configuration key the address came from, for the error.
 ///
 /// # Errors
@@ -83,7 +107,7 @@ pub struct BindError {
     pub cause: io::Error,
 }
 
-/// Serves `router` over TLS until `shutdown`, then finishes the requests in hand, within [`Limits::drain`].
+/// Serves `service` over TLS until `shutdown`, then finishes the requests in hand, within [`Limits::drain`].
 ///
 /// `tls` is a [`ServerTls`], of which every handshake takes what stands at that moment, or a fixed configuration.
 /// Every request carries `Extension<Arc<Connection>>`. A failed handshake ends its own connection and nothing else.
@@ -94,10 +118,10 @@ pub struct BindError {
 pub async fn serve_tls(
     listener: TcpListener,
     tls: impl Into<ServerTls>,
-    router: Router,
+    service: impl Answering,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
-    serve_tls_with_limits(listener, tls, router, Limits::default(), shutdown).await
+    serve_tls_with_limits(listener, tls, service, Limits::default(), shutdown).await
 }
 
 /// As [`serve_tls`], within other limits than the default ones.
@@ -108,11 +132,11 @@ pub async fn serve_tls(
 pub async fn serve_tls_with_limits(
     listener: TcpListener,
     tls: impl Into<ServerTls>,
-    router: Router,
+    service: impl Answering,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
-    serve(listener, Acceptor::new(tls, limits), router, limits, shutdown).await
+    serve(listener, Acceptor::new(tls, limits), service, limits, shutdown).await
 }
 
 /// As [`serve_tls`], for connections of these proxies alone, which tell where they come from.
@@ -123,19 +147,19 @@ pub async fn serve_tls_with_limits(
 pub async fn serve_tls_behind_proxies(
     listener: TcpListener,
     tls: impl Into<ServerTls>,
-    router: Router,
+    service: impl Answering,
     proxies: TrustedProxies,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
     let limits = Limits::default();
     let acceptor = Acceptor::new(tls, limits).behind(proxies);
-    serve(listener, acceptor, router, limits, shutdown).await
+    serve(listener, acceptor, service, limits, shutdown).await
 }
 
 async fn serve(
     listener: TcpListener,
     acceptor: Acceptor,
-    router: Router,
+    service: impl Answering,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), io::Error> {
@@ -158,7 +182,7 @@ async fn serve(
         .keep_alive_timeout(limits.ping / 2)
         .max_concurrent_streams(MOST_CONCURRENT_STREAMS)
         .max_header_list_size(LARGEST_HEADERS);
-    let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
+    let mut serving = std::pin::pin!(server.serve(service.into_make_service()));
     tokio::select! {
         ended = &mut serving => return ended,
         () = shutdown => handle.graceful_shutdown(Some(limits.drain)),

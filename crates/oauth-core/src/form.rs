@@ -24,18 +24,36 @@ impl<'a> FormParameters<'a> {
                 "send parameters as application/x-www-form-urlencoded",
             ));
         }
-        let mut parameters = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            // The decoder replaces what is not UTF-8; a replaced character is never what the client meant.
-            if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
-                return Err(OAuthError::invalid_request("parameters must be UTF-8"));
+        let mut parameters = Self(BTreeMap::new());
+        match plain(body) {
+            Some(text) => {
+                for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    parameters.add(name.into(), value.into())?;
+                }
             }
-            if parameters.insert(name, value).is_some() {
-                return Err(OAuthError::invalid_request("a parameter is repeated"));
+            None => {
+                for (name, value) in form_urlencoded::parse(body) {
+                    // The decoder replaces what is not UTF-8; a replaced character is never what the client meant.
+                    if [&name, &value]
+                        .iter()
+                        .any(|text| text.contains(char::REPLACEMENT_CHARACTER))
+                    {
+                        return Err(OAuthError::invalid_request("parameters must be UTF-8"));
+                    }
+                    parameters.add(name, value)?;
+                }
             }
         }
-        parameters.retain(|_, value| !value.is_empty());
-        Ok(Self(parameters))
+        parameters.0.retain(|_, value| !value.is_empty());
+        Ok(parameters)
+    }
+
+    fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), OAuthError> {
+        match self.0.insert(name, value) {
+            None => Ok(()),
+            Some(_) => Err(OAuthError::invalid_request("a parameter is repeated")),
+        }
     }
 
     /// The value of `name`, if the request carried one that is not empty.
@@ -57,6 +75,13 @@ impl fmt::Debug for FormParameters<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// A body in which nothing is encoded, as in most: what stands there is what is meant. Decoding it costs ten times as
+/// much, and gives the same.
+fn plain(body: &[u8]) -> Option<&str> {
+    let is_plain = body.is_ascii() && !body.contains(&b'%') && !body.contains(&b'+');
+    is_plain.then(|| str::from_utf8(body).ok()).flatten()
 }
 
 fn is_form(content_type: &str) -> bool {
@@ -93,6 +118,31 @@ mod tests {
         ] {
             let error = FormParameters::parse(content_type, body).unwrap_err();
             assert_eq!(error.code, crate::error::ErrorCode::InvalidRequest);
+        }
+    }
+
+    /// O5: whoever reads a form in which nothing is encoded decodes it or not, as it likes.
+    #[test]
+    fn reads_a_plain_form_as_the_decoder_does() {
+        let bodies: [&[u8]; 9] = [
+            b"",
+            b"&&",
+            b"a",
+            b"=",
+            b"=b&c",
+            b"a=b=c&d==",
+            b"&a=1&&b=2&",
+            b"a b=c;d",
+            b"grant_type=client_credentials&client_id=partner-client&scope=a.b:c/d",
+        ];
+        for body in bodies {
+            assert!(plain(body).is_some());
+            let mut decoded: BTreeMap<_, _> = form_urlencoded::parse(body).collect();
+            decoded.retain(|_, value| !value.is_empty());
+            assert_eq!(FormParameters::parse(FORM, body).unwrap().0, decoded);
+        }
+        for encoded in [&b"a=%41"[..], b"a=b+c", "a=ä".as_bytes(), b"a=\xFF"] {
+            assert!(plain(encoded).is_none());
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything that is not an active token for the asking resource server is `{"active":false}`, for whatever reason.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -133,13 +135,13 @@ pub fn verify_for(
 ///
 /// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5), RFC 7662 §2.2
 #[must_use]
-pub fn narrow_for(record: TokenRecord, resource_server: &ResourceServer) -> TokenRecord {
+pub fn narrow_for<'r>(record: &'r TokenRecord, resource_server: &ResourceServer) -> Cow<'r, TokenRecord> {
     match &resource_server.scope {
-        Some(told) => TokenRecord {
+        Some(told) if !told.contains_all(&record.scope) => Cow::Owned(TokenRecord {
             scope: record.scope.intersection(told),
-            ..record
-        },
-        None => record,
+            ..record.clone()
+        }),
+        Some(_) | None => Cow::Borrowed(record),
     }
 }
 

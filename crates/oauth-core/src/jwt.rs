@@ -10,7 +10,6 @@ mod access_token;
 mod client_assertion;
 mod introspection_response;
 mod key_pair;
-mod remembered_signatures;
 mod signing_key;
 mod unverified;
 mod verification_keys;
@@ -24,7 +23,6 @@ pub use client_assertion::{
     VerifiedAssertion, unverified_subject,
 };
 pub use introspection_response::{IntrospectionClaims, IntrospectionVerifier};
-pub use remembered_signatures::RememberedSignatures;
 pub use signing_key::{SigningError, SigningKey};
 pub use unverified::{is_compact_jws, unverified_issuer};
 pub use verification_keys::{JwksError, VerificationKeys};

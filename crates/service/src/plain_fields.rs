@@ -1,13 +1,15 @@
 //! Log lines without colours, as `tracing_subscriber` writes them: its own formatters paint each name, be it in no
 //! colour, and take every message apart letter by letter, which is most of the cost of a line.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{Format, Writer};
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -33,7 +35,7 @@ where
                 .with_ansi(false)
                 .format_event(context, writer, event);
         }
-        if SystemTime.format_time(&mut writer).is_err() {
+        if write_time(&mut writer, SystemTime::now()).is_err() {
             writer.write_str("<unknown time>")?;
         }
         writer.write_str(level(*metadata.level()))?;
@@ -62,6 +64,40 @@ where
         context.format_fields(writer.by_ref(), event)?;
         writer.write_char('\n')
     }
+}
+
+thread_local! {
+    /// The second that was written last, and how: with its point, and without what follows.
+    static LATEST_SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// `2026-11-22T17:34:17.012345Z`: the date is worked out once a second.
+fn write_time(writer: &mut Writer<'_>, time: SystemTime) -> fmt::Result {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let second = since_epoch.as_secs();
+    LATEST_SECOND.with_borrow_mut(|(latest, text)| {
+        if *latest != second || text.is_empty() {
+            let whole = i64::try_from(second).unwrap_or(i64::MAX);
+            let date = OffsetDateTime::from_unix_timestamp(whole).map_err(|_| fmt::Error)?;
+            let (year, month, day) = date.to_calendar_date();
+            let (hour, minute, seconds) = date.to_hms();
+            let month = u8::from(month);
+            text.clear();
+            write!(
+                text,
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{seconds:02}."
+            )?;
+            *latest = second;
+        }
+        writer.write_str(text)
+    })?;
+    let mut rest = since_epoch.subsec_micros();
+    let mut micros = *b"000000Z";
+    for digit in micros[..6].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    writer.write_str(str::from_utf8(&micros).unwrap_or_default())
 }
 
 const fn level(level: Level) -> &'static str {
@@ -123,7 +159,9 @@ struct Harmless<'a, W>(&'a mut W);
 impl<W: Write> Write for Harmless<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // As a rule there is nothing but ASCII, and no control character.
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        // Each byte is looked at, be there one among them or not: so the compiler takes many at once.
+        let is_plain = |is_plain, byte| is_plain & matches!(byte, b' '..=b'~');
+        if text.bytes().fold(true, is_plain) {
             return self.0.write_str(text);
         }
         text.chars().try_for_each(|character| match character {
@@ -138,6 +176,7 @@ impl<W: Write> Write for Harmless<'_, W> {
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use tracing_subscriber::Registry;
     use tracing_subscriber::fmt::{Layer, MakeWriter};
@@ -235,6 +274,23 @@ mod tests {
             assert_eq!(time.len(), library_time.len(), "{time} {library_time}");
         }
         assert!(ours.contains(" outer:inner{n=1}: "), "{ours}");
+    }
+
+    #[test]
+    fn writes_times_as_the_calendar_has_them() {
+        for (second, micros, expected) in [
+            (0, 0, "1970-01-01T00:00:00.000000Z"),
+            (0, 1, "1970-01-01T00:00:00.000001Z"),
+            (951_826_554, 999_999, "2000-02-29T12:15:54.999999Z"),
+            (1_795_366_740, 12_345, "2026-11-22T16:59:00.012345Z"),
+            (253_402_300_799, 0, "9999-12-31T23:59:59.000000Z"),
+            (1_795_366_740, 500_000, "2026-11-22T16:59:00.500000Z"),
+        ] {
+            let mut written = String::new();
+            let time = UNIX_EPOCH + Duration::new(second, micros * 1000);
+            write_time(&mut Writer::new(&mut written), time).unwrap();
+            assert_eq!(written, expected);
+        }
     }
 
     #[test]

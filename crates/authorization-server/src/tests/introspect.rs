@@ -290,7 +290,7 @@ async fn answers_with_the_access_token_as_a_jwt_that_the_published_keys_verify()
     assert_eq!(json["jti"], ids[0].as_str());
 }
 
-/// I5, P1: a signature is remembered, and never what a token is worth.
+/// I5, P1, I16: a JWT is remembered, and never what its token is worth.
 #[tokio::test]
 async fn answers_with_the_same_jwt_only_as_long_as_the_token_is_active() {
     let harness = Harness::new();

@@ -48,7 +48,7 @@ async fn stores_the_record_bound_to_the_certificate_before_it_answers() {
     let record = harness.server.tokens.find(&token).await.unwrap().unwrap();
     assert_eq!(record.confirmation, Some(Confirmation::of(&certificate)));
     assert_eq!(record.digest, token.digest());
-    assert!(!serde_json::to_string(&record).unwrap().contains(token.expose()));
+    assert!(!serde_json::to_string(&*record).unwrap().contains(token.expose()));
 }
 
 /// M15, M44.

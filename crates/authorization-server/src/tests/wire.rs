@@ -42,7 +42,7 @@ impl TokenStore for Misbehaving {
         self.answer()
     }
 
-    fn record(&self, _id: Uuid) -> Pending<'_, Option<TokenRecord>> {
+    fn record(&self, _id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {
         self.answer()
     }
 

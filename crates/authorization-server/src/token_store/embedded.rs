@@ -17,6 +17,7 @@ mod assertions;
 mod bucket;
 mod encoding;
 mod journal;
+mod known;
 mod mark;
 mod recent;
 mod writer;
@@ -24,6 +25,7 @@ mod writer;
 use bucket::RecordError;
 use encoding::EncodedRecord;
 pub(super) use journal::Journal;
+use known::Known;
 use mark::Marks;
 use recent::Recent;
 use writer::{Change, Writer};
@@ -37,6 +39,7 @@ pub struct EmbeddedTokenStore {
     // Before the database, so that the writing thread has ended when the file is closed.
     writer: Writer,
     recent: Arc<Recent>,
+    known: Arc<Known>,
     marks: Arc<Marks>,
     database: Arc<Database>,
 }
@@ -68,18 +71,20 @@ impl EmbeddedTokenStore {
 
     pub(super) fn over(database: Database, journal: Journal, path: &Path) -> Result<Self, RecordError> {
         let database = Arc::new(database);
-        let recent = Arc::new(Recent::default());
+        let (recent, known) = (Arc::new(Recent::default()), Arc::new(Known::default()));
         let marks = Arc::new(Marks::of(&database)?);
         let files = writer::Files {
             path: path.to_path_buf(),
             database: Arc::clone(&database),
             journal,
             recent: Arc::clone(&recent),
+            known: Arc::clone(&known),
             marks: Arc::clone(&marks),
         };
         Ok(Self {
             writer: Writer::start(files)?,
             recent,
+            known,
             marks,
             database,
         })
@@ -89,12 +94,12 @@ impl EmbeddedTokenStore {
         self.writer.write(change).await.map(|_| ())
     }
 
-    fn read(&self, id: Uuid) -> Result<Option<TokenRecord>, RecordError> {
-        let record = match self.recent.get(id) {
-            Some(record) => Some(record.decode()?),
+    fn read(&self, id: Uuid) -> Result<Option<Arc<TokenRecord>>, RecordError> {
+        let record = self.known.get_or_read(id, || match self.recent.get(id) {
+            Some(record) => record.decode().map(Some),
             // What has left is in the file by now.
-            None => bucket::read(&self.database.begin_read().map_err(RecordError::file)?, id)?,
-        };
+            None => bucket::read(&self.database.begin_read().map_err(RecordError::file)?, id),
+        })?;
         Ok(record.map(|record| self.marks.apply(record)))
     }
 
@@ -109,7 +114,7 @@ impl TokenStore for EmbeddedTokenStore {
         Box::pin(self.write(Change::Insert(Arc::new(EncodedRecord::of(&record)))))
     }
 
-    fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {
+    fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {
         // Microseconds, from memory as a rule: not worth a thread.
         let read = self.read(id).map_err(|error| {
             tracing::error!(reason = %error, "the token store cannot be read: {error}");

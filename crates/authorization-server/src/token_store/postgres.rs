@@ -117,8 +117,8 @@ impl TokenStore for PostgresTokenStore {
         Box::pin(async move { self.write(Change::Insert(Box::new(record))).await.map(|_| ()) })
     }
 
-    fn record(&self, id: Uuid) -> Pending<'_, Option<TokenRecord>> {
-        Box::pin(self.read(id))
+    fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {
+        Box::pin(async move { Ok(self.read(id).await?.map(Arc::new)) })
     }
 
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()> {

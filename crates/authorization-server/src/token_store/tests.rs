@@ -39,10 +39,14 @@ fn token_issued_at(seconds: u64) -> (AccessToken, TokenRecord) {
     (token, record)
 }
 
+pub(crate) fn record_issued_at(seconds: u64) -> TokenRecord {
+    token_issued_at(seconds).1
+}
+
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds)
 }
 
 async fn find(store: &Arc<dyn TokenStore>, token: &AccessToken) -> Option<TokenRecord> {
-    store.find(token).await.unwrap()
+    store.find(token).await.unwrap().map(Arc::unwrap_or_clone)
 }

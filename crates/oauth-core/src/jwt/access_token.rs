@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{
-    RememberedSignatures, SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, header_of,
-};
+use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, header_of};
 use crate::{
     access_token::TokenRecord,
     confirmation::{Confirmation, present},
@@ -88,20 +86,6 @@ impl AccessTokenClaims {
     /// [`SigningError`], as from every signature.
     pub fn sign(&self, key: &SigningKey) -> Result<String, SigningError> {
         key.sign(TYP, self)
-    }
-
-    /// As [`Self::sign`], for whoever signs the same token for every resource server that asks: the same claims under
-    /// the same key get the signature that `signatures` remembers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::sign`].
-    pub fn sign_or_remember(
-        &self,
-        key: &SigningKey,
-        signatures: &RememberedSignatures,
-    ) -> Result<String, SigningError> {
-        key.sign_or_remember(TYP, self, signatures)
     }
 
     /// As [`Self::sign`], with claims of the issuer's own beside these. One that has the name of these makes a token

@@ -9,7 +9,7 @@ use jsonwebtoken::{
 };
 use serde::Serialize;
 
-use super::{RememberedSignatures, SignatureAlgorithm, key_pair::KeyPair};
+use super::{SignatureAlgorithm, key_pair::KeyPair};
 
 /// A private key, its algorithm, and its public JWK. `Debug` shows the key's id alone.
 pub struct SigningKey {
@@ -69,19 +69,11 @@ impl SigningKey {
 
     /// Signs `claims` as a JWT of the explicit type `typ`.
     pub(super) fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, SigningError> {
-        self.sign_with_header(&self.header_of(typ), claims)
-    }
-
-    /// As [`Self::sign`]; where the very same was signed not long ago, the signature is the same too.
-    pub(super) fn sign_or_remember<T: Serialize>(
-        &self,
-        typ: &str,
-        claims: &T,
-        signatures: &RememberedSignatures,
-    ) -> Result<String, SigningError> {
-        let input = signing_input(&self.header_of(typ), claims)?;
-        let signature = signatures.get_or_sign(input.as_bytes(), |input| self.key.sign(input))?;
-        Ok(compact(input, &signature))
+        let header = Header {
+            typ: Some(typ.to_owned()),
+            ..self.header.clone()
+        };
+        self.sign_with_header(&header, claims)
     }
 
     /// Signs under a header that is not necessarily one of ours.
@@ -93,13 +85,6 @@ impl SigningKey {
         let input = signing_input(header, claims)?;
         let signature = self.key.sign(input.as_bytes())?;
         Ok(compact(input, &signature))
-    }
-
-    fn header_of(&self, typ: &str) -> Header {
-        Header {
-            typ: Some(typ.to_owned()),
-            ..self.header.clone()
-        }
     }
 }
 

@@ -38,7 +38,7 @@ impl Marks {
     }
 
     /// The record, revoked where a mark says so.
-    pub(super) fn apply(&self, record: TokenRecord) -> TokenRecord {
+    pub(super) fn apply(&self, record: Arc<TokenRecord>) -> Arc<TokenRecord> {
         let held = self.0.load();
         // As a rule.
         if held.is_empty() {
@@ -46,7 +46,10 @@ impl Marks {
         }
         let keys = [Some(marks::client_key(&record)), marks::certificate_key(&record)];
         let latest = keys.iter().flatten().filter_map(|key| held.get(key)).max();
-        marks::apply(record, latest.copied())
+        match latest {
+            Some(mark) => Arc::new(marks::apply(Arc::unwrap_or_clone(record), Some(*mark))),
+            None => record,
+        }
     }
 }
 

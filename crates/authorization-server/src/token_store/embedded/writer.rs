@@ -24,6 +24,7 @@ use super::assertions;
 use super::bucket::{self, RecordError};
 use super::encoding::EncodedRecord;
 use super::journal::Journal;
+use super::known::Known;
 use super::mark::{self, Marks};
 use super::recent::Recent;
 use crate::token_store::health::{self, Condition};
@@ -176,6 +177,8 @@ pub(super) struct Files {
     pub(super) journal: Journal,
     /// What lies in the journal.
     pub(super) recent: Arc<Recent>,
+    /// What was read of late.
+    pub(super) known: Arc<Known>,
     pub(super) marks: Arc<Marks>,
 }
 
@@ -211,7 +214,19 @@ impl Files {
         if let Some(marks) = marks {
             self.marks.replace(marks);
         }
+        self.forget_what_changed(batch);
         Ok(effects)
+    }
+
+    fn forget_what_changed(&self, batch: &[Request<Change>]) {
+        for request in batch {
+            match request.change {
+                Change::Revoke { id, .. } => self.known.forget(id),
+                Change::Purge { .. } => self.known.forget_all(),
+                // A new record was not known, and marks are looked at apart from records.
+                Change::Insert(_) | Change::RevokeAll { .. } | Change::RememberAssertion { .. } => {}
+            }
+        }
     }
 }
 

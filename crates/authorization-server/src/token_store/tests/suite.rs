@@ -51,6 +51,9 @@ for_both_engines! {
     async fn finds_after_a_restart_whatever_it_kept();
     #[tokio::test]
     async fn keeps_the_first_revocation();
+    /// I16: of a token that was just asked about as well, and again after that.
+    #[tokio::test]
+    async fn says_of_a_revocation_as_soon_as_it_is_made();
     #[tokio::test]
     async fn has_nothing_to_revoke_for_an_unknown_id();
     /// I5: the id is no secret, and is not enough.
@@ -112,6 +115,24 @@ async fn keeps_the_first_revocation(ground: Ground) {
         Some(at(START + 1))
     );
     assert_eq!(find(&store, &other).await, Some(other_record));
+}
+
+async fn says_of_a_revocation_as_soon_as_it_is_made(ground: Ground) {
+    let store = ground.open().await;
+    let tokens = [START, START + 1, START + 2].map(token_issued_at);
+    for (token, record) in &tokens {
+        store.insert(record.clone()).await.unwrap();
+        assert_eq!(find(&store, token).await.as_ref(), Some(record));
+    }
+    let [(marked, _), (revoked, _), (kept, kept_record)] = &tokens;
+    store.revoke(revoked.id(), at(START + 9)).await.unwrap();
+    let revoked_at = async |token| find(&store, token).await.unwrap().revoked_at;
+    assert_eq!(revoked_at(revoked).await, Some(at(START + 9)));
+    let client = TokensOf::Client("partner-client".to_owned());
+    store.revoke_all(client, at(START)).await.unwrap();
+    assert_eq!(revoked_at(marked).await, Some(at(START)));
+    assert_eq!(revoked_at(revoked).await, Some(at(START + 9)));
+    assert_eq!(find(&store, kept).await.as_ref(), Some(kept_record));
 }
 
 async fn has_nothing_to_revoke_for_an_unknown_id(ground: Ground) {
@@ -254,7 +275,7 @@ async fn works_again_after_refusing_what_was_too_much(ground: Ground) {
     let results = tokio::task::unconstrained(inserting).await;
     for (record, result) in records.iter().zip(results) {
         match result {
-            Ok(()) => assert_eq!(store.record(record.id).await, Ok(Some(record.clone()))),
+            Ok(()) => assert_eq!(store.record(record.id).await, Ok(Some(Arc::new(record.clone())))),
             Err(error) => assert_eq!(error, StoreError::Overloaded),
         }
     }

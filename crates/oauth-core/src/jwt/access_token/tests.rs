@@ -65,23 +65,6 @@ fn with_header(token: &str, header: &Value) -> String {
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
 }
 
-#[test]
-fn signs_the_same_claims_under_the_same_key_once() {
-    let (key, other) = (es256(), es256());
-    let signatures = RememberedSignatures::at_most(1 << 16);
-    let token = claims().sign_or_remember(&key, &signatures).unwrap();
-    assert_eq!(claims().sign_or_remember(&key, &signatures).unwrap(), token);
-    assert!(verify(&token, &key).is_ok());
-    let by_the_other = claims().sign_or_remember(&other, &signatures).unwrap();
-    assert!(verify(&by_the_other, &other).is_ok());
-    let narrowed = AccessTokenClaims {
-        scope: Scope::default(),
-        ..claims()
-    };
-    let narrowed_token = narrowed.sign_or_remember(&key, &signatures).unwrap();
-    assert_eq!(verify(&narrowed_token, &key).unwrap().claims(), &narrowed);
-}
-
 /// A1, A2, A5, A8.
 #[test]
 fn believes_a_token_that_it_should() {
