@@ -103,7 +103,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error, error_description) = self.problem.answer();
         let (reason, code) = (self.problem.reason(), status.as_u16());
-        let RequestId(request_id) = &self.request_id;
+        let request_id = self.request_id.as_str();
         tracing::info!(
             reason,
             http.status = code,

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use service::RequestId;
@@ -15,11 +15,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the request's name where the resource-server layer looks for it, also where the request brought none.
 pub(crate) async fn pass_on_request_id(mut request: Request) -> Request {
-    let named = request
-        .extensions()
-        .get::<RequestId>()
-        .map(|RequestId(id)| HeaderValue::try_from(id));
-    if let Some(Ok(id)) = named {
+    let named = request.extensions().get().map(RequestId::header);
+    if let Some(id) = named {
         request.headers_mut().insert(X_REQUEST_ID, id);
     }
     request
