@@ -115,10 +115,11 @@ impl Forwarder {
             let is_new = open.is_none();
             let lease = match open.take() {
                 Some(lease) => lease,
-                None => match self.connect(server, over, forwarding).await {
-                    Some(lease) => lease,
-                    None => return Err(Failure::NotSent),
-                },
+                None => {
+                    let lease = self.connect(server, over, forwarding).await;
+                    outgoing.progress.touch();
+                    lease.ok_or(Failure::NotSent)?
+                }
             };
             match send_over(lease, server, outgoing, forwarding).await {
                 Err(Failure::NotSent) if is_new => {
@@ -164,7 +165,6 @@ async fn send_over(
     } = outgoing;
     let unsent = request.as_mut().ok_or(Rejection::UpstreamFailed)?;
     address(unsent, server, lease.version())?;
-    progress.touch();
     let sent = tokio::select! {
         biased;
         sent = lease.send(request) => sent,

@@ -103,7 +103,10 @@ impl Connector {
             .map_err(ConnectError::of)?;
         let stream = connector.call(target).await.map_err(ConnectError::Failed)?;
         if !stream.connected().is_negotiated_h2() {
-            let connection = http1::Connection::new(stream.into(), worker, generation);
+            let mut connection = http1::Connection::new(stream.into(), worker, generation);
+            if !connection.is_quiet() {
+                return Err(ConnectError::NotMeant);
+            }
             return Ok(Lease::Http1(Lent::new(Box::new(connection), Arc::clone(server))));
         }
         let sender = http2_connection(stream).await?;
@@ -135,6 +138,8 @@ where
 pub(crate) enum ConnectError {
     #[error("no connection in time")]
     TooSlow,
+    #[error("it was closed, or spoken on, before any request")]
+    NotMeant,
     #[error("no connection")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -46,7 +46,7 @@ pub(crate) enum Malformed {
     Head(#[from] httparse::Error),
     #[error("its head is too long")]
     TooLong,
-    #[error("its Content-Length is none, or not one")]
+    #[error("its Content-Length is no number, or more than one")]
     ContentLength,
     #[error("its Transfer-Encoding is not `chunked`")]
     TransferEncoding,

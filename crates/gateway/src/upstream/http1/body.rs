@@ -23,8 +23,9 @@ pub(crate) struct Body {
     /// Until the answer is over.
     lent: Option<Lent>,
     rest: Rest,
-    /// What of the request is still to be sent.
-    unsent: Option<Unsent>,
+    /// What of the request is still to be sent; whoever reads the answer drives it. Boxed, since answers hardly ever come
+    /// before their requests are whole.
+    unsent: Option<Box<Unsent>>,
     may_be_followed: bool,
     next_read: usize,
 }
@@ -41,7 +42,7 @@ enum Rest {
 
 impl Body {
     /// Of this form, on a connection whose request may not be whole yet.
-    pub(super) fn new(lent: Lent, framing: Framing, unsent: Option<Unsent>) -> Self {
+    pub(super) fn new(lent: Lent, framing: Framing, unsent: Option<Box<Unsent>>) -> Self {
         let mut body = Self {
             lent: Some(lent),
             rest: match framing.length {
@@ -117,8 +118,9 @@ impl Body {
 
     /// Sends on what is left of the request.
     fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
-        if let (Some(lent), Some(Unsent { upload, body })) = (&mut self.lent, &mut self.unsent) {
-            upload.poll(lent, &mut **body, context)?;
+        if let (Some(lent), Some(unsent)) = (&mut self.lent, &mut self.unsent) {
+            let Unsent { upload, body } = &mut **unsent;
+            upload.poll(lent, body, context)?;
             if upload.is_done() {
                 self.unsent = None;
             }

@@ -59,9 +59,9 @@ pub(crate) trait OutgoingBody:
 impl<B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin> OutgoingBody for B {}
 
 /// What is left of a request whose answer came early.
-pub(super) struct Unsent {
+pub(super) struct Unsent<B: ?Sized = dyn OutgoingBody> {
     pub(super) upload: Upload,
-    pub(super) body: Box<dyn OutgoingBody>,
+    pub(super) body: B,
 }
 
 impl fmt::Debug for Unsent {
@@ -168,10 +168,13 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
         }
         let framing = Framing::of_answer(request.method(), head.status, head.version, &head.headers)?;
         let upload = mem::replace(&mut self.upload, Upload::Done);
-        let unsent = (!upload.is_done()).then(|| Unsent {
-            upload,
-            body: Box::new(request.into_body()),
-        });
+        let unsent: Option<Box<Unsent>> = match upload.is_done() {
+            true => None,
+            false => Some(Box::new(Unsent {
+                upload,
+                body: request.into_body(),
+            })),
+        };
         Ok(Response::from_parts(head, Body::new(lent, framing, unsent)))
     }
 }
