@@ -6,6 +6,7 @@ use futures_util::{FutureExt, poll};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -241,5 +242,19 @@ async fn waits_without_an_answer() {
     tokio::pin!(sending);
     for _ in 0..3 {
         assert!(matches!(poll!(&mut sending), Poll::Pending));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_requests_ends_in_time_and_sooner_where_its_server_has_closed_it() {
+    for (is_closed, seconds) in [(false, 15..=20), (true, 0..=5)] {
+        let ((gateway, mut api), server) = (duplex(PIPE), server());
+        let started = Instant::now();
+        lent(gateway, &server).give_back();
+        if is_closed {
+            api.shutdown().await.unwrap();
+        }
+        assert_eq!(heard(&mut api).await, "");
+        assert!(seconds.contains(&started.elapsed().as_secs()), "{seconds:?}");
     }
 }
