@@ -40,15 +40,19 @@ impl Activity {
     /// Resolves once nothing has been under way and nothing has happened for as long as `limit`.
     pub(crate) async fn quiet_for(&self, limit: Duration) {
         loop {
-            let now = Instant::now();
-            let last = match self.under_way.load(Ordering::Relaxed) {
-                0 => self.started + Duration::from_millis(self.last.load(Ordering::Relaxed)),
-                _ => now,
-            };
-            if now >= last + limit {
+            let quiet_until = self.last() + limit;
+            sleep_until(quiet_until).await;
+            if self.last() + limit <= quiet_until {
                 return;
             }
-            sleep_until(last + limit).await;
+        }
+    }
+
+    /// When something last happened; something that is under way happens.
+    fn last(&self) -> Instant {
+        match self.under_way.load(Ordering::Relaxed) {
+            0 => self.started + Duration::from_millis(self.last.load(Ordering::Relaxed)),
+            _ => Instant::now(),
         }
     }
 }

@@ -47,7 +47,7 @@ impl<B> Upload<B> {
 }
 
 impl UploadProgress {
-    /// The request is about to be sent.
+    /// A body that begins now, or whose way begins anew.
     pub(crate) fn touch(&self) {
         self.activity.touch();
     }

@@ -6,25 +6,25 @@
 mod outgoing;
 
 use std::error::Error;
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use mtls::ClientTls;
 
-use self::outgoing::{Outgoing, WEBSOCKET, address, is_websocket};
+use self::outgoing::{Outgoing, Switching, WEBSOCKET, address, is_websocket};
 use crate::authorize::AuthorizedRequest;
-use crate::body::UploadProgress;
 use crate::headers::clean_response;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
 use crate::token_error::words_of;
-use crate::tunnel::{Right, Tunnel};
-use crate::upstream::{Connector, Exchange, Lease, Outbound, Protocols, Upstream};
+use crate::tunnel::Tunnel;
+use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Unanswered, Upstream, UpstreamPlace};
 
 /// The way to the APIs, of one worker.
 #[derive(Clone, Debug)]
@@ -56,60 +56,44 @@ impl Forwarder {
 
     /// Forwards an authorized request, and answers what the API answers.
     ///
+    /// The request stays where it is until it is sent: an asynchronous function would hold a copy of it for each that
+    /// it is handed to.
+    ///
     /// # Errors
     ///
     /// [`Rejection`] where no server of the API can be reached or takes more, or none answers in time.
-    pub(crate) async fn forward(
+    pub(crate) fn forward(
         &self,
         authorized: AuthorizedRequest<Incoming>,
         request_id: &RequestId,
-    ) -> Result<Response<Content>, Rejection> {
+    ) -> impl Future<Output = Result<Response<Content>, Rejection>> + Send + use<'_> {
         let route = Arc::clone(authorized.route());
-        let connection = Arc::clone(authorized.connection());
-        let right = Right {
-            expires_at: authorized.expires_at(),
-            certificate: authorized.certificate().cloned(),
-        };
-        let outgoing = Outgoing::new(authorized, request_id);
-        let over = match outgoing.upgrade {
-            Some(_) => Over::ConnectionOfItsOwn,
-            None => Over::AnyConnection,
-        };
-        let (mut response, exchange) = self
-            .send(outgoing.request, over, &outgoing.progress, &route)
-            .await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(incoming(response, exchange));
+        let mut outgoing = Outgoing::new(authorized, request_id);
+        async move {
+            let (response, place) = self.send(&mut outgoing, &route).await?;
+            match response.status() {
+                StatusCode::SWITCHING_PROTOCOLS => switch(response, place, outgoing.switching.take()),
+                _ => Ok(incoming(response, place)),
+            }
         }
-        let caller = outgoing.upgrade.filter(|_| is_websocket(response.headers()));
-        // An API that switches to what nobody asked for has not answered.
-        let caller = caller.ok_or(Rejection::UpstreamFailed)?;
-        let api = hyper::upgrade::on(&mut response);
-        connection.tunnel.put(Tunnel::new(caller, api, exchange, right));
-        Ok(switching(response))
     }
 
     /// Tries the route's servers in turn, the next one only where nothing of the request has been sent.
     async fn send(
         &self,
-        mut request: Request<Outbound>,
-        over: Over,
-        progress: &UploadProgress,
+        outgoing: &mut Outgoing,
         route: &Route,
-    ) -> Result<(Response<Incoming>, Exchange), Rejection> {
+    ) -> Result<(Response<AnswerBody>, UpstreamPlace), Rejection> {
         let mut outcome = Rejection::UpstreamUnreachable;
         for server in route.upstreams.in_turn() {
             let Some(place) = server.place() else {
                 outcome = Rejection::UpstreamBusy;
                 continue;
             };
-            match self
-                .send_to(server, request, over, progress, &route.forwarding)
-                .await
-            {
-                Ok((response, lease)) => return Ok((response, Exchange::new(lease, place))),
+            match self.send_to(server, outgoing, &route.forwarding).await {
+                Ok(response) => return Ok((response, place)),
                 Err(Failure::Final(rejection)) => return Err(rejection),
-                Err(Failure::NotSent(untouched)) => request = *untouched,
+                Err(Failure::NotSent) => {}
             }
         }
         Err(outcome)
@@ -119,11 +103,10 @@ impl Forwarder {
     async fn send_to(
         &self,
         server: &Arc<Upstream>,
-        mut request: Request<Outbound>,
-        over: Over,
-        progress: &UploadProgress,
+        outgoing: &mut Outgoing,
         forwarding: &Forwarding,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let over = outgoing.over();
         let mut open = match over {
             Over::AnyConnection => server.open_connection(self.worker, self.connector.generation()),
             Over::ConnectionOfItsOwn => None,
@@ -132,21 +115,22 @@ impl Forwarder {
             let is_new = open.is_none();
             let lease = match open.take() {
                 Some(lease) => lease,
-                None => match self.connect(server, over, forwarding).await {
-                    Some(lease) => lease,
-                    None => return Err(Failure::NotSent(Box::new(request))),
-                },
+                None => {
+                    let lease = self.connect(server, over, forwarding).await;
+                    outgoing.progress.touch();
+                    lease.ok_or(Failure::NotSent)?
+                }
             };
-            request = match send_over(lease, server, request, progress, forwarding).await {
-                Err(Failure::NotSent(untouched)) if is_new => {
+            match send_over(lease, server, outgoing, forwarding).await {
+                Err(Failure::NotSent) if is_new => {
                     server.health().out_of_reach();
                     tracing::warn!(upstream = %server, "{server} failed: it closed a new connection before any request");
-                    return Err(Failure::NotSent(untouched));
+                    return Err(Failure::NotSent);
                 }
                 // The server closed it in this very moment.
-                Err(Failure::NotSent(untouched)) => *untouched,
+                Err(Failure::NotSent) => {}
                 sent => return sent,
-            };
+            }
         }
     }
 
@@ -171,14 +155,16 @@ impl Forwarder {
 }
 
 async fn send_over(
-    mut lease: Lease,
+    lease: Lease,
     server: &Upstream,
-    mut request: Request<Outbound>,
-    progress: &UploadProgress,
+    outgoing: &mut Outgoing,
     forwarding: &Forwarding,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    address(&mut request, server, lease.version())?;
-    progress.touch();
+) -> Result<Response<AnswerBody>, Failure> {
+    let Outgoing {
+        request, progress, ..
+    } = outgoing;
+    let unsent = request.as_mut().ok_or(Rejection::UpstreamFailed)?;
+    address(unsent, server, lease.version())?;
     let sent = tokio::select! {
         biased;
         sent = lease.send(request) => sent,
@@ -192,15 +178,13 @@ async fn send_over(
     match sent {
         Ok(response) => {
             server.health().reached();
-            Ok((response, lease))
+            Ok(response)
         }
-        Err(mut error) => Err(match error.take_message() {
-            Some(untouched) => Failure::NotSent(Box::new(untouched)),
-            None => {
-                log_failure(server, error.error());
-                Failure::Final(Rejection::UpstreamFailed)
-            }
-        }),
+        Err(Unanswered::NotSent) => Err(Failure::NotSent),
+        Err(Unanswered::Failed(error)) => {
+            log_failure(server, &error);
+            Err(Failure::Final(Rejection::UpstreamFailed))
+        }
     }
 }
 
@@ -214,8 +198,8 @@ enum Over {
 
 /// Why an exchange with a server came to nothing.
 enum Failure {
-    /// The request as it was.
-    NotSent(Box<Request<Outbound>>),
+    /// The request is as it was.
+    NotSent,
     Final(Rejection),
 }
 
@@ -230,15 +214,31 @@ fn log_failure(server: &Upstream, error: &(dyn Error + 'static)) {
     tracing::warn!(upstream = %server, reason = words, "{server} failed: {words}");
 }
 
-fn incoming(mut response: Response<Incoming>, exchange: Exchange) -> Response<Content> {
+fn incoming(mut response: Response<AnswerBody>, place: UpstreamPlace) -> Response<Content> {
     clean_response(response.headers_mut());
-    response.map(|body| Content::upstream(body, exchange))
+    response.map(|body| Content::upstream(body, place))
 }
 
-fn switching(mut response: Response<Incoming>) -> Response<Content> {
-    let fields = response.headers_mut();
-    clean_response(fields);
-    fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    fields.insert(UPGRADE, WEBSOCKET);
-    response.map(|_none| Content::own(Bytes::new()))
+/// An API that switches to what nobody asked for has not answered.
+fn switch(
+    response: Response<AnswerBody>,
+    place: UpstreamPlace,
+    asked: Option<Box<Switching>>,
+) -> Result<Response<Content>, Rejection> {
+    let (mut head, body) = response.into_parts();
+    let asked = asked.filter(|_| is_websocket(&head.headers));
+    let (Some(asked), Some(api)) = (asked, body.into_switched()) else {
+        return Err(Rejection::UpstreamFailed);
+    };
+    let Switching {
+        caller,
+        right,
+        connection,
+    } = *asked;
+    connection.tunnel.put(Tunnel::new(caller, api, place, right));
+    clean_response(&mut head.headers);
+    head.headers
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.insert(UPGRADE, WEBSOCKET);
+    Ok(Response::from_parts(head, Content::own(Bytes::new())))
 }

@@ -15,6 +15,7 @@ use crate::cache_control;
 use crate::headers;
 use crate::host::{self, HostName};
 use crate::path;
+pub use crate::upstream::fuzzing::{Answer, upstream_answer};
 use crate::well_formed::WellFormedRequest;
 
 /// The server name of the `ClientHello` that comes in these segments, and every byte taken for it.

@@ -13,19 +13,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use crate::activity::UnderWay;
 use crate::body::clean_trailers;
 use crate::headers;
-use crate::upstream::Exchange;
+use crate::upstream::{AnswerBody, AnswerError, UpstreamPlace};
 
 /// What an answer consists of.
 #[derive(Debug)]
 pub(crate) enum Content {
     Own(Full<Bytes>),
-    Upstream { body: Incoming, _exchange: Exchange },
+    Upstream { body: AnswerBody, _place: UpstreamPlace },
 }
 
 impl Content {
@@ -35,11 +34,8 @@ impl Content {
     }
 
     /// The API's, with the connection and the place that it takes until it is dropped.
-    pub(crate) const fn upstream(body: Incoming, exchange: Exchange) -> Self {
-        Self::Upstream {
-            body,
-            _exchange: exchange,
-        }
+    pub(crate) const fn upstream(body: AnswerBody, place: UpstreamPlace) -> Self {
+        Self::Upstream { body, _place: place }
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -197,7 +193,7 @@ impl Drop for ResponseBody {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the API broke off in the middle of its answer")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] AnswerError),
     #[error("the answer got no further for too long")]
     Stalled,
 }

@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 use crate::activity::Activity;
 use crate::connection::{Connection, PresentedCertificate};
 use crate::rejection::Rejection;
-use crate::upstream::Exchange;
+use crate::upstream::{Switched, UpstreamPlace};
 use crate::watched::Watched;
 
-/// For both sides to have switched, once both have said so.
+/// For the caller's side to have switched, once the API's has.
 const SWITCH: Duration = Duration::from_secs(10);
 /// Without a byte in either direction.
 const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -35,8 +35,8 @@ const BUFFER: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     caller: OnUpgrade,
-    api: OnUpgrade,
-    exchange: Exchange,
+    api: Switched,
+    place: UpstreamPlace,
     right: Right,
 }
 
@@ -67,24 +67,23 @@ impl TunnelSlot {
 
 impl Tunnel {
     /// Between `caller` and `api`, for as long as there is a `right` to it.
-    pub(crate) const fn new(caller: OnUpgrade, api: OnUpgrade, exchange: Exchange, right: Right) -> Self {
+    pub(crate) const fn new(caller: OnUpgrade, api: Switched, place: UpstreamPlace, right: Right) -> Self {
         Self {
             caller,
             api,
-            exchange,
+            place,
             right,
         }
     }
 
     /// Carries bytes both ways until a side ends it, or the right to it does.
     pub(crate) async fn run(self, connection: &Arc<Connection>) {
-        let switched = async { tokio::try_join!(self.caller, self.api) };
-        let Ok(Ok((caller, api))) = timeout(SWITCH, switched).await else {
+        let Ok(Ok(caller)) = timeout(SWITCH, self.caller).await else {
             return;
         };
         let activity = Activity::new();
         let mut caller = Watched::new(TokioIo::new(caller), &activity);
-        let mut api = TokioIo::new(api);
+        let mut api = self.api;
         let ended = tokio::select! {
             _ = copy_bidirectional_with_sizes(&mut caller, &mut api, BUFFER, BUFFER) => None,
             () = activity.quiet_for(IDLE) => None,
@@ -94,7 +93,7 @@ impl Tunnel {
             log(connection, &reason);
         }
         say_farewell(&mut caller, &mut api).await;
-        drop(self.exchange);
+        drop(self.place);
     }
 }
 
@@ -119,7 +118,7 @@ fn log(connection: &Connection, rejection: &Rejection) {
     tracing::info!(reason, peer.address = %peer, "the WebSocket of {peer} ends: {reason}");
 }
 
-async fn say_farewell(caller: &mut Watched<'_, TokioIo<Upgraded>>, api: &mut TokioIo<Upgraded>) {
+async fn say_farewell(caller: &mut Watched<'_, TokioIo<Upgraded>>, api: &mut Switched) {
     let both = async { tokio::join!(caller.shutdown(), api.shutdown()) };
     // Either may be gone.
     let _unheard = timeout(FAREWELL, both).await;

@@ -4,7 +4,10 @@
 //! does. Each worker keeps connections of its own, so that no request waits for another core.
 
 mod connector;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod health;
+mod http1;
 mod lease;
 mod pool;
 mod upstreams;
@@ -18,7 +21,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::connector::Connector;
 use self::health::Health;
-pub(crate) use self::lease::{Exchange, Lease, Outbound};
+pub(crate) use self::http1::Switched;
+pub(crate) use self::lease::{AnswerBody, AnswerError, Lease, Outbound, Unanswered};
 use self::pool::Pool;
 pub(crate) use self::upstreams::Upstreams;
 use crate::host::host_of_authority;
@@ -114,8 +118,7 @@ impl Upstream {
 
     /// An open connection of this worker's with room for a request, made since `generation`.
     pub(crate) fn open_connection(self: &Arc<Self>, worker: usize, generation: u64) -> Option<Lease> {
-        let sender = self.pool(worker).take(generation)?;
-        Some(Lease::new(sender, self, worker, generation))
+        self.pool(worker).take(generation, self)
     }
 
     fn pool(&self, worker: usize) -> &Pool {

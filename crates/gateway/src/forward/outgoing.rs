@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 
+use super::Over;
 use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
 use crate::connection::{Connection, PresentedCertificate};
@@ -18,6 +19,7 @@ use crate::headers::{clean_request, list_members};
 use crate::rejection::Rejection;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::route::{ClientCertHeader, Route, Upgrades};
+use crate::tunnel::Right;
 use crate::upstream::{Outbound, Upstream};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,11 +33,19 @@ pub(super) const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// What goes on, to whichever of the route's servers.
 pub(super) struct Outgoing {
-    pub(super) request: Request<Outbound>,
+    /// Until it is sent.
+    pub(super) request: Option<Request<Outbound>>,
     /// How far its body has come.
     pub(super) progress: Arc<UploadProgress>,
-    /// The caller's side of the connection, where the request asks to switch protocols, and may.
-    pub(super) upgrade: Option<OnUpgrade>,
+    /// Where the request asks to switch protocols, and may; boxed, since hardly any does.
+    pub(super) switching: Option<Box<Switching>>,
+}
+
+/// The caller's side of a connection that is to be switched, and the right to that.
+pub(super) struct Switching {
+    pub(super) caller: OnUpgrade,
+    pub(super) right: Right,
+    pub(super) connection: Arc<Connection>,
 }
 
 impl Outgoing {
@@ -43,9 +53,10 @@ impl Outgoing {
         let route = Arc::clone(authorized.route());
         let connection = Arc::clone(authorized.connection());
         let certificate = authorized.certificate().cloned();
+        let expires_at = authorized.expires_at();
         let (mut request, token) = authorized.into_parts();
-        let upgrade = (route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request))
-            .then(|| hyper::upgrade::on(&mut request));
+        let may_switch = route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request);
+        let caller = may_switch.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let fields = &mut parts.headers;
         clean_request(fields);
@@ -53,19 +64,38 @@ impl Outgoing {
         token.tell_api(fields);
         fields.insert(X_REQUEST_ID, request_id.header());
         tell_connection(fields, &connection);
-        if let Some(presented) = certificate {
-            tell_certificate(fields, &presented, &route);
+        if let Some(presented) = &certificate {
+            tell_certificate(fields, presented, &route);
         }
-        if upgrade.is_some() {
+        if caller.is_some() {
             fields.insert(UPGRADE, WEBSOCKET);
         }
         // Nothing else of this hop goes along.
         parts.extensions.clear();
         let (upload, progress) = Upload::new(body, connection.certificate_header().cloned());
+        let switching = caller.map(|caller| {
+            let right = Right {
+                expires_at,
+                certificate,
+            };
+            Box::new(Switching {
+                caller,
+                right,
+                connection,
+            })
+        });
         Self {
-            request: Request::from_parts(parts, upload),
+            request: Some(Request::from_parts(parts, upload)),
             progress,
-            upgrade,
+            switching,
+        }
+    }
+
+    /// Which connection it goes over.
+    pub(super) const fn over(&self) -> Over {
+        match self.switching {
+            Some(_) => Over::ConnectionOfItsOwn,
+            None => Over::AnyConnection,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::host::HostName;
 use crate::response_body::Content;
-use crate::upstream::{Exchange, Protocols, Upstream};
+use crate::upstream::{AnswerBody, Protocols, Upstream};
 
 const PIPE: usize = 64 * 1024;
 /// The time in which everything here is over; far less than the age at which a connection ends anyway.
@@ -23,26 +23,20 @@ fn connection() -> Arc<Connection> {
 }
 
 /// The answer of an API at the other end of the stream; it announces 4 KiB of body.
-async fn answer_of_an_api() -> (Response<Incoming>, DuplexStream) {
+async fn answer_of_an_api() -> (Response<AnswerBody>, DuplexStream) {
     let (gateway, mut api) = duplex(PIPE);
-    let (mut sender, http) = conn::http1::handshake(TokioIo::new(gateway)).await.unwrap();
-    tokio::spawn(http);
-    let sending = sender.send_request(Request::new(Empty::<Bytes>::new()));
-    let answering = async {
-        let request = api.read(&mut [0; 1024]).await.unwrap();
-        assert!(request > 0);
-        api.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n")
-            .await
-            .unwrap();
-    };
-    let (response, ()) = tokio::join!(sending, answering);
-    (response.unwrap(), api)
+    api.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n")
+        .await
+        .unwrap();
+    let answer = AnswerBody::of_test(gateway).await;
+    assert!(api.read(&mut [0; 1024]).await.unwrap() > 0, "the request");
+    (answer, api)
 }
 
 /// Serves one answer over HTTP/2 to a client with this window for each answer's body. The task ends with the
 /// connection.
 async fn serve_one(
-    answer: Response<Incoming>,
+    answer: Response<AnswerBody>,
     window: u32,
 ) -> (Response<Incoming>, tokio::task::JoinHandle<()>) {
     let (gateway, client) = duplex(PIPE);
@@ -55,13 +49,8 @@ async fn serve_one(
         let answer = answer.lock().unwrap().take().unwrap();
         let bodies = Arc::clone(&facts.response_bodies);
         let place = server.place().unwrap();
-        let answer = answer.map(|body| {
-            bodies.begin(
-                Content::upstream(body, Exchange::of_test(place)),
-                under_way,
-                Instant::now(),
-            )
-        });
+        let answer =
+            answer.map(|body| bodies.begin(Content::upstream(body, place), under_way, Instant::now()));
         async move { Ok::<_, Infallible>(answer) }
     });
     let serving = tokio::spawn(async move {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper::service::Service;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,13 +15,14 @@ use hyper_util::service::TowerToHyperService;
 use mtls::{Alpn, ClientTls};
 use tokio::time::timeout;
 
+use super::http1::{self, Lent};
 use super::lease::{Lease, Outbound};
-use super::pool::{MOST_STREAMS, Sender};
+use super::pool::MOST_STREAMS;
 use super::{Protocols, Upstream};
 
 /// For one of several addresses a name has; the whole is bounded by the route.
 const ADDRESSES: Duration = Duration::from_secs(5);
-/// Bounds the memory an API's header fields can take.
+/// Bounds the memory an API's header fields can take over HTTP/2.
 const LARGEST_HEADERS: u32 = 64 * 1024;
 /// Of each stream. Bounds, with [`MOST_STREAMS`], the memory of an HTTP/2 connection whose callers do not read.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -83,10 +84,7 @@ impl Connector {
         // Asked before the handshake: a certificate that changes during it makes one connection too many, not an old one.
         let generation = self.generation();
         let opening = self.open(server, offers, worker, generation);
-        let sender = timeout(limit, opening)
-            .await
-            .map_err(|_| ConnectError::TooSlow)??;
-        Ok(Lease::new(sender, server, worker, generation))
+        timeout(limit, opening).await.map_err(|_| ConnectError::TooSlow)?
     }
 
     async fn open(
@@ -95,7 +93,7 @@ impl Connector {
         offers: Protocols,
         worker: usize,
         generation: u64,
-    ) -> Result<Sender, ConnectError> {
+    ) -> Result<Lease, ConnectError> {
         let connector = match offers {
             Protocols::Http2OrHttp1 => &self.either,
             Protocols::Http1 => &self.http1,
@@ -105,26 +103,16 @@ impl Connector {
             .map_err(ConnectError::of)?;
         let stream = connector.call(target).await.map_err(ConnectError::Failed)?;
         if !stream.connected().is_negotiated_h2() {
-            return http1_connection(stream).await.map(Sender::Http1);
+            let mut connection = http1::Connection::new(stream.into(), worker, generation);
+            if !connection.is_quiet() {
+                return Err(ConnectError::NotMeant);
+            }
+            return Ok(Lease::Http1(Lent::new(Box::new(connection), Arc::clone(server))));
         }
         let sender = http2_connection(stream).await?;
         let pool = server.pool(worker);
-        Ok(Sender::Http2(pool.share(sender, generation, server)))
+        Ok(Lease::Http2(pool.share(sender, generation, server)))
     }
-}
-
-async fn http1_connection<S>(stream: S) -> Result<http1::SendRequest<Outbound>, ConnectError>
-where
-    S: Read + Write + Send + Unpin + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(LARGEST_HEADERS as usize)
-        .handshake(stream)
-        .await
-        .map_err(ConnectError::of)?;
-    // What goes wrong on it is told to the request it happens to.
-    tokio::spawn(connection.with_upgrades());
-    Ok(sender)
 }
 
 async fn http2_connection<S>(stream: S) -> Result<http2::SendRequest<Outbound>, ConnectError>
@@ -150,6 +138,8 @@ where
 pub(crate) enum ConnectError {
     #[error("no connection in time")]
     TooSlow,
+    #[error("it was closed, or spoken on, before any request")]
+    NotMeant,
     #[error("no connection")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }

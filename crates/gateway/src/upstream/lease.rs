@@ -1,95 +1,150 @@
-//! A connection lent to one request.
+//! A connection, or a stream of one, that belongs to one request.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 
-use super::pool::Sender;
-use super::{Upstream, UpstreamPlace};
+use super::http1::{self, ExchangeError, Switched};
+use super::pool::Stream;
 use crate::body::Upload;
 
 /// The body of a request on its way to an API.
 pub(crate) type Outbound = Upload<Incoming>;
 
-/// A connection, or a stream of one, that belongs to one request until it is dropped; it goes back then, if the
-/// exchange is over.
+/// A connection, or a stream of one, for one request.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    sender: Option<Sender>,
-    server: Arc<Upstream>,
-    worker: usize,
-    generation: u64,
+pub(crate) enum Lease {
+    Http1(http1::Lent),
+    Http2(Stream),
 }
 
 impl Lease {
-    pub(super) fn new(sender: Sender, server: &Arc<Upstream>, worker: usize, generation: u64) -> Self {
-        Self {
-            sender: Some(sender),
-            server: Arc::clone(server),
-            worker,
-            generation,
-        }
-    }
-
     /// The form in which requests go over this connection.
-    pub(crate) const fn version(&self) -> http::Version {
-        match self.sender {
-            Some(Sender::Http2(_)) => http::Version::HTTP_2,
-            _ => http::Version::HTTP_11,
+    pub(crate) const fn version(&self) -> Version {
+        match self {
+            Self::Http1(_) => Version::HTTP_11,
+            Self::Http2(_) => Version::HTTP_2,
         }
     }
 
-    /// Sends the request.
+    /// Sends the request, and takes it.
     ///
     /// # Errors
     ///
-    /// With the request in it where nothing of it was sent.
+    /// [`Unanswered`]; where nothing of the request was sent, it is still there.
     pub(crate) async fn send(
-        &mut self,
-        request: Request<Outbound>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Outbound>>> {
-        match self.sender.as_mut().expect("taken by drop alone") {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(stream) => stream.sender().try_send_request(request).await,
+        self,
+        request: &mut Option<Request<Outbound>>,
+    ) -> Result<Response<AnswerBody>, Unanswered> {
+        match self {
+            Self::Http1(lent) => {
+                let response = http1::Exchange::new(lent, request).await?;
+                Ok(response.map(AnswerBody::Http1))
+            }
+            // Boxed, since what it holds is large.
+            Self::Http2(stream) => Box::pin(send_over_http2(stream, request)).await,
         }
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // One in the middle of an exchange is not ready, and closes with its sender.
-        if let Some(Sender::Http1(sender)) = self.sender.take()
-            && sender.is_ready()
-        {
-            let pool = self.server.pool(self.worker);
-            pool.keep(sender, self.generation, &self.server);
+async fn send_over_http2(
+    mut stream: Stream,
+    request: &mut Option<Request<Outbound>>,
+) -> Result<Response<AnswerBody>, Unanswered> {
+    let taken = request.take().ok_or(Unanswered::NotSent)?;
+    match stream.sender().try_send_request(taken).await {
+        Ok(response) => Ok(response.map(|body| AnswerBody::Http2 {
+            body,
+            _stream: stream,
+        })),
+        Err(mut error) => {
+            *request = error.take_message();
+            Err(match request {
+                Some(_) => Unanswered::NotSent,
+                None => Unanswered::Failed(error.into_error().into()),
+            })
         }
     }
 }
 
-/// What an answer holds of its server until it has gone out: a connection, and a place.
+/// Why there is no answer to a request.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    _lease: Option<Lease>,
-    _place: UpstreamPlace,
+pub(crate) enum Unanswered {
+    /// The request is as it was.
+    NotSent,
+    Failed(AnswerError),
 }
 
-impl Exchange {
-    pub(crate) const fn new(lease: Lease, place: UpstreamPlace) -> Self {
-        Self {
-            _lease: Some(lease),
-            _place: place,
+/// What went wrong with an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    #[error(transparent)]
+    Http1(#[from] ExchangeError),
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
+}
+
+/// The body of an API's answer, with the connection that it takes.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    Http1(http1::Body),
+    Http2 { body: Incoming, _stream: Stream },
+}
+
+impl AnswerBody {
+    /// The connection, where the answer switched it to another protocol.
+    pub(crate) fn into_switched(self) -> Option<Switched> {
+        match self {
+            Self::Http1(body) => body.into_switched(),
+            Self::Http2 { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl AnswerBody {
+    /// The answer of whoever is at the other end of this stream.
+    pub(crate) async fn of_test(stream: tokio::io::DuplexStream) -> Response<Self> {
+        use http_body_util::{BodyExt, Empty};
+
+        let server = super::Upstream::parse("http://localhost", super::Protocols::Http1).unwrap();
+        let connection = http1::Connection::new(http1::Stream::Memory(stream), 0, 0);
+        let lent = http1::Lent::new(Box::new(connection), std::sync::Arc::new(server));
+        let mut request = Some(Request::new(Empty::new().map_err(|never| match never {})));
+        let response = http1::Exchange::new(lent, &mut request).await;
+        response.unwrap().map(Self::Http1)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match self.get_mut() {
+            Self::Http1(body) => Pin::new(body).poll_frame(context).map_err(AnswerError::Http1),
+            Self::Http2 { body, .. } => Pin::new(body).poll_frame(context).map_err(AnswerError::Http2),
         }
     }
 
-    /// An exchange over a connection that nobody lent.
-    #[cfg(test)]
-    pub(crate) const fn of_test(place: UpstreamPlace) -> Self {
-        Self {
-            _lease: None,
-            _place: place,
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2 { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2 { body, .. } => body.size_hint(),
         }
     }
 }

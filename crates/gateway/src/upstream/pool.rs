@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use super::Upstream;
-use super::lease::Outbound;
+use super::http1::{Connection, Lent};
+use super::lease::{Lease, Outbound};
 
 /// For a connection without a request. Below the time after which our servers close one, so that no request meets a
 /// closed connection.
 const IDLE: Duration = Duration::from_secs(20);
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(5);
+/// [`IDLE`] in sweeps, so that no clock is read where a connection is kept.
+const SWEEPS_OF_IDLE: u64 = IDLE.as_secs() / BETWEEN_SWEEPS.as_secs();
 /// Bounds the descriptors idle connections take; above the connections one server usually needs.
 const MOST_IDLE: usize = 256;
 /// Streams of one HTTP/2 connection; further requests open another. No more than its flow-control window has room
@@ -31,7 +35,9 @@ pub(super) struct Pool(Mutex<Open>);
 #[derive(Debug, Default)]
 struct Open {
     generation: u64,
-    idle: VecDeque<(http1::SendRequest<Outbound>, Instant)>,
+    /// Each with the number of the sweep before it was kept.
+    idle: VecDeque<(Box<Connection>, u64)>,
+    sweeps: u64,
     shared: Vec<Shared>,
     is_swept: bool,
 }
@@ -44,39 +50,33 @@ pub(super) struct Shared {
     idle_since: Arc<Mutex<Instant>>,
 }
 
-/// A connection, or a stream of one, for one request.
-#[derive(Debug)]
-pub(super) enum Sender {
-    Http1(http1::SendRequest<Outbound>),
-    Http2(Stream),
-}
-
 /// One request's stream.
 #[derive(Debug)]
-pub(super) struct Stream(Shared);
+pub(crate) struct Stream(Shared);
 
 impl Pool {
-    /// A connection made since `generation`; older ones are let go.
-    pub(super) fn take(&self, generation: u64) -> Option<Sender> {
+    /// A connection made since `generation`, over which a request can go; older ones are let go.
+    pub(super) fn take(&self, generation: u64, server: &Arc<Upstream>) -> Option<Lease> {
         let mut open = self.lock();
         open.renew(generation);
         if let Some(stream) = open.stream() {
-            return Some(Sender::Http2(stream));
+            return Some(Lease::Http2(stream));
         }
-        while let Some((sender, _)) = open.idle.pop_back() {
-            if sender.is_ready() {
-                return Some(Sender::Http1(sender));
+        while let Some((mut connection, _)) = open.idle.pop_back() {
+            if connection.is_quiet() {
+                return Some(Lease::Http1(Lent::new(connection, Arc::clone(server))));
             }
         }
         None
     }
 
     /// Keeps a connection on which nothing is under way.
-    pub(super) fn keep(&self, sender: http1::SendRequest<Outbound>, generation: u64, server: &Arc<Upstream>) {
+    pub(super) fn keep(&self, connection: Box<Connection>, server: &Arc<Upstream>) {
         let mut open = self.lock();
-        open.renew(generation);
-        if generation == open.generation && open.idle.len() < MOST_IDLE {
-            open.idle.push_back((sender, Instant::now()));
+        open.renew(connection.generation);
+        if connection.generation == open.generation && open.idle.len() < MOST_IDLE {
+            let sweeps = open.sweeps;
+            open.idle.push_back((connection, sweeps));
             self.sweep_from_now_on(&mut open, server);
         }
     }
@@ -120,10 +120,10 @@ impl Pool {
     }
 }
 
-/// Ends what has been idle for too long, until nothing is left or the server is gone.
+/// Ends what has been idle for too long or was closed by the server, until nothing is left or the server is gone.
 async fn sweep(server: Weak<Upstream>, number: usize) {
     loop {
-        sleep(IDLE / 4).await;
+        sleep(BETWEEN_SWEEPS).await;
         let Some(server) = server.upgrade() else {
             return;
         };
@@ -155,14 +155,10 @@ impl Open {
     }
 
     fn end_idle(&mut self) {
-        while self
-            .idle
-            .front()
-            .is_some_and(|(_, since)| since.elapsed() >= IDLE)
-        {
-            self.idle.pop_front();
-        }
-        self.idle.retain(|(sender, _)| !sender.is_closed());
+        self.sweeps += 1;
+        let sweeps = self.sweeps;
+        self.idle
+            .retain_mut(|(connection, kept)| sweeps - *kept < SWEEPS_OF_IDLE && connection.is_quiet());
         self.shared
             .retain(|shared| !shared.sender.is_closed() && !shared.is_idle());
     }

@@ -1,0 +1,111 @@
+//! The head of a request, as it is written.
+
+use http::header::{CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request};
+use http_body::Body;
+
+use super::framing::content_length;
+use crate::headers::list_members;
+
+/// How the body follows the head.
+#[derive(Debug)]
+pub(super) enum BodyForm {
+    /// As it is; so much of it is still to come.
+    Plain(u64),
+    /// In chunks; behind them trailers of these names.
+    Chunks(Vec<HeaderName>),
+}
+
+/// Fields that servers must not find behind a body. RFC 9110 §6.5.1
+const NO_TRAILERS: [HeaderName; 12] = {
+    use http::header::*;
+    [
+        AUTHORIZATION,
+        CACHE_CONTROL,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_RANGE,
+        CONTENT_TYPE,
+        HOST,
+        MAX_FORWARDS,
+        SET_COOKIE,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+    ]
+};
+
+/// Writes the head, and says how the body follows: of the length that is announced or else known, or in chunks. Methods
+/// that hardly ever have a body get none of unknown length.
+pub(super) fn write<B: Body>(request: &Request<B>) -> (Vec<u8>, BodyForm) {
+    let fields = request.headers();
+    let announced = content_length(fields).ok().flatten();
+    let known = request.body().size_hint().exact();
+    let is_rare = matches!(*request.method(), Method::GET | Method::HEAD | Method::CONNECT);
+    let form = match (announced, request.body().is_end_stream(), known) {
+        (Some(length), ..) => BodyForm::Plain(length),
+        (None, true, _) => BodyForm::Plain(0),
+        (None, false, Some(length)) => BodyForm::Plain(length),
+        (None, false, None) if is_rare => BodyForm::Plain(0),
+        (None, false, None) => BodyForm::Chunks(announced_trailers(fields)),
+    };
+    let mut head = Vec::with_capacity(room(request));
+    head.extend_from_slice(request.method().as_str().as_bytes());
+    head.push(b' ');
+    put_target(&mut head, request);
+    head.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in fields {
+        // Only a good length is a length, and the form of the body is told here.
+        if name != TRANSFER_ENCODING && (name != CONTENT_LENGTH || announced.is_some()) {
+            put_field(&mut head, name, value.as_bytes());
+        }
+    }
+    match &form {
+        BodyForm::Chunks(_) => put_field(&mut head, &TRANSFER_ENCODING, b"chunked"),
+        BodyForm::Plain(length @ 1..) if announced.is_none() => {
+            put_field(&mut head, &CONTENT_LENGTH, length.to_string().as_bytes());
+        }
+        BodyForm::Plain(_) => {}
+    }
+    head.extend_from_slice(b"\r\n");
+    (head, form)
+}
+
+/// Enough for the head, so that it is not moved while it grows.
+fn room<B>(request: &Request<B>) -> usize {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(1, |target| target.as_str().len());
+    let fields = request.headers().iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    request.method().as_str().len() + target + fields + 64
+}
+
+fn put_target<B>(head: &mut Vec<u8>, request: &Request<B>) {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    if !target.starts_with(['/', '*']) {
+        head.push(b'/');
+    }
+    head.extend_from_slice(target.as_bytes());
+}
+
+/// Also a trailer. No value has a line break in it: the type lets none in.
+pub(super) fn put_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    head.extend_from_slice(name.as_str().as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+fn announced_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
+    list_members(fields, &TRAILER)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        .filter(|name| !NO_TRAILERS.contains(name))
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! The bytes of a connection, in the clear or in TLS.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What the connector makes.
+type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// The way to an API.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Clear(TcpStream),
+    /// Boxed: it is thirty times as large.
+    Tls(Box<TokioIo<Connected>>),
+    #[cfg(any(test, fuzzing))]
+    Memory(tokio::io::DuplexStream),
+}
+
+/// Runs the same for each kind of stream.
+macro_rules! on_each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Clear($inner) => $call,
+            Stream::Tls($inner) => $call,
+            #[cfg(any(test, fuzzing))]
+            Stream::Memory($inner) => $call,
+        }
+    };
+}
+
+impl From<Connected> for Stream {
+    fn from(connected: Connected) -> Self {
+        match connected {
+            MaybeHttpsStream::Http(stream) => Self::Clear(stream.into_inner()),
+            stream @ MaybeHttpsStream::Https(_) => Self::Tls(Box::new(TokioIo::new(stream))),
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// Says goodbye where the protocol wants it, as far as that goes without waiting. RFC 8446 §6.1
+    fn drop(&mut self) {
+        if let Self::Tls(stream) = self {
+            let mut context = Context::from_waker(Waker::noop());
+            let _unheard = Pin::new(stream).poll_shutdown(&mut context);
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_each!(self, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on_each!(self, stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_each!(self, stream => Pin::new(stream).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
