@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +21,7 @@ use oauth_core::time::Timestamp;
 use crate::audit;
 use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, Json, NO_STORE};
+use crate::response::{Cause, Json, NO_STORE, answer};
 use crate::server::AuthorizationServer;
 use crate::token_store::StoreError;
 
@@ -31,10 +30,10 @@ pub(crate) async fn handle(
     State(server): State<Arc<AuthorizationServer>>,
     request: EndpointRequest,
 ) -> Response {
-    let answer = introspect(&server, &request)
+    let introspected = introspect(&server, &request)
         .await
         .map_err(|cause| request.refuse(cause));
-    let mut response = answer.into_response();
+    let mut response = introspected.into_response();
     response
         .headers_mut()
         .insert(header::VARY, HeaderValue::from_static("Accept"));
@@ -128,8 +127,7 @@ fn json(record: Option<&Arc<TokenRecord>>, server: &AuthorizationServer) -> Resu
     let response = || IntrospectionResponse::active(record, server.issuer.as_str());
     let written = || serde_json::to_vec(&response()).map_err(|_| SigningError::Encoding);
     let body = server.answers.get_or_make(record, "", written)?;
-    let content_type = [(header::CONTENT_TYPE, Representation::Json.media_type())];
-    Ok((NO_STORE, content_type, body).into_response())
+    Ok(answer(Representation::Json.media_type(), NO_STORE, body))
 }
 
 /// The access token as a JWT; nothing at all where it is not active.
@@ -149,17 +147,10 @@ fn access_token_jwt(
         .answers
         .get_or_make(record, key.key_id(), || signed().map(String::into_bytes))?;
     let max_age = max_age(record, server.revocation_window, now);
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            Representation::AccessTokenJwt.media_type().to_owned(),
-        ),
-        (
-            header::CACHE_CONTROL,
-            format!("private, max-age={}", max_age.as_secs()),
-        ),
-    ];
-    Ok((headers, Body::from(jwt)).into_response())
+    let cache_control = HeaderValue::try_from(format!("private, max-age={}", max_age.as_secs()))
+        .expect("words and digits are fit for a header field");
+    let fields = [(header::CACHE_CONTROL, cache_control)];
+    Ok(answer(Representation::AccessTokenJwt.media_type(), fields, jwt))
 }
 
 /// For how long the answer holds: never past the token's expiry, and never so long that a revocation is missed for
@@ -196,9 +187,6 @@ fn introspection_jwt(
         token_introspection: response,
     };
     let jwt = claims.sign(&key)?;
-    let content_type = [(
-        header::CONTENT_TYPE,
-        Representation::IntrospectionJwt.media_type(),
-    )];
-    Ok((NO_STORE, content_type, Body::from(jwt)).into_response())
+    let media_type = Representation::IntrospectionJwt.media_type();
+    Ok(answer(media_type, NO_STORE, jwt))
 }

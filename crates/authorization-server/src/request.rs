@@ -132,13 +132,15 @@ impl EndpointRequest {
 
     /// The representation that the caller prefers; several fields are one list. RFC 9110 §5.3
     pub(crate) fn representation(&self) -> Result<Representation, NotAcceptable> {
-        let fields: Vec<_> = self
-            .headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|field| field.to_str().ok())
-            .collect();
-        Representation::negotiate(Some(fields.join(",").as_str()))
+        let fields = self.headers.get_all(header::ACCEPT).iter();
+        let mut fields = fields.filter_map(|field| field.to_str().ok());
+        match (fields.next(), fields.next()) {
+            (only, None) => Representation::negotiate(only),
+            (first, second) => {
+                let all: Vec<_> = first.into_iter().chain(second).chain(fields).collect();
+                Representation::negotiate(Some(&all.join(",")))
+            }
+        }
     }
 
     /// This request, refused.

@@ -25,8 +25,27 @@ pub(crate) const NO_STORE: [(HeaderName, HeaderValue); 2] = [
     (header::PRAGMA, HeaderValue::from_static("no-cache")),
 ];
 
+/// A successful answer with these fields, and room for those that every answer gets: what axum puts together of parts
+/// grows with each.
+pub(crate) fn answer<const FIELDS: usize>(
+    content_type: &'static str,
+    fields: [(HeaderName, HeaderValue); FIELDS],
+    body: impl Into<Body>,
+) -> Response {
+    let mut response = Response::new(body.into());
+    let headers = response.headers_mut();
+    headers.reserve(MOST_FIELDS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    for (name, value) in fields {
+        headers.insert(name, value);
+    }
+    response
+}
+
 /// More than most answers take.
-const USUAL_ANSWER: usize = 512;
+pub(crate) const USUAL_ANSWER: usize = 512;
+/// No answer has more.
+const MOST_FIELDS: usize = 8;
 
 const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="certbound", charset="UTF-8""#);
 /// Seconds: longer than a commit takes, and than a restart should.

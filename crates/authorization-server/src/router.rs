@@ -73,9 +73,8 @@ fn paths(server: &AuthorizationServer) -> [String; 6] {
 #[derive(Clone)]
 pub struct Endpoints {
     router: Router,
-    direct: &'static [Direct],
+    direct: Arc<[(Direct, Endpoint)]>,
     server: Arc<AuthorizationServer>,
-    durations: Durations,
 }
 
 /// An answer to come.
@@ -110,17 +109,20 @@ impl Direct {
 impl Endpoints {
     fn new(
         router: Router<Arc<AuthorizationServer>>,
-        direct: &'static [Direct],
+        direct: &[Direct],
         server: Arc<AuthorizationServer>,
     ) -> Self {
         let durations = Durations::of(&paths(&server));
-        let routed = durations.clone();
+        let direct = direct
+            .iter()
+            .map(|direct| (*direct, durations.endpoint(Some(direct.path()))));
+        let direct = direct.collect();
         let router = router
             .fallback(async || Refusal::from(Cause::NotFound))
             .method_not_allowed_fallback(async || Refusal::from(Cause::MethodNotAllowed))
             .layer(from_fn(move |request: Request, next: Next| {
                 let path = request.extensions().get::<MatchedPath>().cloned();
-                let endpoint = routed.endpoint(path.as_ref().map(MatchedPath::as_str));
+                let endpoint = durations.endpoint(path.as_ref().map(MatchedPath::as_str));
                 let passed = Passed::of(&request, endpoint);
                 passed.answer(Box::pin(next.run(request)))
             }))
@@ -129,14 +131,13 @@ impl Endpoints {
             router,
             direct,
             server,
-            durations,
         }
     }
 
-    fn direct<B>(&self, request: &Request<B>) -> Option<Direct> {
+    fn direct<B>(&self, request: &Request<B>) -> Option<&(Direct, Endpoint)> {
         let path = request.uri().path();
         let mut direct = self.direct.iter().filter(|_| request.method() == Method::POST);
-        direct.find(|direct| direct.path() == path).copied()
+        direct.find(|(direct, _)| direct.path() == path)
     }
 }
 
@@ -153,12 +154,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Some(direct) = self.direct(&request) else {
+        let Some((direct, endpoint)) = self.direct(&request) else {
             return Box::pin(self.router.call(request));
         };
         let (server, request) = (Arc::clone(&self.server), request.map(Body::new));
-        let endpoint = self.durations.endpoint(Some(direct.path()));
-        let passed = Passed::of(&request, endpoint);
+        let passed = Passed::of(&request, endpoint.clone());
         Box::pin(passed.answer(direct.answer(server, request)))
     }
 }

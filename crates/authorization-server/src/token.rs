@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::SECRET_LENGTH;
 use oauth_core::scope::Scope;
@@ -17,7 +17,7 @@ use uuid::{NoContext, Uuid};
 use crate::audit;
 use crate::authenticate::identify;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, Json, NO_STORE, Refusal};
+use crate::response::{self, Cause, NO_STORE, Refusal, USUAL_ANSWER};
 use crate::server::AuthorizationServer;
 
 /// A successful answer.
@@ -73,18 +73,17 @@ async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Resul
 }
 
 fn answer(grant: &Grant) -> Response {
-    let response = TokenResponse {
+    let granted = TokenResponse {
         access_token: grant.token.expose(),
         token_type: "Bearer",
         expires_in: grant.record.issued_at.until(grant.record.expires_at).as_secs(),
         scope: &grant.record.scope,
     };
-    let mut answer = (NO_STORE, Json(response)).into_response();
-    answer.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json;charset=UTF-8"),
-    );
-    answer
+    let mut body = Vec::with_capacity(USUAL_ANSWER);
+    match serde_json::to_writer(&mut body, &granted) {
+        Ok(()) => response::answer("application/json;charset=UTF-8", NO_STORE, body),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// A version 7 UUID of the moment the request was read: the store finds the record by the hour in it.

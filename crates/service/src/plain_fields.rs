@@ -1,7 +1,7 @@
 //! Log lines without colours, as `tracing_subscriber` writes them: its own formatters paint each name, be it in no
 //! colour, and take every message apart letter by letter, which is most of the cost of a line.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -115,35 +115,50 @@ const fn level(level: Level) -> &'static str {
 pub(crate) struct PlainFields;
 
 impl<'writer> FormatFields<'writer> for PlainFields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        // Taken and put back, for a value may log something itself.
         let mut line = Line {
-            writer,
+            text: SCRATCH.take(),
             separator: "",
             result: Ok(()),
         };
+        line.text.clear();
         fields.record(&mut line);
-        line.result
+        let written = line.result.and_then(|()| writer.write_str(&line.text));
+        SCRATCH.set(line.text);
+        written
     }
 }
 
-struct Line<'writer> {
-    writer: Writer<'writer>,
+thread_local! {
+    /// Where fields are put together: what they are written into takes its time with every piece.
+    static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
+}
+
+struct Line {
+    text: String,
     separator: &'static str,
     result: fmt::Result,
 }
 
-impl Line<'_> {
+impl Line {
     fn write(&mut self, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
-        self.writer.write_str(self.separator)?;
+        self.text.push_str(self.separator);
         if name != "message" {
-            self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
-            self.writer.write_char('=')?;
+            self.text.push_str(name.strip_prefix("r#").unwrap_or(name));
+            self.text.push('=');
         }
-        write!(Harmless(&mut self.writer), "{value:?}")
+        let start = self.text.len();
+        write!(self.text, "{value:?}")?;
+        if !is_harmless(&self.text[start..]) {
+            let value = self.text.split_off(start);
+            write_out(&mut self.text, &value)?;
+        }
+        Ok(())
     }
 }
 
-impl Visit for Line<'_> {
+impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // What the crate `log` says of where a line comes from stands before the fields.
         if self.result.is_err() || field.name().starts_with("log.") {
@@ -154,22 +169,19 @@ impl Visit for Line<'_> {
     }
 }
 
-struct Harmless<'a, W>(&'a mut W);
+/// As a rule there is nothing but ASCII, and no control character. Each byte is looked at, be there one among them or
+/// not: so the compiler takes many at once.
+fn is_harmless(text: &str) -> bool {
+    let is_harmless = |is_harmless, byte| is_harmless & matches!(byte, b' '..=b'~');
+    text.bytes().fold(true, is_harmless)
+}
 
-impl<W: Write> Write for Harmless<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // As a rule there is nothing but ASCII, and no control character.
-        // Each byte is looked at, be there one among them or not: so the compiler takes many at once.
-        let is_plain = |is_plain, byte| is_plain & matches!(byte, b' '..=b'~');
-        if text.bytes().fold(true, is_plain) {
-            return self.0.write_str(text);
-        }
-        text.chars().try_for_each(|character| match character {
-            '\x1b' | '\x07' | '\x08' | '\x0c' | '\x7f' => write!(self.0, "\\x{:02x}", u32::from(character)),
-            '\u{80}'..='\u{9f}' => write!(self.0, "\\u{{{:x}}}", u32::from(character)),
-            character => self.0.write_char(character),
-        })
-    }
+fn write_out(line: &mut String, value: &str) -> fmt::Result {
+    value.chars().try_for_each(|character| match character {
+        '\x1b' | '\x07' | '\x08' | '\x0c' | '\x7f' => write!(line, "\\x{:02x}", u32::from(character)),
+        '\u{80}'..='\u{9f}' => write!(line, "\\u{{{:x}}}", u32::from(character)),
+        character => line.write_char(character),
+    })
 }
 
 #[cfg(test)]
@@ -274,6 +286,21 @@ mod tests {
             assert_eq!(time.len(), library_time.len(), "{time} {library_time}");
         }
         assert!(ours.contains(" outer:inner{n=1}: "), "{ours}");
+    }
+
+    #[test]
+    fn writes_a_value_that_logs_something_itself() {
+        struct Talkative;
+        impl fmt::Display for Talkative {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                tracing::info_span!("inner", n = 1).in_scope(|| formatter.write_str("said"))
+            }
+        }
+        let line = lines(
+            PlainFields,
+            || tracing::info!(before = 1, value = %Talkative, after = 2, "line"),
+        );
+        assert!(line.ends_with("line before=1 value=said after=2\n"), "{line}");
     }
 
     #[test]
