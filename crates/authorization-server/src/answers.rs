@@ -2,7 +2,7 @@
 //! same, and is neither written nor signed again.
 //!
 //! Whether a token is active, for whom, and until when, is decided with every request before anybody looks here. Held
-//! in memory alone; of JWTs it holds what every gateway that asked holds as well, each bound to a certificate.
+//! in memory alone; of JWTs it holds what every gateway that asked holds as well, and only those bound to a certificate.
 
 use std::sync::Arc;
 
@@ -11,8 +11,10 @@ use oauth_core::access_token::TokenRecord;
 
 use crate::places::Places;
 
-/// Bounds the memory: 32 MiB of JWTs signed ES256, 42 MiB where an RSA key of 2048 bits signs.
+/// Bounds the memory, as a rule to 32 MiB of JWTs signed ES256, 42 MiB where an RSA key of 2048 bits signs.
 const MOST_REMEMBERED: usize = 1 << 15;
+/// A longer one, of a client with a long scope, is made anew each time. Its record is shorter than the answer is.
+const LONGEST_REMEMBERED: usize = 2 * 1024;
 
 /// Answers by what they were made of.
 #[derive(Debug)]
@@ -43,8 +45,9 @@ impl Answers {
         let [first, ..] = record.digest.as_bytes().as_chunks().0 else {
             return make().map(Bytes::from);
         };
-        // Signed or not: whoever asks for both finds both.
-        let place = u64::from_le_bytes(*first).wrapping_add(u64::from(key_id.is_empty()));
+        // Signed or not, and with a narrower scope: whoever asks for several finds them all, as a rule.
+        let form = record.scope.as_str().len() as u64 * 2 + u64::from(key_id.is_empty());
+        let place = u64::from_le_bytes(*first).wrapping_add(form);
         let remembered = self.0.of(place);
         if let Some(answer) = remembered.as_ref().filter(|answer| answer.is_of(record, key_id)) {
             return Ok(answer.body.clone());
@@ -53,6 +56,11 @@ impl Answers {
         let mut body = make()?;
         body.shrink_to_fit();
         let body = Bytes::from(body);
+        // Whoever got hold of a JWT that is bound to nothing could use it.
+        let is_harmless = record.confirmation.is_some() || key_id.is_empty();
+        if !is_harmless || body.len() > LONGEST_REMEMBERED {
+            return Ok(body);
+        }
         *self.0.of(place) = Some(Answer {
             record: Arc::clone(record),
             key_id: key_id.into(),
@@ -105,6 +113,27 @@ mod tests {
         }
         let Ok(unsigned) = answers.get_or_make(&record, "", text("again"));
         assert_eq!(unsigned, "other");
+    }
+
+    #[test]
+    fn remembers_neither_a_jwt_that_is_not_bound_nor_a_long_answer() {
+        let answers = Answers::default();
+        let bound = Arc::new(record_issued_at(1));
+        let unbound = Arc::new(TokenRecord {
+            confirmation: None,
+            ..TokenRecord::clone(&bound)
+        });
+        let long = "x".repeat(LONGEST_REMEMBERED + 1);
+        for (record, key_id, first, expected) in [
+            (&unbound, "key", "first", "again"),
+            (&unbound, "", "first", "first"),
+            (&bound, "key", &long, "again"),
+            (&bound, "key", &long[1..], &long[1..]),
+        ] {
+            let Ok(_) = answers.get_or_make(record, key_id, text(first));
+            let Ok(again) = answers.get_or_make(record, key_id, text("again"));
+            assert_eq!(again, expected);
+        }
     }
 
     #[test]

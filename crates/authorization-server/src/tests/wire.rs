@@ -1,5 +1,6 @@
 //! What every endpoint does alike, also when something inside fails.
 
+use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::sync::Arc;
 
@@ -195,6 +196,28 @@ async fn refuses_a_body_beyond_the_limit_and_accepts_one_within() {
         harness.send(padded(16 * 1024), Some(&partner)).await.status,
         StatusCode::OK
     );
+    let answer = harness.send(padded(16 * 1024 + 1), Some(&partner)).await;
+    assert_eq!(answer.refusal(), (413, "invalid_request".into(), "body_too_long"));
+}
+
+#[tokio::test]
+async fn reads_a_body_that_comes_in_pieces_to_its_end_and_not_beyond_the_limit() {
+    let (harness, partner) = (Harness::new(), certificate("demo-partner"));
+    let in_pieces = |body: String| {
+        let pieces: Vec<_> = body.as_bytes().chunks(1000).map(<[u8]>::to_vec).collect();
+        let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
+        Request::post(TOKEN)
+            .header(header::CONTENT_TYPE, FORM)
+            .body(Body::from_stream(pieces))
+            .unwrap()
+    };
+    // What counts stands behind the first piece.
+    let padded = |length: usize| {
+        let padding = "x".repeat(length - "padding=&".len() - REQUEST.len());
+        in_pieces(format!("padding={padding}&{REQUEST}"))
+    };
+    let answer = harness.send(padded(16 * 1024), Some(&partner)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let answer = harness.send(padded(16 * 1024 + 1), Some(&partner)).await;
     assert_eq!(answer.refusal(), (413, "invalid_request".into(), "body_too_long"));
 }

@@ -115,10 +115,13 @@ impl TokenStore for EmbeddedTokenStore {
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {
-        // Microseconds, from memory as a rule: not worth a thread.
-        let read = self.read(id).map_err(|error| {
-            tracing::error!(reason = %error, "the token store cannot be read: {error}");
-            StoreError::Failed
+        // Where no revocation can be written any more, nothing is called active. Reading takes microseconds, from memory
+        // as a rule: not worth a thread.
+        let read = self.writer.verify().and_then(|()| {
+            self.read(id).map_err(|error| {
+                tracing::error!(reason = %error, "the token store cannot be read: {error}");
+                StoreError::Failed
+            })
         });
         Box::pin(std::future::ready(read))
     }

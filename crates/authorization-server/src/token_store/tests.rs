@@ -30,7 +30,7 @@ fn token_issued_at(seconds: u64) -> (AccessToken, TokenRecord) {
         client_id: "partner-client".to_owned(),
         scope: "transactions".parse().unwrap(),
         audience: "api.example.com".to_owned(),
-        confirmation: None,
+        confirmation: Some(Confirmation::new(CertificateThumbprint::of_der(b"certificate"))),
         certificate: Some(CertificateId::new(b"issuer", b"1")),
         issued_at,
         expires_at: issued_at.plus(LIFETIME),

@@ -1,8 +1,8 @@
 //! Records that were read not long ago, decoded, so that a token that is asked about again is looked up in memory.
 //!
-//! What was read is right until something changes the record. Whoever changes one counts the changes up first and takes
-//! the record out afterwards, once the change is on disk and before anybody is told of it; and nothing is put in that
-//! was read under another count.
+//! What was read is right until something changes the record. Once a change is on disk, and before anybody is told of
+//! it, the changes are counted up and then the record is taken out; and nothing is put in that was read under another
+//! count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,8 @@ use crate::places::Places;
 
 /// Bounds the memory: 8 MiB of records as they are as a rule.
 const MOST_KNOWN: usize = 1 << 14;
+/// Of the texts of a record; one with longer ones, of a client with a long scope, is read each time.
+const LONGEST_TEXTS: usize = 1024;
 
 /// Filled by everybody who reads, emptied by the writing thread.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Known {
         };
         let mut place = self.records.of(place(id));
         // Under the lock: whoever changes the record now waits for it, and takes the record out again.
-        if self.changes.load(Ordering::SeqCst) == changes {
+        if self.changes.load(Ordering::SeqCst) == changes && length_of_texts(&record) <= LONGEST_TEXTS {
             *place = Some(Arc::clone(&record));
         }
         Ok(Some(record))
@@ -65,6 +67,10 @@ impl Known {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.records.clear();
     }
+}
+
+fn length_of_texts(record: &TokenRecord) -> usize {
+    record.client_id.len() + record.scope.as_str().len() + record.audience.len()
 }
 
 /// The last 62 bits of a version 7 UUID are random, and an id that nobody has given finds nothing to put in.
@@ -116,6 +122,15 @@ mod tests {
         });
         assert_eq!(found.unwrap().as_deref(), Some(&record));
         assert!(known.get_or_read(record.id, || Ok(None)).unwrap().is_none());
+    }
+
+    #[test]
+    fn reads_a_record_with_a_long_scope_each_time() {
+        let scope = "x".repeat(LONGEST_TEXTS).parse().unwrap();
+        let (known, record) = (Known::default(), record_issued_at(1));
+        let long = TokenRecord { scope, ..record };
+        assert!(known.get_or_read(long.id, || read(&long)).unwrap().is_some());
+        assert!(known.get_or_read(long.id, || Ok(None)).unwrap().is_none());
     }
 
     #[test]

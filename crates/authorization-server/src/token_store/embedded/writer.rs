@@ -98,6 +98,11 @@ impl Writer {
         queue.write(change).await
     }
 
+    /// Whether it still writes.
+    pub(super) fn verify(&self) -> Result<(), StoreError> {
+        self.health.verify()
+    }
+
     pub(super) fn health(&self) -> StoreHealth {
         self.health.clone()
     }
