@@ -103,6 +103,12 @@ impl EmbeddedTokenStore {
         Ok(record.map(|record| self.marks.apply(record)))
     }
 
+    /// From here on every record is read where it lies.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.known.forget_all();
+    }
+
     #[cfg(test)]
     pub(super) fn database(&self) -> &Database {
         &self.database
@@ -111,7 +117,13 @@ impl EmbeddedTokenStore {
 
 impl TokenStore for EmbeddedTokenStore {
     fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(self.write(Change::Insert(Arc::new(EncodedRecord::of(&record)))))
+        let change = Change::Insert(Arc::new(EncodedRecord::of(&record)));
+        let record = Arc::new(record);
+        Box::pin(async move {
+            self.write(change).await?;
+            self.known.add(record);
+            Ok(())
+        })
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {

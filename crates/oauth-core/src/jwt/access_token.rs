@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The explicit type. RFC 9068 §2.1
-const TYP: &str = "at+jwt";
+pub(super) const TYP: &str = "at+jwt";
 
 /// The same with the prefix that RFC 7515 §4.1.9 lets a sender leave out.
 const LONG_TYP: &str = "application/at+jwt";

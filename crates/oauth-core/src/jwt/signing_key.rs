@@ -9,12 +9,17 @@ use jsonwebtoken::{
 };
 use serde::Serialize;
 
-use super::{SignatureAlgorithm, key_pair::KeyPair};
+use super::{SignatureAlgorithm, access_token, key_pair::KeyPair};
+
+/// More bytes than most claims take.
+const USUAL_CLAIMS: usize = 512;
 
 /// A private key, its algorithm, and its public JWK. `Debug` shows the key's id alone.
 pub struct SigningKey {
     key: KeyPair,
     header: Header,
+    /// Of what is signed most.
+    access_token_header: String,
     key_id: String,
     public: Jwk,
 }
@@ -43,9 +48,11 @@ impl SigningKey {
         public.common.key_id = Some(key_id.clone());
         let mut header = Header::new(algorithm.into());
         header.kid = Some(key_id.clone());
+        let access_token_header = in_base64(&with_type(&header, access_token::TYP))?;
         Ok(Self {
             key,
             header,
+            access_token_header,
             key_id,
             public,
         })
@@ -69,11 +76,10 @@ impl SigningKey {
 
     /// Signs `claims` as a JWT of the explicit type `typ`.
     pub(super) fn sign<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, SigningError> {
-        let header = Header {
-            typ: Some(typ.to_owned()),
-            ..self.header.clone()
-        };
-        self.sign_with_header(&header, claims)
+        if typ == access_token::TYP {
+            return self.sign_under(&self.access_token_header, claims);
+        }
+        self.sign_with_header(&with_type(&self.header, typ), claims)
     }
 
     /// Signs under a header that is not necessarily one of ours.
@@ -82,24 +88,34 @@ impl SigningKey {
         header: &Header,
         claims: &T,
     ) -> Result<String, SigningError> {
-        let input = signing_input(header, claims)?;
+        self.sign_under(&in_base64(header)?, claims)
+    }
+
+    /// RFC 7515 §5.1
+    fn sign_under<T: Serialize>(&self, header: &str, claims: &T) -> Result<String, SigningError> {
+        let mut json = Vec::with_capacity(USUAL_CLAIMS);
+        serde_json::to_writer(&mut json, claims).map_err(|_| SigningError::Encoding)?;
+        // The claims grow by a third; a signature follows, of 86 characters as a rule.
+        let length = header.len().saturating_add(json.len().saturating_mul(2));
+        let mut input = String::with_capacity(length);
+        input.push_str(header);
+        input.push('.');
+        URL_SAFE_NO_PAD.encode_string(json, &mut input);
         let signature = self.key.sign(input.as_bytes())?;
         Ok(compact(input, &signature))
     }
 }
 
-/// What the signature is over.
-///
-/// RFC 7515 §5.1
-fn signing_input<T: Serialize>(header: &Header, claims: &T) -> Result<String, SigningError> {
-    let header = serde_json::to_vec(header).map_err(|_| SigningError::Encoding)?;
-    let claims = serde_json::to_vec(claims).map_err(|_| SigningError::Encoding)?;
-    let mut input = URL_SAFE_NO_PAD.encode(header);
-    // The claims grow by a third; a signature follows, of 86 characters as a rule.
-    input.reserve(claims.len().saturating_mul(2));
-    input.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims, &mut input);
-    Ok(input)
+fn with_type(header: &Header, typ: &str) -> Header {
+    Header {
+        typ: Some(typ.to_owned()),
+        ..header.clone()
+    }
+}
+
+fn in_base64(header: &Header) -> Result<String, SigningError> {
+    let json = serde_json::to_vec(header).map_err(|_| SigningError::Encoding)?;
+    Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
 /// RFC 7515 §7.1

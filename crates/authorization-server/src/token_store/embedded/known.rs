@@ -1,4 +1,5 @@
-//! Records that were read not long ago, decoded, so that a token that is asked about again is looked up in memory.
+//! Records that were written or read not long ago, decoded: a token is asked about soon after it was issued, and again
+//! after that, and is looked up in memory.
 //!
 //! What was read is right until something changes the record. Once a change is on disk, and before anybody is told of
 //! it, the changes are counted up and then the record is taken out; and nothing is put in that was read under another
@@ -18,7 +19,7 @@ const MOST_KNOWN: usize = 1 << 14;
 /// Of the texts of a record; one with longer ones, of a client with a long scope, is read each time.
 const LONGEST_TEXTS: usize = 1024;
 
-/// Filled by everybody who reads, emptied by the writing thread.
+/// Filled by everybody who has a record, emptied by the writing thread.
 #[derive(Debug)]
 pub(super) struct Known {
     records: Places<Arc<TokenRecord>>,
@@ -54,6 +55,12 @@ impl Known {
             *place = Some(Arc::clone(&record));
         }
         Ok(Some(record))
+    }
+
+    /// To be called once a new record is on disk, and before anybody knows of it who could change it.
+    pub(super) fn add(&self, record: Arc<TokenRecord>) {
+        let mut place = self.records.of(place(record.id));
+        *place = Some(record);
     }
 
     /// To be called once a record was changed on disk, and before anybody is told.
@@ -110,6 +117,11 @@ mod tests {
         assert_eq!(found.as_deref(), Some(&revoked));
         known.forget_all();
         assert!(known.get_or_read(other.id, || Ok(None)).unwrap().is_none());
+        known.add(Arc::new(other.clone()));
+        assert_eq!(
+            known.get_or_read(other.id, unread).unwrap().as_deref(),
+            Some(&other)
+        );
     }
 
     /// I16: the reader has the record as it was, and says so; who asks after the change reads again.

@@ -18,7 +18,9 @@ fn open(path: &Path) -> Arc<EmbeddedTokenStore> {
     Arc::new(EmbeddedTokenStore::open(path).unwrap())
 }
 
+/// What lies on disk, whatever is remembered of it.
 async fn find(store: &Arc<EmbeddedTokenStore>, token: &AccessToken) -> Option<TokenRecord> {
+    store.forget_all();
     let store: Arc<dyn TokenStore> = store.clone();
     super::find(&store, token).await
 }
