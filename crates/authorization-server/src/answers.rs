@@ -128,7 +128,7 @@ mod tests {
             (&unbound, "key", "first", "again"),
             (&unbound, "", "first", "first"),
             (&bound, "key", &long, "again"),
-            (&bound, "key", &long[1..], &long[1..]),
+            (&bound, "other", &long[1..], &long[1..]),
         ] {
             let Ok(_) = answers.get_or_make(record, key_id, text(first));
             let Ok(again) = answers.get_or_make(record, key_id, text("again"));

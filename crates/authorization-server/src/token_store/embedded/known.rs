@@ -51,7 +51,7 @@ impl Known {
         };
         let mut place = self.records.of(place(id));
         // Under the lock: whoever changes the record now waits for it, and takes the record out again.
-        if self.changes.load(Ordering::SeqCst) == changes && length_of_texts(&record) <= LONGEST_TEXTS {
+        if self.changes.load(Ordering::SeqCst) == changes && is_short(&record) {
             *place = Some(Arc::clone(&record));
         }
         Ok(Some(record))
@@ -59,8 +59,10 @@ impl Known {
 
     /// To be called once a new record is on disk, and before anybody knows of it who could change it.
     pub(super) fn add(&self, record: Arc<TokenRecord>) {
-        let mut place = self.records.of(place(record.id));
-        *place = Some(record);
+        if is_short(&record) {
+            let mut place = self.records.of(place(record.id));
+            *place = Some(record);
+        }
     }
 
     /// To be called once a record was changed on disk, and before anybody is told.
@@ -76,8 +78,9 @@ impl Known {
     }
 }
 
-fn length_of_texts(record: &TokenRecord) -> usize {
-    record.client_id.len() + record.scope.as_str().len() + record.audience.len()
+fn is_short(record: &TokenRecord) -> bool {
+    let texts = [&record.client_id, record.scope.as_str(), &record.audience];
+    texts.map(str::len).iter().sum::<usize>() <= LONGEST_TEXTS
 }
 
 /// The last 62 bits of a version 7 UUID are random, and an id that nobody has given finds nothing to put in.
@@ -142,6 +145,8 @@ mod tests {
         let (known, record) = (Known::default(), record_issued_at(1));
         let long = TokenRecord { scope, ..record };
         assert!(known.get_or_read(long.id, || read(&long)).unwrap().is_some());
+        assert!(known.get_or_read(long.id, || Ok(None)).unwrap().is_none());
+        known.add(Arc::new(long.clone()));
         assert!(known.get_or_read(long.id, || Ok(None)).unwrap().is_none());
     }
 
