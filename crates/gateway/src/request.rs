@@ -167,7 +167,7 @@ mod tests {
             size_of::<F>()
         }
         let size = size(RequestHandler::answer);
-        assert!(size < 6 * 1024, "{size} bytes");
+        assert!(size < 2 * 1024, "{size} bytes");
     }
 
     #[test]
