@@ -93,7 +93,8 @@ impl Forwarder {
             match self.send_to(server, outgoing, &route.forwarding).await {
                 Ok(response) => return Ok((response, place)),
                 Err(Failure::Final(rejection)) => return Err(rejection),
-                Err(Failure::NotSent) => {}
+                // The next server has as long for its answer.
+                Err(Failure::NotSent) => outgoing.progress.touch(),
             }
         }
         Err(outcome)

@@ -7,6 +7,7 @@
 mod body;
 mod chunked;
 mod connection;
+mod early_answer;
 mod exchange;
 mod framing;
 mod request_head;
@@ -20,6 +21,7 @@ use std::io;
 
 pub(crate) use self::body::Body;
 pub(crate) use self::connection::{Connection, Switched};
+pub(crate) use self::early_answer::EarlyAnswer;
 pub(crate) use self::exchange::{Exchange, Lent};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::stream::Stream;

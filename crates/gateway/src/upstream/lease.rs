@@ -8,7 +8,7 @@ use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::http1::{self, ExchangeError, Switched};
+use super::http1::{self, EarlyAnswer, ExchangeError, Switched};
 use super::pool::Stream;
 use crate::body::Upload;
 
@@ -43,7 +43,10 @@ impl Lease {
         match self {
             Self::Http1(lent) => {
                 let response = http1::Exchange::new(lent, request).await?;
-                Ok(response.map(AnswerBody::Http1))
+                Ok(response.map(|body| match body.is_early() {
+                    true => AnswerBody::Early(EarlyAnswer::drive(body)),
+                    false => AnswerBody::Http1(body),
+                }))
             }
             // Boxed, since what it holds is large.
             Self::Http2(stream) => Box::pin(send_over_http2(stream, request)).await,
@@ -92,6 +95,7 @@ pub(crate) enum AnswerError {
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
     Http1(http1::Body),
+    Early(EarlyAnswer),
     Http2 { body: Incoming, _stream: Stream },
 }
 
@@ -100,7 +104,7 @@ impl AnswerBody {
     pub(crate) fn into_switched(self) -> Option<Switched> {
         match self {
             Self::Http1(body) => body.into_switched(),
-            Self::Http2 { .. } => None,
+            Self::Early(_) | Self::Http2 { .. } => None,
         }
     }
 }
@@ -130,6 +134,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(context).map_err(AnswerError::Http1),
+            Self::Early(body) => body.poll_frame(context).map_err(AnswerError::Http1),
             Self::Http2 { body, .. } => Pin::new(body).poll_frame(context).map_err(AnswerError::Http2),
         }
     }
@@ -137,6 +142,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Early(body) => body.is_over(),
             Self::Http2 { body, .. } => body.is_end_stream(),
         }
     }
@@ -144,6 +150,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Early(_) => SizeHint::default(),
             Self::Http2 { body, .. } => body.size_hint(),
         }
     }

@@ -8,7 +8,7 @@ use http_body::{Frame, SizeHint};
 
 use super::chunked::{Chunked, Decoded};
 use super::connection::Switched;
-use super::exchange::{Lent, Unsent};
+use super::exchange::{Lent, Unsent, Upload};
 use super::framing::{Framing, Length};
 use super::{ExchangeError, Malformed};
 
@@ -26,6 +26,8 @@ pub(crate) struct Body {
     /// What of the request is still to be sent; whoever reads the answer drives it. Boxed, since answers hardly ever come
     /// before their requests are whole.
     unsent: Option<Box<Unsent>>,
+    /// Why the rest of the request broke off: with it goes the answer.
+    broken: Option<ExchangeError>,
     may_be_followed: bool,
     next_read: usize,
 }
@@ -51,6 +53,7 @@ impl Body {
                 Length::UntilClosed => Rest::UntilClosed,
             },
             unsent,
+            broken: None,
             may_be_followed: framing.may_be_followed,
             next_read: SHORT_READ,
         };
@@ -66,6 +69,7 @@ impl Body {
             lent: Some(lent),
             rest: Rest::Switched,
             unsent: None,
+            broken: None,
             may_be_followed: false,
             next_read: 0,
         }
@@ -79,8 +83,19 @@ impl Body {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
-        self.poll_upload(context)?;
+    /// Whether the request is still to be sent, in part.
+    pub(in crate::upstream) const fn is_early(&self) -> bool {
+        self.unsent.is_some()
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        let _under_way = self.poll_rest_of_request(context);
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         loop {
             let Some(lent) = &mut self.lent else {
                 return Poll::Ready(None);
@@ -103,9 +118,10 @@ impl Body {
                 _ => self.next_read,
             };
             let length = ready!(lent.connection.poll_more(most, context))?;
-            if length == self.next_read {
-                self.next_read = LONG_READ;
-            }
+            self.next_read = match length {
+                SHORT_READ.. => LONG_READ,
+                _ => SHORT_READ,
+            };
             if length == 0 {
                 self.lent = None;
                 return Poll::Ready(match self.rest {
@@ -116,19 +132,31 @@ impl Body {
         }
     }
 
-    /// Sends on what is left of the request.
-    fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
-        if let (Some(lent), Some(unsent)) = (&mut self.lent, &mut self.unsent) {
-            let Unsent { upload, body } = &mut **unsent;
-            upload.poll(lent, body, context)?;
-            if upload.is_done() {
+    /// Sends on what is left of the request; ready once there is no more to be sent.
+    pub(super) fn poll_rest_of_request(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (Some(lent), Some(unsent)) = (&mut self.lent, &mut self.unsent) else {
+            return Poll::Ready(());
+        };
+        let Unsent { upload, body } = &mut **unsent;
+        if let Err(error) = upload.poll(lent, body, context) {
+            // Closed at once: what is cut short must not look whole.
+            (self.lent, self.unsent, self.broken) = (None, None, Some(error));
+            return Poll::Ready(());
+        }
+        match upload {
+            Upload::UnderWay(_) => return Poll::Pending,
+            Upload::Refused => {}
+            Upload::Done => {
                 self.unsent = None;
+                if self.is_read() {
+                    self.end();
+                }
             }
         }
-        Ok(())
+        Poll::Ready(())
     }
 
-    fn is_read(&self) -> bool {
+    pub(super) fn is_read(&self) -> bool {
         match &self.rest {
             Rest::Exactly(length) => *length == 0,
             Rest::Chunks(chunks) => chunks.is_over(),
@@ -136,14 +164,17 @@ impl Body {
         }
     }
 
-    /// Lets go of the connection: to the others, if another request may follow.
+    /// Lets go of the connection, once the request is whole too: to the others, if another may follow.
     fn end(&mut self) {
-        let is_whole = self.unsent.take().is_none();
-        if let Some(lent) = self.lent.take()
-            && is_whole
+        if self.unsent.is_some() {
+            return;
+        }
+        if let Some(mut lent) = self.lent.take()
             && self.may_be_followed
             && lent.connection.read.is_empty()
         {
+            // It is empty, and may hold memory all the same.
+            lent.connection.read = Bytes::new();
             lent.give_back();
         }
     }
@@ -179,7 +210,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lent.is_none() || matches!(self.rest, Rest::Switched)
+        self.lent.is_none() || self.is_read() || matches!(self.rest, Rest::Switched)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -118,8 +118,9 @@ impl Chunked {
         if !is_blank || !(extension.is_empty() || extension.starts_with(b";")) {
             return Err(Malformed::Chunk);
         }
-        self.extensions += rest.len();
-        if digits.is_empty() || digits.len() > MOST_DIGITS || self.extensions >= MOST_EXTENSIONS {
+        self.extensions += extension.len();
+        let longest = rest.len().max(self.extensions);
+        if digits.is_empty() || digits.len() > MOST_DIGITS || longest >= MOST_EXTENSIONS {
             return Err(Malformed::Chunk);
         }
         let digits = str::from_utf8(digits).map_err(|_| Malformed::Chunk)?;

@@ -1,19 +1,21 @@
 //! A connection over which one request goes at a time.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{MaybeUninit, take};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http::response::Parts;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::unconstrained;
 use tokio_util::io::poll_read_buf;
 
-use super::ExchangeError;
-use super::response_head::take_head;
+use super::response_head::{LONGEST, take_head};
 use super::stream::Stream;
+use super::{ExchangeError, Malformed};
 
 /// For the first piece of an answer; on the stack, and copied from there, so that nobody who waits holds it.
 const FIRST_READ: usize = 8 * 1024;
@@ -23,6 +25,8 @@ const FIRST_READ: usize = 8 * 1024;
 pub(crate) struct Connection {
     pub(super) stream: Stream,
     pub(super) read: Bytes,
+    /// How much of it was looked at for the end of a head.
+    scanned: usize,
     /// Which worker's it is.
     pub(in crate::upstream) worker: usize,
     /// Which client certificate it shows.
@@ -35,6 +39,7 @@ impl Connection {
         Self {
             stream,
             read: Bytes::new(),
+            scanned: 0,
             worker,
             generation,
         }
@@ -44,8 +49,11 @@ impl Connection {
     pub(in crate::upstream) fn is_quiet(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         let mut byte = [0];
-        let reading = Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
-        self.read.is_empty() && reading.is_pending()
+        let mut buffer = ReadBuf::new(&mut byte);
+        let reading = poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+        // However much of its turn a task has used up: an answer of the runtime's would be none of the server's.
+        let is_pending = pin!(unconstrained(reading)).poll(&mut context).is_pending();
+        self.read.is_empty() && is_pending
     }
 
     /// Reads until the head of an answer is there.
@@ -55,11 +63,16 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Poll<Result<Parts, ExchangeError>> {
         loop {
-            if !self.read.is_empty()
-                && let Some(head) = take_head(&mut self.read, fields)?
-            {
-                return Poll::Ready(Ok(head));
+            // A head that comes byte by byte is read from its beginning only when its end is there.
+            if !self.read.is_empty() && (self.scanned == 0 || has_end_of_head(&self.read, self.scanned)) {
+                if let Some(head) = take_head(&mut self.read, fields)? {
+                    self.scanned = 0;
+                    return Poll::Ready(Ok(head));
+                }
+            } else if self.read.len() >= LONGEST {
+                return Poll::Ready(Err(Malformed::TooLong.into()));
             }
+            self.scanned = self.read.len();
             let mut space = [const { MaybeUninit::uninit() }; FIRST_READ];
             let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
@@ -72,14 +85,29 @@ impl Connection {
 
     /// Reads up to `most` bytes more; how many it were, or none at the end.
     pub(super) fn poll_more(&mut self, most: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if most <= FIRST_READ {
+            let mut space = [const { MaybeUninit::uninit() }; FIRST_READ];
+            let mut buffer = ReadBuf::uninit(&mut space[..most]);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            self.read = joined(take(&mut self.read), buffer.filled());
+            return Poll::Ready(Ok(buffer.filled().len()));
+        }
         let mut buffer = BytesMut::with_capacity(most);
         let length = ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut buffer))?;
-        self.read = match self.read.is_empty() {
+        // A short piece would keep all of the memory for as long as somebody keeps the piece.
+        self.read = match self.read.is_empty() && length > most / 4 {
             true => buffer.freeze(),
             false => joined(take(&mut self.read), &buffer),
         };
         Poll::Ready(Ok(length))
     }
+}
+
+/// Whether an empty line ends behind the first `scanned` bytes.
+fn has_end_of_head(read: &[u8], scanned: usize) -> bool {
+    let tail = &read[scanned.saturating_sub(b"\n\r\n".len() - 1)..];
+    let ends = |line: &[u8]| line.starts_with(b"\n\n") || line.starts_with(b"\n\r\n");
+    (0..tail.len()).any(|index| ends(&tail[index..]))
 }
 
 fn joined(read: Bytes, more: &[u8]) -> Bytes {

@@ -42,22 +42,27 @@ impl Framing {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] for a length that is no number or more than one, and every coding but `chunked` alone.
+    /// [`Malformed`], where there is a body, for a length that is no number or more than one, and every coding but
+    /// `chunked` alone.
     pub(super) fn of_answer(
         method: &Method,
         status: StatusCode,
         version: Version,
         fields: &HeaderMap,
     ) -> Result<Self, Malformed> {
-        let said = Said::by(version, fields)?;
-        let (length, is_sound) = match (is_bodiless(method, status), said.is_chunked, said.length) {
-            (true, is_chunked, length) => {
-                let is_empty = status != StatusCode::NO_CONTENT || length.is_none_or(|length| length == 0);
-                (Length::Exactly(0), is_empty && !is_chunked)
-            }
-            (false, true, length) => (Length::Chunked, length.is_none()),
-            (false, false, Some(length)) => (Length::Exactly(length), true),
-            (false, false, None) => (Length::UntilClosed, false),
+        let said = Said::by(version, fields);
+        if is_bodiless(method, status) {
+            let is_sound = said.is_ok_and(|said| said.announces_no_body_after(status) && !said.closes);
+            return Ok(Self {
+                length: Length::Exactly(0),
+                may_be_followed: is_sound && version == Version::HTTP_11,
+            });
+        }
+        let said = said?;
+        let (length, is_sound) = match (said.is_chunked, said.length) {
+            (true, length) => (Length::Chunked, length.is_none()),
+            (false, Some(length)) => (Length::Exactly(length), true),
+            (false, None) => (Length::UntilClosed, false),
         };
         Ok(Self {
             length,
@@ -79,6 +84,12 @@ struct Said {
 }
 
 impl Said {
+    /// To `HEAD`, and with a 304, the length is that of another answer. RFC 9110 §8.6
+    fn announces_no_body_after(&self, status: StatusCode) -> bool {
+        let is_empty = status != StatusCode::NO_CONTENT || self.length.is_none_or(|length| length == 0);
+        is_empty && !self.is_chunked
+    }
+
     /// In one pass, for there are few fields, and most are others.
     fn by(version: Version, fields: &HeaderMap) -> Result<Self, Malformed> {
         let mut said = Self::default();

@@ -1,6 +1,7 @@
 //! A request on its way out.
 
 use std::io::IoSlice;
+use std::mem::take;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -17,6 +18,8 @@ use super::stream::Stream;
 const LAST_CHUNK: &str = "0\r\n";
 /// What one TLS record holds: of a first write that failed, the server has read nothing if it was no longer.
 const RECORD: usize = 16 * 1024;
+/// A piece of the body that is copied, so that many go out at once; larger ones go out as they are.
+const SMALL: usize = 1024;
 
 /// What of a request has not been written yet, but for the body that is still to come.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl Sending {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), ExchangeError>> {
         loop {
-            while !self.has_data() && !self.has_all {
+            while !self.has_data() && !self.has_all && self.lines.len() < RECORD {
                 match Pin::new(&mut *body).poll_frame(context) {
                     Poll::Ready(frame) => self.take_up(frame)?,
                     Poll::Pending => {
@@ -111,7 +114,12 @@ impl Sending {
                 self.end_of_data = b"\r\n";
             }
         }
-        self.data = data;
+        if data.len() > SMALL {
+            self.data = data;
+        } else {
+            self.lines.extend_from_slice(&data);
+            self.lines.extend_from_slice(take(&mut self.end_of_data));
+        }
         Ok(())
     }
 

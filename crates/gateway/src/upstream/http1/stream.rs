@@ -17,9 +17,16 @@ type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(crate) enum Stream {
     Clear(TcpStream),
     /// Boxed: it is thirty times as large.
-    Tls(Box<TokioIo<Connected>>),
+    Tls(Box<Tls>),
     #[cfg(any(test, fuzzing))]
     Memory(tokio::io::DuplexStream),
+}
+
+/// A stream in TLS, and whether writing to it has failed.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    stream: TokioIo<Connected>,
+    is_broken: bool,
 }
 
 /// Runs the same for each kind of stream.
@@ -27,7 +34,10 @@ macro_rules! on_each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream.get_mut() {
             Stream::Clear($inner) => $call,
-            Stream::Tls($inner) => $call,
+            Stream::Tls(tls) => {
+                let $inner = &mut tls.stream;
+                $call
+            }
             #[cfg(any(test, fuzzing))]
             Stream::Memory($inner) => $call,
         }
@@ -38,17 +48,29 @@ impl From<Connected> for Stream {
     fn from(connected: Connected) -> Self {
         match connected {
             MaybeHttpsStream::Http(stream) => Self::Clear(stream.into_inner()),
-            stream @ MaybeHttpsStream::Https(_) => Self::Tls(Box::new(TokioIo::new(stream))),
+            stream @ MaybeHttpsStream::Https(_) => Self::Tls(Box::new(Tls {
+                stream: TokioIo::new(stream),
+                is_broken: false,
+            })),
         }
     }
 }
 
-impl Drop for Stream {
-    /// Says goodbye where the protocol wants it, as far as that goes without waiting. RFC 8446 §6.1
+impl Stream {
+    fn note<T>(&mut self, polled: &Poll<io::Result<T>>) {
+        if let (Self::Tls(tls), Poll::Ready(Err(_))) = (self, polled) {
+            tls.is_broken = true;
+        }
+    }
+}
+
+impl Drop for Tls {
+    /// Says goodbye, as far as that goes without waiting; but not where it would send what could not be sent before.
+    /// RFC 8446 §6.1
     fn drop(&mut self) {
-        if let Self::Tls(stream) = self {
+        if !self.is_broken {
             let mut context = Context::from_waker(Waker::noop());
-            let _unheard = Pin::new(stream).poll_shutdown(&mut context);
+            let _unheard = Pin::new(&mut self.stream).poll_shutdown(&mut context);
         }
     }
 }
@@ -64,24 +86,34 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        on_each!(self, stream => Pin::new(stream).poll_write(context, bytes))
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = on_each!(self.as_mut(), stream => Pin::new(stream).poll_write(context, bytes));
+        self.note(&polled);
+        polled
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_each!(self, stream => Pin::new(stream).poll_write_vectored(context, slices))
+        let polled = on_each!(self.as_mut(), stream => Pin::new(stream).poll_write_vectored(context, slices));
+        self.note(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_each!(self, stream => Pin::new(stream).poll_flush(context))
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = on_each!(self.as_mut(), stream => Pin::new(stream).poll_flush(context));
+        self.note(&polled);
+        polled
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

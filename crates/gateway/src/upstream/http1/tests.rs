@@ -1,6 +1,7 @@
 //! Both ends of a connection in memory: ours or hyper's client at the one, the bytes of an API at the other.
 
 mod answers;
+mod early_answers;
 mod exchanges;
 mod like_hyper;
 mod requests;

@@ -13,7 +13,7 @@ use super::*;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 /// A body that comes when it is told to.
-fn told() -> (mpsc::UnboundedSender<&'static str>, TestBody) {
+pub(super) fn told() -> (mpsc::UnboundedSender<&'static str>, TestBody) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let frames = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
     let frames = futures_util::StreamExt::map(frames, |data: &str| {
@@ -22,11 +22,11 @@ fn told() -> (mpsc::UnboundedSender<&'static str>, TestBody) {
     (sender, boxed(StreamBody::new(frames)))
 }
 
-fn post(body: TestBody) -> Request<TestBody> {
+pub(super) fn post(body: TestBody) -> Request<TestBody> {
     Request::post("/").header("host", "a").body(body).unwrap()
 }
 
-async fn heard(api: &mut DuplexStream) -> String {
+pub(super) async fn heard(api: &mut DuplexStream) -> String {
     let mut wire = vec![0; PIPE];
     let length = api.read(&mut wire).await.unwrap();
     String::from_utf8(wire[..length].to_vec()).unwrap()

@@ -1,0 +1,111 @@
+//! Answers that come before their requests are whole: neither waits for the other.
+
+use std::time::Duration;
+
+use futures_util::poll;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::exchanges::{heard, post, told};
+use super::*;
+use crate::upstream::AnswerBody;
+
+/// A request of which nothing but this has come, and the answer that the API gives to that.
+async fn answered_early(
+    request: Request<TestBody>,
+    server: &Arc<Upstream>,
+    answer: &str,
+) -> (DuplexStream, Response<AnswerBody>) {
+    let (gateway, mut api) = duplex(PIPE);
+    let sending = exchange(lent(gateway, server), request);
+    tokio::pin!(sending);
+    assert!(poll!(&mut sending).is_pending());
+    assert!(heard(&mut api).await.contains("first"));
+    api.write_all(answer.as_bytes()).await.unwrap();
+    let answer = sending.await.unwrap();
+    assert!(answer.body().is_early());
+    (
+        api,
+        answer.map(|body| AnswerBody::Early(EarlyAnswer::drive(body))),
+    )
+}
+
+/// Once it is there, or not for long enough.
+async fn kept_connection(server: &Arc<Upstream>) -> bool {
+    let looking = async {
+        while server.open_connection(0, 0).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), looking).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_request_goes_on_while_nobody_reads_its_answer() {
+    let (sender, body) = told();
+    sender.send("first").unwrap();
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n3\r\n";
+    let (mut api, answer) = answered_early(post(body), &server(), answer).await;
+    sender.send("second").unwrap();
+    assert_eq!(heard(&mut api).await, "6\r\nsecond\r\n");
+    drop(sender);
+    assert_eq!(heard(&mut api).await, "0\r\n\r\n");
+    api.write_all(b"end\r\n0\r\n\r\n").await.unwrap();
+    assert_eq!(Seen::of(answer).await.unwrap().body, b"onetwoend");
+}
+
+#[tokio::test]
+async fn a_request_goes_on_after_its_answer_and_another_may_follow() {
+    for answer in [
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        let ((sender, body), server) = (told(), server());
+        sender.send("first").unwrap();
+        let (mut api, answer) = answered_early(post(body), &server, answer).await;
+        assert!(Seen::of(answer).await.is_some());
+        sender.send("second").unwrap();
+        assert_eq!(heard(&mut api).await, "6\r\nsecond\r\n");
+        assert!(server.open_connection(0, 0).is_none());
+        drop(sender);
+        assert_eq!(heard(&mut api).await, "0\r\n\r\n");
+        assert!(kept_connection(&server).await);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_does_not_look_whole_where_its_request_breaks_off() {
+    let (sender, body) = told();
+    sender.send("first").unwrap();
+    let mut request = post(body);
+    request
+        .headers_mut()
+        .insert("content-length", http::HeaderValue::from_static("10"));
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+    let (mut api, answer) = answered_early(request, &server(), answer).await;
+    drop(sender);
+    assert_eq!(Seen::of(answer).await, None);
+    assert_eq!(heard(&mut api).await, "");
+}
+
+#[tokio::test]
+async fn an_early_answer_that_is_cut_short_does_not_look_whole() {
+    let (sender, body) = told();
+    sender.send("first").unwrap();
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    let (api, answer) = answered_early(post(body), &server(), answer).await;
+    drop(api);
+    assert_eq!(Seen::of(answer).await, None);
+}
+
+#[tokio::test]
+async fn nothing_goes_on_where_an_early_answer_is_given_up() {
+    let (sender, body) = told();
+    sender.send("first").unwrap();
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+    let (mut api, mut answer) = answered_early(post(body), &server(), answer).await;
+    assert!(answer.body_mut().frame().await.is_some());
+    drop(answer);
+    assert_eq!(heard(&mut api).await, "");
+    assert!(sender.is_closed());
+}
