@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Version};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, UnderWay};
 use crate::headers;
+use crate::upstream::UpstreamPlace;
 
 /// A request's body on its way to the API. What becomes of it can be watched from the [`UploadProgress`].
 #[derive(Debug)]
@@ -20,6 +21,20 @@ pub(crate) struct Upload<B> {
     /// What the trailers must not hold, beside what they never may.
     certificate_header: Option<HeaderName>,
     progress: Arc<UploadProgress>,
+    end: End,
+    /// The caller's connection is in use, and the server's place taken, for as long as the body is on its way, also where
+    /// the answer is over.
+    under_way: Option<UnderWay>,
+    place: Option<UpstreamPlace>,
+}
+
+/// How a body's end is told from a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A break is an error.
+    Unmarked,
+    /// Over HTTP/2 a stream may be reset without an error, and has not ended then. RFC 9113 §8.1
+    Marked,
 }
 
 /// How far a request's body has come.
@@ -41,8 +56,31 @@ impl<B> Upload<B> {
             body,
             certificate_header,
             progress: Arc::clone(&progress),
+            end: End::Unmarked,
+            under_way: None,
+            place: None,
         };
         (upload, progress)
+    }
+}
+
+impl<B: Body> Upload<B> {
+    /// The same body, of a request that came so over this connection.
+    pub(crate) fn over(mut self, version: Version, activity: &Arc<Activity>) -> Self {
+        if version == Version::HTTP_2 {
+            self.end = End::Marked;
+        }
+        if !self.body.is_end_stream() {
+            self.under_way = Some(activity.begin());
+        }
+        self
+    }
+
+    /// Takes a place at a server for as long as something of the body is left; the one before is free again.
+    pub(crate) fn take_place(&mut self, place: &UpstreamPlace) {
+        if !self.body.is_end_stream() {
+            self.place = Some(place.clone());
+        }
     }
 }
 
@@ -71,7 +109,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let mut polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None)) && self.end == End::Marked && !self.body.is_end_stream() {
+            // Whoever reset it is told nothing more, and the API must not take it for whole.
+            polled = Poll::Pending;
+        }
         self.progress
             .waits_for_caller
             .store(polled.is_pending(), Ordering::Relaxed);
@@ -107,8 +149,8 @@ pub(crate) fn clean_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut Header
 mod tests {
     use std::io;
 
-    use futures_util::stream;
-    use http_body_util::{BodyExt, StreamBody};
+    use futures_util::{FutureExt, stream};
+    use http_body_util::{BodyExt, Full, StreamBody};
 
     use super::*;
 
@@ -128,6 +170,22 @@ mod tests {
         let collected = upload.collect().await.unwrap();
         let trailers = collected.trailers().unwrap();
         assert_eq!(trailers.keys().collect::<Vec<_>>(), ["checksum"]);
+    }
+
+    /// RFC 9113 §8.1.
+    #[tokio::test]
+    async fn a_stream_that_was_reset_has_not_ended() {
+        let activity = Arc::new(Activity::new());
+        for (version, ends) in [(Version::HTTP_11, true), (Version::HTTP_2, false)] {
+            let reset = StreamBody::new(stream::empty::<Result<Frame<Bytes>, io::Error>>());
+            let (upload, _progress) = Upload::new(reset, None);
+            let mut upload = upload.over(version, &activity);
+            assert_eq!(upload.frame().now_or_never().is_some(), ends, "{version:?}");
+        }
+        let whole = Full::<Bytes>::default();
+        let (upload, _progress) = Upload::new(whole, None);
+        let mut upload = upload.over(Version::HTTP_2, &activity);
+        assert!(upload.frame().now_or_never().unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -90,6 +90,9 @@ impl Forwarder {
                 outcome = Rejection::UpstreamBusy;
                 continue;
             };
+            if let Some(request) = &mut outgoing.request {
+                request.body_mut().take_place(&place);
+            }
             match self.send_to(server, outgoing, &route.forwarding).await {
                 Ok(response) => return Ok((response, place)),
                 Err(Failure::Final(rejection)) => return Err(rejection),

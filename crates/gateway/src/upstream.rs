@@ -51,10 +51,10 @@ pub(crate) enum Protocols {
     Http1,
 }
 
-/// A request's place at a server, until the answer has gone out.
-#[derive(Debug)]
+/// A request's place at a server, until the request is whole and the answer has gone out; clones are of the same place.
+#[derive(Clone, Debug)]
 pub(crate) struct UpstreamPlace {
-    _permit: OwnedSemaphorePermit,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Upstream {
@@ -89,7 +89,9 @@ impl Upstream {
     /// A place for one more request; `None` where this server has its fill.
     pub(crate) fn place(&self) -> Option<UpstreamPlace> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(UpstreamPlace { _permit: permit })
+        Some(UpstreamPlace {
+            _permit: Arc::new(permit),
+        })
     }
 
     /// The URI of `path_and_query` on this server, which is passed on as it came.

@@ -73,6 +73,7 @@ impl Outgoing {
         // Nothing else of this hop goes along.
         parts.extensions.clear();
         let (upload, progress) = Upload::new(body, connection.certificate_header().cloned());
+        let upload = upload.over(parts.version, &connection.activity);
         let switching = caller.map(|caller| {
             let right = Right {
                 expires_at,

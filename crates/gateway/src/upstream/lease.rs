@@ -89,6 +89,8 @@ pub(crate) enum AnswerError {
     Http1(#[from] ExchangeError),
     #[error(transparent)]
     Http2(#[from] hyper::Error),
+    #[error("it reset the stream before its answer was whole")]
+    Reset,
 }
 
 /// The body of an API's answer, with the connection that it takes.
@@ -135,7 +137,11 @@ impl Body for AnswerBody {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(context).map_err(AnswerError::Http1),
             Self::Early(body) => body.poll_frame(context).map_err(AnswerError::Http1),
-            Self::Http2 { body, .. } => Pin::new(body).poll_frame(context).map_err(AnswerError::Http2),
+            Self::Http2 { body, .. } => match Pin::new(&mut *body).poll_frame(context) {
+                // A stream may be reset without an error, and has not ended then.
+                Poll::Ready(None) if !body.is_end_stream() => Poll::Ready(Some(Err(AnswerError::Reset))),
+                polled => polled.map_err(AnswerError::Http2),
+            },
         }
     }
 

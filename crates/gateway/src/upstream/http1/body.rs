@@ -117,6 +117,7 @@ impl Body {
                 Rest::Exactly(length) => self.next_read.min(usize::try_from(length).unwrap_or(usize::MAX)),
                 _ => self.next_read,
             };
+            let most = most.min(lent.connection.stream.most_at_once());
             let length = ready!(lent.connection.poll_more(most, context))?;
             self.next_read = match length {
                 SHORT_READ.. => LONG_READ,
@@ -154,6 +155,14 @@ impl Body {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Bytes of the request that were sent so far, while some are left.
+    pub(super) fn sent_of_request(&self) -> u64 {
+        match &self.unsent {
+            Some(unsent) => unsent.upload.sent(),
+            None => 0,
+        }
     }
 
     pub(super) fn is_read(&self) -> bool {

@@ -63,8 +63,10 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Poll<Result<Parts, ExchangeError>> {
         loop {
-            // A head that comes byte by byte is read from its beginning only when its end is there.
-            if !self.read.is_empty() && (self.scanned == 0 || has_end_of_head(&self.read, self.scanned)) {
+            // A head that comes byte by byte is not read from its beginning with every byte.
+            let is_worth_reading =
+                self.scanned == 0 || self.read.ends_with(b"\n") || has_end_of_head(&self.read, self.scanned);
+            if !self.read.is_empty() && is_worth_reading {
                 if let Some(head) = take_head(&mut self.read, fields)? {
                     self.scanned = 0;
                     return Poll::Ready(Ok(head));

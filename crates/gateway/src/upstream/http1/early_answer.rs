@@ -14,13 +14,18 @@ use tokio::time::timeout;
 
 use super::{Body, ExchangeError};
 
-/// For the rest of a request whose answer is over.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+/// For the rest of a request whose answer is over to get on.
+const STALLED: Duration = Duration::from_secs(60);
 /// Pieces of the answer that are read ahead.
 const AHEAD: usize = 1;
 
-/// `None` says that the answer is over, and not cut short.
-type Piece = Option<Result<Frame<Bytes>, ExchangeError>>;
+/// What comes next of an answer; `None` says that it is over, and not cut short.
+#[derive(Debug)]
+struct Piece {
+    frame: Option<Result<Frame<Bytes>, ExchangeError>>,
+    /// Whether nothing follows: whoever has the last frame asks for no more, and lets go.
+    is_last: bool,
+}
 
 /// The body of such an answer.
 #[derive(Debug)]
@@ -51,18 +56,31 @@ impl EarlyAnswer {
         }
         self.pieces.poll_recv(context).map(|piece| {
             // Without its last word an answer is cut short.
-            let piece = piece.unwrap_or(Some(Err(ExchangeError::Closed)));
-            self.is_over = !matches!(piece, Some(Ok(_)));
-            piece
+            let Piece { frame, is_last } = piece.unwrap_or(Piece {
+                frame: Some(Err(ExchangeError::Closed)),
+                is_last: true,
+            });
+            self.is_over = is_last;
+            frame
         })
     }
 }
 
 async fn drive(mut body: Body, pieces: mpsc::Sender<Piece>) {
     if body.is_read() || pass_on(&mut body, pieces).await.is_some() {
+        send_rest(&mut body).await;
+    }
+}
+
+/// Sends the rest of a request whose answer is over, as long as it gets on. Whatever becomes of it, the answer has gone
+/// out.
+async fn send_rest(body: &mut Body) {
+    loop {
+        let sent = body.sent_of_request();
         let rest = poll_fn(|context| body.poll_rest_of_request(context));
-        // Whatever became of it: the answer has gone out.
-        let _finished = timeout(LONGEST_REST, rest).await;
+        if timeout(STALLED, rest).await.is_ok() || body.sent_of_request() == sent {
+            return;
+        }
     }
 }
 
@@ -70,16 +88,16 @@ async fn drive(mut body: Body, pieces: mpsc::Sender<Piece>) {
 async fn pass_on(body: &mut Body, pieces: mpsc::Sender<Piece>) -> Option<()> {
     loop {
         let room = room_for_next(body, &pieces).await?;
-        let piece = tokio::select! {
+        let frame = tokio::select! {
             biased;
-            piece = poll_fn(|context| body.poll(context)) => piece,
+            frame = poll_fn(|context| body.poll(context)) => frame,
             () = pieces.closed() => return None,
         };
-        let is_last = piece.is_none();
-        let is_broken = matches!(piece, Some(Err(_)));
-        room.send(piece);
-        if is_last || is_broken {
-            return is_last.then_some(());
+        let is_broken = matches!(frame, Some(Err(_)));
+        let is_last = is_broken || frame.is_none() || body.is_read();
+        room.send(Piece { frame, is_last });
+        if is_last {
+            return (!is_broken).then_some(());
         }
     }
 }

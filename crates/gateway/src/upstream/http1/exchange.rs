@@ -105,6 +105,14 @@ impl Upload {
         Ok(())
     }
 
+    /// How many bytes of the request have been written, while some are left.
+    pub(super) const fn sent(&self) -> u64 {
+        match self {
+            Self::UnderWay(sending) => sending.sent(),
+            Self::Done | Self::Refused => 0,
+        }
+    }
+
     pub(super) const fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }

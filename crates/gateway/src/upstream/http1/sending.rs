@@ -27,6 +27,8 @@ pub(super) struct Sending {
     /// The head, and what stands before each piece of the body and behind the last.
     lines: Vec<u8>,
     written: usize,
+    /// Bytes in all.
+    sent: u64,
     data: Bytes,
     /// What stands behind `data`.
     end_of_data: &'static [u8],
@@ -50,11 +52,17 @@ impl Sending {
             has_all: matches!(form, BodyForm::Plain(0)),
             lines,
             written: 0,
+            sent: 0,
             data: Bytes::new(),
             end_of_data: b"",
             form,
             progress: Progress::Untouched,
         }
+    }
+
+    /// How many bytes have been written.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Whether the request can be sent again, for nothing of it has been.
@@ -171,6 +179,7 @@ impl Sending {
 
     fn advance(&mut self, mut written: usize) {
         self.progress = Progress::Begun;
+        self.sent += written as u64;
         let lines = written.min(self.lines.len() - self.written);
         self.written += lines;
         written -= lines;

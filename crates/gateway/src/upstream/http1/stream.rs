@@ -57,6 +57,15 @@ impl From<Connected> for Stream {
 }
 
 impl Stream {
+    /// What one read gives at most: TLS gives a record.
+    pub(super) const fn most_at_once(&self) -> usize {
+        if matches!(self, Self::Tls(_)) {
+            16 * 1024
+        } else {
+            usize::MAX
+        }
+    }
+
     fn note<T>(&mut self, polled: &Poll<io::Result<T>>) {
         if let (Self::Tls(tls), Poll::Ready(Err(_))) = (self, polled) {
             tls.is_broken = true;

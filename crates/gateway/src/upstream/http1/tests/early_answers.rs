@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::poll;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -62,8 +63,12 @@ async fn a_request_goes_on_after_its_answer_and_another_may_follow() {
     ] {
         let ((sender, body), server) = (told(), server());
         sender.send("first").unwrap();
-        let (mut api, answer) = answered_early(post(body), &server, answer).await;
-        assert!(Seen::of(answer).await.is_some());
+        let (mut api, mut answer) = answered_early(post(body), &server, answer).await;
+        // As hyper's server does: what is known to be over is let go of, and not asked for its end.
+        while !answer.body().is_end_stream() {
+            assert!(answer.body_mut().frame().await.unwrap().is_ok());
+        }
+        drop(answer);
         sender.send("second").unwrap();
         assert_eq!(heard(&mut api).await, "6\r\nsecond\r\n");
         assert!(server.open_connection(0, 0).is_none());
