@@ -17,6 +17,7 @@ use pki::Member;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use crate::support::{
@@ -239,15 +240,24 @@ async fn tells_the_chain_above_the_certificate_only_where_the_route_says_so() {
 /// What an API leaves unfinished is seen to be unfinished, and other requests are not touched by it.
 #[tokio::test]
 async fn an_answer_that_its_api_breaks_off_is_broken_off() {
-    let (address, _) = serve(|mut stream| async move {
-        let Some(request) = read_request(&mut stream).await else {
-            return;
-        };
-        let answer = match request.contains("/whole ") {
-            true => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole",
-            false => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart",
-        };
-        stream.write_all(answer.as_bytes()).await.unwrap();
+    let begun = Arc::new(Notify::new());
+    let seen = begun.clone();
+    let (address, _) = serve(move |mut stream| {
+        let seen = seen.clone();
+        async move {
+            let Some(request) = read_request(&mut stream).await else {
+                return;
+            };
+            if request.contains("/whole ") {
+                let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole";
+                stream.write_all(whole).await.unwrap();
+            } else {
+                let part = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
+                stream.write_all(part).await.unwrap();
+                // A stream reset before its head was written never tells it.
+                seen.notified().await;
+            }
+        }
     })
     .await;
     let harness = harness(Api::At(address), "").await;
@@ -259,6 +269,7 @@ async fn an_answer_that_its_api_breaks_off_is_broken_off() {
     };
     let broken = sender.send_request(ask("broken")).await.unwrap();
     assert_eq!(broken.status(), StatusCode::OK);
+    begun.notify_one();
     let collected = tokio::time::timeout(DEADLINE, broken.into_body().collect()).await;
     assert!(collected.unwrap().is_err());
     let whole = sender.send_request(ask("whole")).await.unwrap();
