@@ -21,7 +21,7 @@ use oauth_core::time::Timestamp;
 use crate::audit;
 use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, Json, NO_STORE, answer};
+use crate::response::{Cause, Json, NO_STORE, answer, written};
 use crate::server::AuthorizationServer;
 use crate::token_store::StoreError;
 
@@ -124,9 +124,8 @@ fn json(record: Option<&Arc<TokenRecord>>, server: &AuthorizationServer) -> Resu
     let Some(record) = record else {
         return Ok((NO_STORE, Json(IntrospectionResponse::INACTIVE)).into_response());
     };
-    let response = || IntrospectionResponse::active(record, server.issuer.as_str());
-    let written = || serde_json::to_vec(&response()).map_err(|_| SigningError::Encoding);
-    let body = server.answers.get_or_make(record, "", written)?;
+    let make = || written(&response_for(Some(record), server)).map_err(|_| SigningError::Encoding);
+    let body = server.answers.get_or_make(record, "", make)?;
     Ok(answer(Representation::Json.media_type(), NO_STORE, body))
 }
 

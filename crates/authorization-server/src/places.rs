@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
 /// So many places, each free or taken.
 pub(crate) struct Places<T>(Box<[Mutex<Option<T>>]>);
 
@@ -25,6 +27,11 @@ impl<T> Places<T> {
             place.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
+}
+
+/// The key of a record by its id: the last 62 bits of a version 7 UUID are random.
+pub(crate) const fn key_of(id: Uuid) -> u64 {
+    id.as_u64_pair().1
 }
 
 /// Says nothing of what lies there.

@@ -42,8 +42,15 @@ pub(crate) fn answer<const FIELDS: usize>(
     response
 }
 
+/// A body in JSON, as axum's own, which writes into memory that grows and costs half as much again.
+pub(crate) fn written<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(USUAL_ANSWER);
+    serde_json::to_writer(&mut body, value)?;
+    Ok(body)
+}
+
 /// More than most answers take.
-pub(crate) const USUAL_ANSWER: usize = 512;
+const USUAL_ANSWER: usize = 512;
 /// No answer has more.
 const MOST_FIELDS: usize = 8;
 
@@ -51,15 +58,14 @@ const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="ce
 /// Seconds: longer than a commit takes, and than a restart should.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// An answer in JSON, as axum's own, which writes into memory that grows and costs half as much again.
+/// An answer in JSON.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let mut body = Vec::with_capacity(USUAL_ANSWER);
-        match serde_json::to_writer(&mut body, &self.0) {
-            Ok(()) => {
+        match written(&self.0) {
+            Ok(body) => {
                 let content_type = HeaderValue::from_static("application/json");
                 ([(header::CONTENT_TYPE, content_type)], Body::from(body)).into_response()
             }

@@ -17,7 +17,7 @@ use uuid::{NoContext, Uuid};
 use crate::audit;
 use crate::authenticate::identify;
 use crate::request::EndpointRequest;
-use crate::response::{self, Cause, NO_STORE, Refusal, USUAL_ANSWER};
+use crate::response::{self, Cause, NO_STORE, Refusal};
 use crate::server::AuthorizationServer;
 
 /// A successful answer.
@@ -79,9 +79,8 @@ fn answer(grant: &Grant) -> Response {
         expires_in: grant.record.issued_at.until(grant.record.expires_at).as_secs(),
         scope: &grant.record.scope,
     };
-    let mut body = Vec::with_capacity(USUAL_ANSWER);
-    match serde_json::to_writer(&mut body, &granted) {
-        Ok(()) => response::answer("application/json;charset=UTF-8", NO_STORE, body),
+    match response::written(&granted) {
+        Ok(body) => response::answer("application/json;charset=UTF-8", NO_STORE, body),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

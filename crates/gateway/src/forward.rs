@@ -19,12 +19,12 @@ use self::outgoing::{Outgoing, Switching, WEBSOCKET, address, is_websocket};
 use crate::authorize::AuthorizedRequest;
 use crate::headers::clean_response;
 use crate::rejection::Rejection;
-use crate::request_id::RequestId;
 use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
 use crate::token_error::words_of;
 use crate::tunnel::Tunnel;
 use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Unanswered, Upstream, UpstreamPlace};
+use service::request_id::RequestId;
 
 /// The way to the APIs, of one worker.
 #[derive(Clone, Debug)]
@@ -121,8 +121,10 @@ impl Forwarder {
                 Some(lease) => lease,
                 None => {
                     let lease = self.connect(server, over, forwarding).await;
+                    let lease = lease.ok_or(Failure::NotSent)?;
+                    // Connecting has a limit of its own.
                     outgoing.progress.touch();
-                    lease.ok_or(Failure::NotSent)?
+                    lease
                 }
             };
             match send_over(lease, server, outgoing, forwarding).await {

@@ -37,7 +37,6 @@ mod prefix_tree;
 mod read_certificates;
 pub mod rejection;
 mod request;
-mod request_id;
 mod resource;
 mod response_body;
 mod route;

@@ -62,8 +62,8 @@ use serde::Serialize;
 
 use crate::certificate_header::CertificateHeaderFault;
 use crate::host::HostName;
-use crate::request_id::RequestId;
 use crate::route::Route;
+use service::request_id::RequestId;
 
 /// Seconds after which a caller may try again what failed for want of another server.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");

@@ -14,9 +14,9 @@ use crate::forward::Forwarder;
 use crate::hosts::{Hosts, LiveHosts};
 use crate::metrics;
 use crate::rejection::Rejection;
-use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
+use service::request_id::{RequestId, X_REQUEST_ID};
 
 /// Bounds the log that a caller can cause, in bytes of the method and of the path each.
 const LONGEST_LOGGED: usize = 256;
@@ -37,6 +37,7 @@ impl RequestHandler {
     ) -> Response<ResponseBody> {
         let (started, under_way) = (Instant::now(), connection.activity.begin());
         let time = SystemTime::now();
+        // Always made here: what a stranger sends does not reach the log.
         let (id, now) = (RequestId::new(time), Timestamp::from(time));
         let taken = connection.take_certificate(request.headers_mut(), now);
         let certificate = taken.as_ref().ok().cloned().flatten();

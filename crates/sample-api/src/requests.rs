@@ -6,12 +6,10 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::{HeaderName, Method};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use service::RequestId;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use service::request_id::{RequestId, X_REQUEST_ID};
 
 /// Puts the request's name where the resource-server layer looks for it, also where the request brought none.
 pub(crate) async fn pass_on_request_id(mut request: Request) -> Request {

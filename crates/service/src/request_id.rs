@@ -1,14 +1,18 @@
 //! A name for every request, in the log and in the answer's `x-request-id`.
 
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
-use uuid::Uuid;
 use uuid::fmt::Hyphenated;
+use uuid::{NoContext, Timestamp, Uuid};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The field that carries the name.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Bounds what a stranger can write into the log with every line.
 const LONGEST_ID: usize = 64;
 
@@ -20,12 +24,19 @@ impl RequestId {
     /// The name that a request with these fields brought, if that is fit for a log; else a new UUID (version 7).
     pub fn of(fields: &HeaderMap) -> Self {
         let brought = fields.get(X_REQUEST_ID).filter(|id| is_fit(id.as_bytes()));
-        Self(brought.cloned().unwrap_or_else(new))
+        brought.map_or_else(|| Self::from(Uuid::now_v7()), |id| Self(id.clone()))
+    }
+
+    /// A new UUID (version 7) for a request that came at `time`, whatever it brought.
+    pub fn new(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timestamp = Timestamp::from_unix(NoContext, since.as_secs(), since.subsec_nanos());
+        Self::from(Uuid::new_v7(timestamp))
     }
 
     /// Writes the name into every line that `answer` logs on its way, and into the answer.
     pub async fn name(self, answer: impl Future<Output = Response>) -> Response {
-        let span = tracing::info_span!("request", request.id = %self.as_str());
+        let span = tracing::info_span!("request", request.id = %self);
         let mut response = answer.instrument(span).await;
         response.headers_mut().insert(X_REQUEST_ID, self.0);
         response
@@ -51,10 +62,18 @@ pub async fn name_request(mut request: Request, next: Next) -> Response {
     id.name(next.run(request)).await
 }
 
-fn new() -> HeaderValue {
-    let mut text = [0; Hyphenated::LENGTH];
-    let text = Uuid::now_v7().hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).expect("a UUID is of digits, letters and hyphens")
+impl From<Uuid> for RequestId {
+    fn from(id: Uuid) -> Self {
+        let mut text = [0; Hyphenated::LENGTH];
+        let text = id.hyphenated().encode_lower(&mut text);
+        Self(HeaderValue::from_str(text).expect("a UUID is of digits, letters and hyphens"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 fn is_fit(id: &[u8]) -> bool {

@@ -508,7 +508,11 @@ fn only_a_refused_token_is_the_callers_fault() {
     let host = HostName::parse("api.example.com").unwrap();
     let status = |error: &TokenError| {
         rejection_of(error)
-            .respond(&host, None, &crate::request_id::RequestId::new(SystemTime::now()))
+            .respond(
+                &host,
+                None,
+                &service::request_id::RequestId::new(SystemTime::now()),
+            )
             .status()
             .as_u16()
     };

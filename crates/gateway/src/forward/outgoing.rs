@@ -17,10 +17,10 @@ use crate::body::{Upload, UploadProgress};
 use crate::connection::{Connection, PresentedCertificate};
 use crate::headers::{clean_request, list_members};
 use crate::rejection::Rejection;
-use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::route::{ClientCertHeader, Route, Upgrades};
 use crate::tunnel::Right;
 use crate::upstream::{Outbound, Upstream};
+use service::request_id::{RequestId, X_REQUEST_ID};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

@@ -12,7 +12,7 @@ use oauth_core::access_token::TokenRecord;
 use uuid::Uuid;
 
 use super::bucket::RecordError;
-use crate::places::Places;
+use crate::places::{Places, key_of};
 
 /// Bounds the memory: 8 MiB of records as they are as a rule.
 const MOST_KNOWN: usize = 1 << 14;
@@ -42,14 +42,19 @@ impl Known {
         id: Uuid,
         read: impl FnOnce() -> Result<Option<TokenRecord>, RecordError>,
     ) -> Result<Option<Arc<TokenRecord>>, RecordError> {
-        if let Some(known) = self.records.of(place(id)).as_ref().filter(|known| known.id == id) {
+        if let Some(known) = self
+            .records
+            .of(key_of(id))
+            .as_ref()
+            .filter(|known| known.id == id)
+        {
             return Ok(Some(Arc::clone(known)));
         }
         let changes = self.changes.load(Ordering::SeqCst);
         let Some(record) = read()?.map(Arc::new) else {
             return Ok(None);
         };
-        let mut place = self.records.of(place(id));
+        let mut place = self.records.of(key_of(id));
         // Under the lock: whoever changes the record now waits for it, and takes the record out again.
         if self.changes.load(Ordering::SeqCst) == changes && is_short(&record) {
             *place = Some(Arc::clone(&record));
@@ -60,7 +65,7 @@ impl Known {
     /// To be called once a new record is on disk, and before anybody knows of it who could change it.
     pub(super) fn add(&self, record: Arc<TokenRecord>) {
         if is_short(&record) {
-            let mut place = self.records.of(place(record.id));
+            let mut place = self.records.of(key_of(record.id));
             *place = Some(record);
         }
     }
@@ -68,7 +73,7 @@ impl Known {
     /// To be called once a record was changed on disk, and before anybody is told.
     pub(super) fn forget(&self, id: Uuid) {
         self.changes.fetch_add(1, Ordering::SeqCst);
-        self.records.of(place(id)).take();
+        self.records.of(key_of(id)).take();
     }
 
     /// The same for any number of records.
@@ -81,11 +86,6 @@ impl Known {
 fn is_short(record: &TokenRecord) -> bool {
     let texts = [&record.client_id, record.scope.as_str(), &record.audience];
     texts.map(str::len).iter().sum::<usize>() <= LONGEST_TEXTS
-}
-
-/// The last 62 bits of a version 7 UUID are random, and an id that nobody has given finds nothing to put in.
-const fn place(id: Uuid) -> u64 {
-    id.as_u64_pair().1
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Body {
     /// The connection, where the answer switched it.
     pub(crate) fn into_switched(self) -> Option<Switched> {
         match (self.rest, self.lent) {
-            (Rest::Switched, Some(lent)) => Some(Switched::from(*lent.connection)),
+            (Rest::Switched, Some(lent)) => Some(lent.connection.into_switched()),
             _ => None,
         }
     }

@@ -1,15 +1,15 @@
 //! A connection over which one request goes at a time.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, Cursor};
 use std::mem::{MaybeUninit, take};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::response::Parts;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, Chain, Join, ReadBuf, ReadHalf, WriteHalf, join, split};
 use tokio::task::unconstrained;
 use tokio_util::io::poll_read_buf;
 
@@ -75,13 +75,9 @@ impl Connection {
                 return Poll::Ready(Err(Malformed::TooLong.into()));
             }
             self.scanned = self.read.len();
-            let mut space = [const { MaybeUninit::uninit() }; FIRST_READ];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-            if buffer.filled().is_empty() {
+            if ready!(self.poll_more(FIRST_READ, context))? == 0 {
                 return Poll::Ready(Err(ExchangeError::Closed));
             }
-            self.read = joined(take(&mut self.read), buffer.filled());
         }
     }
 
@@ -119,51 +115,12 @@ fn joined(read: Bytes, more: &[u8]) -> Bytes {
 }
 
 /// A connection that has been switched to another protocol; what was read behind the answer comes first.
-#[derive(Debug)]
-pub(crate) struct Switched {
-    stream: Stream,
-    read: Bytes,
-}
+pub(crate) type Switched = Join<Chain<Cursor<Bytes>, ReadHalf<Stream>>, WriteHalf<Stream>>;
 
-impl From<Connection> for Switched {
-    fn from(connection: Connection) -> Self {
-        Self {
-            stream: connection.stream,
-            read: connection.read,
-        }
-    }
-}
-
-impl AsyncRead for Switched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let length = self.read.len().min(buffer.remaining());
-        buffer.put_slice(&self.read[..length]);
-        self.read.advance(length);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Switched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+impl Connection {
+    /// The bytes that come and go from here on.
+    pub(super) fn into_switched(self) -> Switched {
+        let (coming, going) = split(self.stream);
+        join(Cursor::new(self.read).chain(coming), going)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -11,19 +11,31 @@ use super::exchanges::{heard, post, told};
 use super::*;
 use crate::upstream::AnswerBody;
 
-/// A request of which nothing but this has come, and the answer that the API gives to that.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+
+/// What the API has heard of a request, the beginning of which is there, and the answer that it gives to that.
+async fn answer_early(
+    request: Request<TestBody>,
+    server: &Arc<Upstream>,
+    answer: &str,
+) -> (DuplexStream, String, Response<Body>) {
+    let (gateway, mut api) = duplex(PIPE);
+    let sending = exchange(lent(gateway, server), request);
+    tokio::pin!(sending);
+    assert!(poll!(&mut sending).is_pending());
+    let request = heard(&mut api).await;
+    api.write_all(answer.as_bytes()).await.unwrap();
+    (api, request, sending.await.unwrap())
+}
+
+/// The same, with the task that drives both.
 async fn answered_early(
     request: Request<TestBody>,
     server: &Arc<Upstream>,
     answer: &str,
 ) -> (DuplexStream, Response<AnswerBody>) {
-    let (gateway, mut api) = duplex(PIPE);
-    let sending = exchange(lent(gateway, server), request);
-    tokio::pin!(sending);
-    assert!(poll!(&mut sending).is_pending());
-    assert!(heard(&mut api).await.contains("first"));
-    api.write_all(answer.as_bytes()).await.unwrap();
-    let answer = sending.await.unwrap();
+    let (api, request, answer) = answer_early(request, server, answer).await;
+    assert!(request.contains("first"));
     assert!(answer.body().is_early());
     (
         api,
@@ -113,4 +125,37 @@ async fn nothing_goes_on_where_an_early_answer_is_given_up() {
     drop(answer);
     assert_eq!(heard(&mut api).await, "");
     assert!(sender.is_closed());
+}
+
+#[tokio::test]
+async fn an_early_answer_is_read_while_the_request_goes_on() {
+    let ((sender, body), server) = (told(), server());
+    sender.send("first").unwrap();
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe";
+    let (mut api, request, answer) = answer_early(post(body), &server, answer).await;
+    assert!(request.ends_with("\r\n\r\n5\r\nfirst\r\n"));
+    let mut answer = answer.into_body();
+    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "he");
+    sender.send("second").unwrap();
+    assert!(answer.frame().now_or_never().is_none());
+    assert_eq!(heard(&mut api).await, "6\r\nsecond\r\n");
+    drop(sender);
+    assert!(answer.frame().now_or_never().is_none());
+    assert_eq!(heard(&mut api).await, "0\r\n\r\n");
+    api.write_all(b"re").await.unwrap();
+    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "re");
+    assert!(http_body::Body::is_end_stream(&answer));
+    assert!(server.open_connection(0, 0).is_some());
+}
+
+/// What came next on the connection would be taken for the rest of the request.
+#[tokio::test]
+async fn an_answer_let_go_of_before_its_request_is_whole_ends_the_connection() {
+    let ((sender, body), server) = (told(), server());
+    sender.send("first").unwrap();
+    let (mut api, _request, answer) = answer_early(post(body), &server, OK).await;
+    assert_eq!(Seen::of(answer).await.unwrap().body, b"{}");
+    assert!(server.open_connection(0, 0).is_none());
+    assert!(sender.is_closed());
+    assert_eq!(heard(&mut api).await, "");
 }

@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use futures_util::{FutureExt, poll};
+use futures_util::poll;
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
@@ -112,49 +112,6 @@ async fn a_request_of_which_something_was_sent_is_never_sent_again() {
         drop(api);
         assert!(matches!(sending.await, Err(Unanswered::Failed(_))), "{length}");
     }
-}
-
-#[tokio::test]
-async fn an_early_answer_is_read_while_the_request_goes_on() {
-    let ((gateway, mut api), server) = (duplex(PIPE), server());
-    let (sender, body) = told();
-    sender.send("first").unwrap();
-    let sending = exchange(lent(gateway, &server), post(body));
-    tokio::pin!(sending);
-    assert!(poll!(&mut sending).is_pending());
-    assert!(heard(&mut api).await.ends_with("\r\n\r\n5\r\nfirst\r\n"));
-    api.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe")
-        .await
-        .unwrap();
-    let mut answer = sending.await.unwrap().into_body();
-    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "he");
-    sender.send("second").unwrap();
-    assert!(answer.frame().now_or_never().is_none());
-    assert_eq!(heard(&mut api).await, "6\r\nsecond\r\n");
-    drop(sender);
-    assert!(answer.frame().now_or_never().is_none());
-    assert_eq!(heard(&mut api).await, "0\r\n\r\n");
-    api.write_all(b"re").await.unwrap();
-    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "re");
-    assert!(http_body::Body::is_end_stream(&answer));
-    assert!(server.open_connection(0, 0).is_some());
-}
-
-/// What came next on the connection would be taken for the rest of the request.
-#[tokio::test]
-async fn an_answer_that_ends_before_its_request_ends_the_connection() {
-    let ((gateway, mut api), server) = (duplex(PIPE), server());
-    let (sender, body) = told();
-    sender.send("first").unwrap();
-    let sending = exchange(lent(gateway, &server), post(body));
-    tokio::pin!(sending);
-    assert!(poll!(&mut sending).is_pending());
-    heard(&mut api).await;
-    api.write_all(OK).await.unwrap();
-    assert_eq!(Seen::of(sending.await.unwrap()).await.unwrap().body, b"{}");
-    assert!(server.open_connection(0, 0).is_none());
-    assert!(sender.is_closed());
-    assert_eq!(heard(&mut api).await, "");
 }
 
 #[tokio::test]
