@@ -23,7 +23,7 @@ use crate::response_body::Content;
 use crate::route::{Forwarding, Route};
 use crate::token_error::words_of;
 use crate::tunnel::Tunnel;
-use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Unanswered, Upstream, UpstreamPlace};
+use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Server, Unanswered, UpstreamPlace};
 use service::request_id::RequestId;
 
 /// The way to the APIs, of one worker.
@@ -85,15 +85,15 @@ impl Forwarder {
         route: &Route,
     ) -> Result<(Response<AnswerBody>, UpstreamPlace), Rejection> {
         let mut outcome = Rejection::UpstreamUnreachable;
-        for server in route.upstreams.in_turn() {
-            let Some(place) = server.place() else {
+        for upstream in route.upstreams.in_turn() {
+            let Some(place) = upstream.place() else {
                 outcome = Rejection::UpstreamBusy;
                 continue;
             };
             if let Some(request) = &mut outgoing.request {
                 request.body_mut().take_place(&place);
             }
-            match self.send_to(server, outgoing, &route.forwarding).await {
+            match self.send_to(upstream.server(), outgoing, &route.forwarding).await {
                 Ok(response) => return Ok((response, place)),
                 Err(Failure::Final(rejection)) => return Err(rejection),
                 // The next server has as long for its answer.
@@ -106,7 +106,7 @@ impl Forwarder {
     /// Sends over a connection that is open, or else over a new one.
     async fn send_to(
         &self,
-        server: &Arc<Upstream>,
+        server: &Arc<Server>,
         outgoing: &mut Outgoing,
         forwarding: &Forwarding,
     ) -> Result<Response<AnswerBody>, Failure> {
@@ -141,7 +141,7 @@ impl Forwarder {
     }
 
     /// A new connection; `None` where the server is out of reach, which is logged.
-    async fn connect(&self, server: &Arc<Upstream>, over: Over, forwarding: &Forwarding) -> Option<Lease> {
+    async fn connect(&self, server: &Arc<Server>, over: Over, forwarding: &Forwarding) -> Option<Lease> {
         let limit = forwarding.connect_timeout;
         let offers = match over {
             Over::AnyConnection => server.offers(),
@@ -162,7 +162,7 @@ impl Forwarder {
 
 async fn send_over(
     lease: Lease,
-    server: &Upstream,
+    server: &Server,
     outgoing: &mut Outgoing,
     forwarding: &Forwarding,
 ) -> Result<Response<AnswerBody>, Failure> {
@@ -215,7 +215,7 @@ impl From<Rejection> for Failure {
     }
 }
 
-fn log_failure(server: &Upstream, error: &(dyn Error + 'static)) {
+fn log_failure(server: &Server, error: &(dyn Error + 'static)) {
     let words = words_of(error);
     tracing::warn!(upstream = %server, reason = words, "{server} failed: {words}");
 }

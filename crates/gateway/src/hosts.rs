@@ -74,7 +74,7 @@ impl LiveHosts {
     }
 
     /// Reads the configuration file again and puts into force what of it can change while the gateway runs. Servers
-    /// that stay keep their connections and their requests.
+    /// that stay keep their connections, and routes that stay the count of their requests in hand.
     ///
     /// # Errors
     ///

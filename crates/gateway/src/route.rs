@@ -17,7 +17,7 @@ use crate::host::HostName;
 use crate::path::folded;
 use crate::prefix_tree::PrefixTree;
 use crate::token_kind::TokenKind;
-use crate::upstream::Upstreams;
+use crate::upstream::{Servers, Upstreams};
 
 /// One API behind the gateway, and what is demanded of whoever calls it.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Route {
     }
 }
 
-/// All routes, by host.
+/// All routes, by host. Those that name the same server share it.
 #[derive(Debug, Default)]
 pub(crate) struct Routes(HashMap<HostName, RoutesOfHost>);
 
@@ -196,8 +196,10 @@ impl Routes {
         self.0.keys()
     }
 
-    /// Takes over the servers of the routes that stay, by host and path. Before anybody else has the routes.
+    /// Takes over every server that stays, whichever route names it, and the places of the routes that stay, by host
+    /// and path. Before anybody else has the routes.
     pub(crate) fn inherit(&mut self, former: &Self) {
+        let mut servers = former.servers();
         for (host, of_host) in &mut self.0 {
             let former: HashMap<_, _> = former
                 .of(host)
@@ -205,11 +207,17 @@ impl Routes {
                 .map(|route| (&route.prefix, route))
                 .collect();
             for route in of_host.routes.iter_mut().filter_map(Arc::get_mut) {
+                route.upstreams.share(&mut servers);
                 if let Some(same) = former.get(&route.prefix) {
-                    route.upstreams.inherit(&same.upstreams);
+                    route.upstreams.inherit_places(&same.upstreams);
                 }
             }
         }
+    }
+
+    /// Every server that some route names, once.
+    fn servers(&self) -> Servers {
+        self.iter().flat_map(|route| route.upstreams.servers()).collect()
     }
 
     /// Every route, in no order.
@@ -241,8 +249,9 @@ pub(crate) enum NoRoute {
 
 impl FromIterator<Route> for Routes {
     fn from_iter<T: IntoIterator<Item = Route>>(routes: T) -> Self {
-        let mut all = Self::default();
-        for route in routes {
+        let (mut all, mut servers) = (Self::default(), Servers::default());
+        for mut route in routes {
+            route.upstreams.share(&mut servers);
             let of_host = all.0.entry(route.host.clone()).or_default();
             let index = of_host.routes.len();
             of_host.literal.insert(&route.prefix.literal, index);
@@ -258,6 +267,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::upstream::{Protocols, Server, Upstream, UpstreamPlace};
 
     fn route(host: &str, path: &str) -> Route {
         Route {
@@ -273,6 +283,27 @@ mod tests {
             client_cert_header: ClientCertHeader::NotSent,
             forwarding: Forwarding::default(),
         }
+    }
+
+    fn route_to(server: &str, host: &str) -> Route {
+        let upstream = Upstream::parse(server, Protocols::Http1).unwrap();
+        Route {
+            upstreams: Upstreams::new(vec![upstream]),
+            ..route(host, "/")
+        }
+    }
+
+    fn upstream_of<'a>(routes: &'a Routes, host: &str) -> &'a Upstream {
+        let route = routes.find(&HostName::parse(host).unwrap(), "/").unwrap();
+        route.upstreams.in_turn().next().unwrap()
+    }
+
+    fn server_of<'a>(routes: &'a Routes, host: &str) -> &'a Arc<Server> {
+        upstream_of(routes, host).server()
+    }
+
+    fn places_left(routes: &Routes, host: &str) -> Vec<UpstreamPlace> {
+        std::iter::from_fn(|| upstream_of(routes, host).place()).collect()
     }
 
     fn find(routes: &Routes, path: &str) -> Result<String, NoRoute> {
@@ -427,6 +458,53 @@ mod tests {
     fn another_host_has_none_of_these_routes() {
         let routes: Routes = [route("other.example.com", "/")].into_iter().collect();
         assert_eq!(found(&routes, "/"), None);
+    }
+
+    #[test]
+    fn routes_share_the_server_they_all_name_and_no_other() {
+        let routes: Routes = [
+            route_to("http://a", "one.example.com"),
+            route_to("http://b", "two.example.com"),
+            route_to("http://a", "three.example.com"),
+        ]
+        .into_iter()
+        .collect();
+        let one = server_of(&routes, "one.example.com");
+        assert!(Arc::ptr_eq(one, server_of(&routes, "three.example.com")));
+        assert!(!Arc::ptr_eq(one, server_of(&routes, "two.example.com")));
+    }
+
+    #[test]
+    fn a_server_stays_as_long_as_any_route_names_it() {
+        let routes = |servers: &[(&str, &str)]| -> Routes {
+            let routes = servers.iter().map(|(host, server)| route_to(server, host));
+            routes.collect()
+        };
+        let former = routes(&[("one.example.com", "http://a"), ("two.example.com", "http://b")]);
+        let server = Arc::downgrade(server_of(&former, "one.example.com"));
+        let mut latter = routes(&[("three.example.com", "http://a"), ("two.example.com", "http://b")]);
+        latter.inherit(&former);
+        drop(former);
+        let stays = server.upgrade().unwrap();
+        assert!(Arc::ptr_eq(&stays, server_of(&latter, "three.example.com")));
+        drop(stays);
+        let mut last = routes(&[("two.example.com", "http://b")]);
+        last.inherit(&latter);
+        drop(latter);
+        assert!(server.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_route_that_stays_keeps_its_places_and_another_has_its_own() {
+        let former: Routes = [route_to("http://a", "one.example.com")].into_iter().collect();
+        let _in_hand = places_left(&former, "one.example.com");
+        let hosts = ["one.example.com", "two.example.com"];
+        let mut latter: Routes = hosts.map(|host| route_to("http://a", host)).into_iter().collect();
+        latter.inherit(&former);
+        assert_eq!(
+            hosts.map(|host| places_left(&latter, host).is_empty()),
+            [true, false]
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! From the file's values to values that cannot be wrong, noting everything that stands in the way.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -235,12 +234,11 @@ fn upstreams(key: &str, section: &RouteSection, problems: &mut Problems) -> Opti
         problems.add(key, "names no server");
         return None;
     }
-    let mut servers = Vec::new();
+    let mut upstreams = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        let server = problems.take(format!("{key}[{index}]"), Upstream::parse(text, offers));
-        servers.extend(server.map(Arc::new));
+        upstreams.extend(problems.take(format!("{key}[{index}]"), Upstream::parse(text, offers)));
     }
-    (servers.len() == texts.len()).then(|| Upstreams::new(servers))
+    (upstreams.len() == texts.len()).then(|| Upstreams::new(upstreams))
 }
 
 fn forwarding(key: &impl Fn(&str) -> String, section: &RouteSection, problems: &mut Problems) -> Forwarding {

@@ -259,7 +259,8 @@ pub struct RouteSection {
     pub path: String,
     /// The methods let through; absent: all.
     pub methods: Option<Vec<String>>,
-    /// `http://` or `https://` host and port of each of its servers.
+    /// `http://` or `https://` host and port of each of its servers; routes that name the same one share its
+    /// connections.
     pub upstream: Vec<String>,
     /// What a token's `aud` must hold.
     pub audience: String,

@@ -19,7 +19,7 @@ use crate::headers::{clean_request, list_members};
 use crate::rejection::Rejection;
 use crate::route::{ClientCertHeader, Route, Upgrades};
 use crate::tunnel::Right;
-use crate::upstream::{Outbound, Upstream};
+use crate::upstream::{Outbound, Server};
 use service::request_id::{RequestId, X_REQUEST_ID};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -147,7 +147,7 @@ fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, ro
 /// [`Rejection::PathAmbiguous`] where there is no path; such requests do not come this far.
 pub(super) fn address(
     request: &mut Request<Outbound>,
-    server: &Upstream,
+    server: &Server,
     version: Version,
 ) -> Result<(), Rejection> {
     let path_and_query = request.uri().path_and_query().ok_or(Rejection::PathAmbiguous)?;

@@ -42,13 +42,13 @@ async fn serve_one(
     let (gateway, client) = duplex(PIPE);
     let connection = connection();
     let facts = Arc::clone(&connection);
-    let server = Upstream::parse("http://localhost", Protocols::Http1).unwrap();
+    let upstream = Upstream::parse("http://localhost", Protocols::Http1).unwrap();
     let answer = std::sync::Mutex::new(Some(answer));
     let service = service_fn(move |_request: Request<Incoming>| {
         let under_way = facts.activity.begin();
         let answer = answer.lock().unwrap().take().unwrap();
         let bodies = Arc::clone(&facts.response_bodies);
-        let place = server.place().unwrap();
+        let place = upstream.place().unwrap();
         let answer =
             answer.map(|body| bodies.begin(Content::upstream(body, place), under_way, Instant::now()));
         async move { Ok::<_, Infallible>(answer) }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::http1::{self, Lent};
 use super::lease::{Lease, Outbound};
 use super::pool::MOST_STREAMS;
-use super::{Protocols, Upstream};
+use super::server::{Protocols, Server};
 
 /// For one of several addresses a name has; the whole is bounded by the route.
 const ADDRESSES: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Connector {
     /// [`ConnectError`]; then nothing of any request was sent.
     pub(crate) async fn connect(
         &self,
-        server: &Arc<Upstream>,
+        server: &Arc<Server>,
         offers: Protocols,
         worker: usize,
         limit: Duration,
@@ -89,7 +89,7 @@ impl Connector {
 
     async fn open(
         &self,
-        server: &Arc<Upstream>,
+        server: &Arc<Server>,
         offers: Protocols,
         worker: usize,
         generation: u64,

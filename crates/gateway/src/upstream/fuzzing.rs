@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty};
 use tokio::io::{AsyncWrite, DuplexStream, duplex};
 
 use super::http1::{Connection, Exchange, Lent, Stream};
-use super::{Protocols, Upstream};
+use super::{Protocols, Server};
 
 const PIPE: usize = 1024 * 1024;
 
@@ -34,7 +34,7 @@ pub struct Answer {
 /// The answer to a request of this method that comes in these pieces, and then no more; `None` where it is refused.
 pub fn upstream_answer(method: Method, pieces: &[&[u8]]) -> Option<Answer> {
     let (gateway, api) = duplex(PIPE);
-    let server = Arc::new(Upstream::parse("http://localhost", Protocols::Http1).ok()?);
+    let server = Arc::new(Server::parse("http://localhost", Protocols::Http1).ok()?);
     let connection = Connection::new(Stream::Memory(gateway), 0, 0);
     let lent = Lent::new(Box::new(connection), Arc::clone(&server));
     let body = Empty::<Bytes>::new().map_err(|never: Infallible| match never {});

@@ -117,7 +117,7 @@ impl AnswerBody {
     pub(crate) async fn of_test(stream: tokio::io::DuplexStream) -> Response<Self> {
         use http_body_util::{BodyExt, Empty};
 
-        let server = super::Upstream::parse("http://localhost", super::Protocols::Http1).unwrap();
+        let server = super::Server::parse("http://localhost", super::Protocols::Http1).unwrap();
         let connection = http1::Connection::new(http1::Stream::Memory(stream), 0, 0);
         let lent = http1::Lent::new(Box::new(connection), std::sync::Arc::new(server));
         let mut request = Some(Request::new(Empty::new().map_err(|never| match never {})));

@@ -11,9 +11,9 @@ use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use super::Upstream;
 use super::http1::{Connection, Lent};
 use super::lease::{Lease, Outbound};
+use super::server::Server;
 
 /// For a connection without a request. Below the time after which our servers close one, so that no request meets a
 /// closed connection.
@@ -56,7 +56,7 @@ pub(crate) struct Stream(Shared);
 
 impl Pool {
     /// A connection made since `generation`, over which a request can go; older ones are let go.
-    pub(super) fn take(&self, generation: u64, server: &Arc<Upstream>) -> Option<Lease> {
+    pub(super) fn take(&self, generation: u64, server: &Arc<Server>) -> Option<Lease> {
         let mut open = self.lock();
         open.renew(generation);
         if let Some(stream) = open.stream() {
@@ -71,7 +71,7 @@ impl Pool {
     }
 
     /// Keeps a connection on which nothing is under way.
-    pub(super) fn keep(&self, connection: Box<Connection>, server: &Arc<Upstream>) {
+    pub(super) fn keep(&self, connection: Box<Connection>, server: &Arc<Server>) {
         let mut open = self.lock();
         open.renew(connection.generation);
         if connection.generation == open.generation && open.idle.len() < MOST_IDLE {
@@ -86,7 +86,7 @@ impl Pool {
         &self,
         sender: http2::SendRequest<Outbound>,
         generation: u64,
-        server: &Arc<Upstream>,
+        server: &Arc<Server>,
     ) -> Stream {
         let mut open = self.lock();
         open.renew(generation);
@@ -106,7 +106,7 @@ impl Pool {
     }
 
     /// Starts to look after idle connections, unless somebody does.
-    fn sweep_from_now_on(&self, open: &mut Open, server: &Arc<Upstream>) {
+    fn sweep_from_now_on(&self, open: &mut Open, server: &Arc<Server>) {
         let (false, Ok(runtime)) = (open.is_swept, Handle::try_current()) else {
             return;
         };
@@ -121,7 +121,7 @@ impl Pool {
 }
 
 /// Ends what has been idle for too long or was closed by the server, until nothing is left or the server is gone.
-async fn sweep(server: Weak<Upstream>, number: usize) {
+async fn sweep(server: Weak<Server>, number: usize) {
     loop {
         sleep(BETWEEN_SWEEPS).await;
         let Some(server) = server.upgrade() else {

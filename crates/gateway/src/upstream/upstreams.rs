@@ -5,19 +5,19 @@ use std::slice::Iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Upstream;
+use super::{Server, Servers, Upstream};
 
 /// The servers of one API; each request starts with the next of them.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    servers: Vec<Arc<Upstream>>,
+    upstreams: Vec<Upstream>,
     next: AtomicUsize,
 }
 
 impl Upstreams {
-    pub(crate) const fn new(servers: Vec<Arc<Upstream>>) -> Self {
+    pub(crate) const fn new(upstreams: Vec<Upstream>) -> Self {
         Self {
-            servers,
+            upstreams,
             next: AtomicUsize::new(0),
         }
     }
@@ -25,22 +25,36 @@ impl Upstreams {
     /// Every server once, in the order in which this request is to try them: those that could not be reached of late
     /// come last, and are tried all the same where no other is left.
     pub(crate) fn in_turn(&self) -> InTurn<'_> {
-        let first = match self.servers.len() {
+        let first = match self.upstreams.len() {
             0 | 1 => 0,
             count => self.next.fetch_add(1, Ordering::Relaxed) % count,
         };
-        let (before, from) = self.servers.split_at(first);
+        let (before, from) = self.upstreams.split_at(first);
         InTurn {
-            servers: from.iter().chain(before),
+            upstreams: from.iter().chain(before),
             resting: Vec::new(),
         }
     }
 
-    /// Takes over from `former` each server that stays, with its connections and the requests it has in hand.
-    pub(crate) fn inherit(&mut self, former: &Self) {
-        for server in &mut self.servers {
-            if let Some(same) = former.servers.iter().find(|former| former.is_same(server)) {
-                *server = Arc::clone(same);
+    /// Its servers, each with its connections and its health.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.upstreams.iter().map(Upstream::server)
+    }
+
+    /// Shares its servers with whoever else does: of those that are the same, one is left.
+    pub(crate) fn share(&mut self, servers: &mut Servers) {
+        for upstream in &mut self.upstreams {
+            upstream.server = servers.shared(&upstream.server);
+        }
+    }
+
+    /// Takes over from `former`, who shares the same servers, the places at each that stays, so that the requests in
+    /// hand count.
+    pub(crate) fn inherit_places(&mut self, former: &Self) {
+        for upstream in &mut self.upstreams {
+            let is_same = |former: &&Upstream| Arc::ptr_eq(&former.server, &upstream.server);
+            if let Some(same) = former.upstreams.iter().find(is_same) {
+                *upstream = same.clone();
             }
         }
     }
@@ -49,19 +63,19 @@ impl Upstreams {
 /// The order in which one request tries the servers.
 #[derive(Debug)]
 pub(crate) struct InTurn<'a> {
-    servers: Chain<Iter<'a, Arc<Upstream>>, Iter<'a, Arc<Upstream>>>,
-    resting: Vec<&'a Arc<Upstream>>,
+    upstreams: Chain<Iter<'a, Upstream>, Iter<'a, Upstream>>,
+    resting: Vec<&'a Upstream>,
 }
 
 impl<'a> Iterator for InTurn<'a> {
-    type Item = &'a Arc<Upstream>;
+    type Item = &'a Upstream;
 
     fn next(&mut self) -> Option<Self::Item> {
-        for server in self.servers.by_ref() {
-            if server.health().admits_request() {
-                return Some(server);
+        for upstream in self.upstreams.by_ref() {
+            if upstream.server.health().admits_request() {
+                return Some(upstream);
             }
-            self.resting.push(server);
+            self.resting.push(upstream);
         }
         self.resting.pop()
     }
@@ -72,13 +86,28 @@ mod tests {
     use super::super::Protocols;
     use super::*;
 
+    fn of<const N: usize>(servers: [&str; N]) -> Upstreams {
+        let upstreams = servers.map(|text| Upstream::parse(text, Protocols::Http1).unwrap());
+        Upstreams::new(upstreams.to_vec())
+    }
+
     fn two() -> Upstreams {
-        let servers = ["http://a", "http://b"].map(|text| Upstream::parse(text, Protocols::Http1).unwrap());
-        Upstreams::new(servers.map(Arc::new).to_vec())
+        of(["http://a", "http://b"])
+    }
+
+    fn two_that_share() -> [Upstreams; 2] {
+        let mut servers = Servers::default();
+        [two(), two()].map(|mut upstreams| {
+            upstreams.share(&mut servers);
+            upstreams
+        })
     }
 
     fn order(upstreams: &Upstreams) -> Vec<String> {
-        upstreams.in_turn().map(ToString::to_string).collect()
+        upstreams
+            .in_turn()
+            .map(|upstream| upstream.server.to_string())
+            .collect()
     }
 
     #[test]
@@ -92,7 +121,7 @@ mod tests {
     #[test]
     fn a_server_out_of_reach_comes_last_until_it_is_reached_again() {
         let upstreams = two();
-        let first = Arc::clone(upstreams.in_turn().next().unwrap());
+        let first = Arc::clone(upstreams.in_turn().next().unwrap().server());
         first.health().out_of_reach();
         for _ in 0..4 {
             assert_eq!(order(&upstreams), ["http://b", "http://a"]);
@@ -103,27 +132,41 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stays_is_taken_over_and_another_is_new() {
-        let of =
-            |server: &str, offers| Upstreams::new(vec![Arc::new(Upstream::parse(server, offers).unwrap())]);
-        let former = two();
-        for (server, offers, stays) in [
-            ("http://a", Protocols::Http1, true),
-            ("http://a", Protocols::Http2OrHttp1, false),
-            ("http://c", Protocols::Http1, false),
-        ] {
-            let mut latter = of(server, offers);
-            latter.inherit(&former);
-            let is_former = Arc::ptr_eq(&latter.servers[0], &former.servers[0]);
-            assert_eq!(is_former, stays, "{server} {offers:?}");
+    fn who_shares_a_server_leaves_it_alone_while_it_is_out_of_reach_for_the_other() {
+        let [one, other] = two_that_share();
+        one.upstreams[0].server.health().out_of_reach();
+        for _ in 0..2 {
+            assert_eq!(order(&other), ["http://b", "http://a"]);
         }
+    }
+
+    #[test]
+    fn who_shares_a_server_takes_no_place_of_the_others() {
+        let [one, other] = two_that_share();
+        let _taken: Vec<_> = std::iter::from_fn(|| one.upstreams[0].place()).collect();
+        assert!(one.upstreams[0].place().is_none());
+        assert!(other.upstreams[0].place().is_some());
+    }
+
+    #[test]
+    fn the_requests_in_hand_count_at_a_server_that_stays_and_at_no_other() {
+        let former = two();
+        let _taken: Vec<_> = std::iter::from_fn(|| former.upstreams[0].place()).collect();
+        let mut latter = of(["http://c", "http://b", "http://a"]);
+        latter.share(&mut former.servers().collect());
+        latter.inherit_places(&former);
+        let has_room = |upstream: &Upstream| upstream.place().is_some();
+        assert_eq!(
+            latter.upstreams.iter().map(has_room).collect::<Vec<_>>(),
+            [true, true, false]
+        );
     }
 
     #[test]
     fn servers_that_are_all_out_of_reach_are_tried_all_the_same() {
         let upstreams = two();
-        for server in upstreams.in_turn() {
-            server.health().out_of_reach();
+        for upstream in upstreams.in_turn() {
+            upstream.server.health().out_of_reach();
         }
         assert_eq!(order(&upstreams).len(), 2);
     }

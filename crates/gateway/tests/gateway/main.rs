@@ -13,6 +13,7 @@ mod reload;
 mod representations;
 mod requests;
 mod resumption;
+mod shared_servers;
 mod support;
 mod upstreams;
 mod websockets;

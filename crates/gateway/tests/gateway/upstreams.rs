@@ -115,6 +115,25 @@ async fn waits_for_an_answer_as_long_as_the_route_says() {
     assert_eq!(answered.json()["error"], "gateway_timeout");
 }
 
+/// It is there, and another request, or another route's, may be answered in time.
+#[tokio::test]
+async fn a_server_that_does_not_answer_in_time_is_not_left_alone() {
+    let (silent, _) =
+        serve(|mut stream| async move { while read_request(&mut stream).await.is_some() {} }).await;
+    let (prompt, _) = serve(|mut stream| async move {
+        while read_request(&mut stream).await.is_some() {
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let harness = harness(Api::At(silent), "answer_timeout = \"500ms\"").await;
+    let both = format!("upstream = [\"http://{silent}\", \"http://{prompt}\"]");
+    harness.reconfigure(|text| text.replace(&format!("upstream = [\"http://{silent}\"]"), &both));
+    for status in [504, 200, 504, 200] {
+        assert_eq!(harness.call(Member::Example, "opaque").await.status, status);
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_answer_is_a_502_and_nobody_elses_fault() {
     for garbage in [

@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use super::framing::Framing;
 use super::sending::Sending;
 use super::{Body, Connection, ExchangeError, Malformed};
-use crate::upstream::{Unanswered, Upstream};
+use crate::upstream::{Server, Unanswered};
 
 /// Before the answer itself. RFC 9110 §15.2
 const MOST_INTERIM_ANSWERS: u8 = 32;
@@ -24,11 +24,11 @@ const MOST_INTERIM_ANSWERS: u8 = 32;
 #[derive(Debug)]
 pub(crate) struct Lent {
     pub(super) connection: Box<Connection>,
-    pub(super) server: Arc<Upstream>,
+    pub(super) server: Arc<Server>,
 }
 
 impl Lent {
-    pub(in crate::upstream) const fn new(connection: Box<Connection>, server: Arc<Upstream>) -> Self {
+    pub(in crate::upstream) const fn new(connection: Box<Connection>, server: Arc<Server>) -> Self {
         Self { connection, server }
     }
 

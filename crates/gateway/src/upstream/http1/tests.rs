@@ -17,7 +17,7 @@ use hyper::ext::ReasonPhrase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::upstream::{Protocols, Unanswered, Upstream};
+use crate::upstream::{Protocols, Server, Unanswered};
 
 const PIPE: usize = 256 * 1024;
 
@@ -47,11 +47,11 @@ impl Seen {
     }
 }
 
-fn server() -> Arc<Upstream> {
-    Arc::new(Upstream::parse("http://localhost", Protocols::Http1).unwrap())
+fn server() -> Arc<Server> {
+    Arc::new(Server::parse("http://localhost", Protocols::Http1).unwrap())
 }
 
-fn lent(stream: DuplexStream, server: &Arc<Upstream>) -> Lent {
+fn lent(stream: DuplexStream, server: &Arc<Server>) -> Lent {
     let connection = Connection::new(Stream::Memory(stream), 0, 0);
     Lent::new(Box::new(connection), Arc::clone(server))
 }

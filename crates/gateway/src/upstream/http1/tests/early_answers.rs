@@ -16,7 +16,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 /// What the API has heard of a request, the beginning of which is there, and the answer that it gives to that.
 async fn answer_early(
     request: Request<TestBody>,
-    server: &Arc<Upstream>,
+    server: &Arc<Server>,
     answer: &str,
 ) -> (DuplexStream, String, Response<Body>) {
     let (gateway, mut api) = duplex(PIPE);
@@ -31,7 +31,7 @@ async fn answer_early(
 /// The same, with the task that drives both.
 async fn answered_early(
     request: Request<TestBody>,
-    server: &Arc<Upstream>,
+    server: &Arc<Server>,
     answer: &str,
 ) -> (DuplexStream, Response<AnswerBody>) {
     let (api, request, answer) = answer_early(request, server, answer).await;
@@ -44,7 +44,7 @@ async fn answered_early(
 }
 
 /// Once it is there, or not for long enough.
-async fn kept_connection(server: &Arc<Upstream>) -> bool {
+async fn kept_connection(server: &Arc<Server>) -> bool {
     let looking = async {
         while server.open_connection(0, 0).is_none() {
             tokio::task::yield_now().await;
