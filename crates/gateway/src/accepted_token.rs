@@ -14,7 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
 use oauth_core::token_facts::{Grant, Lifetime, TokenFacts};
@@ -38,15 +38,16 @@ pub(crate) struct AcceptedToken {
 /// What the API is told of a token, ready to be sent.
 #[derive(Clone)]
 enum Told {
-    Jwt(HeaderValue),
+    /// In `Authorization`.
+    Jwt(Arc<str>),
     Fields(Arc<[(HeaderName, HeaderValue)]>),
 }
 
 impl AcceptedToken {
     /// A token that travels on as `jwt`; `None` where that is not text fit for a field.
     pub(crate) fn from_jwt(facts: TokenFacts, jwt: &str) -> Option<Self> {
-        let told = Told::Jwt(field_value(&format!("Bearer {jwt}"))?);
-        Some(Self::new(facts, told))
+        field_value(jwt)?;
+        Some(Self::new(facts, Told::Jwt(jwt.into())))
     }
 
     /// A token of which the API is told what the authorization server signed; `None` as above.
@@ -110,16 +111,19 @@ impl AcceptedToken {
         self.lifetime.verify(now)
     }
 
-    /// Tells the API of the token.
-    pub(crate) fn tell_api(self, fields: &mut HeaderMap) {
-        match self.told {
-            Told::Jwt(jwt) => {
-                fields.insert(AUTHORIZATION, jwt);
-            }
-            Told::Fields(told) => {
-                for (name, value) in told.iter() {
-                    fields.insert(name, value.clone());
-                }
+    /// The JWT as which it travels on, where it does.
+    pub(crate) fn jwt(&self) -> Option<&str> {
+        match &self.told {
+            Told::Jwt(jwt) => Some(jwt),
+            Told::Fields(_) => None,
+        }
+    }
+
+    /// Tells the API of the token in fields, where it does not travel on.
+    pub(crate) fn tell_api(&self, fields: &mut HeaderMap) {
+        if let Told::Fields(told) = &self.told {
+            for (name, value) in told.iter() {
+                fields.insert(name, value.clone());
             }
         }
     }
@@ -158,7 +162,7 @@ mod tests {
         }
     }
 
-    fn told(token: AcceptedToken) -> Vec<(String, String)> {
+    fn told(token: &AcceptedToken) -> Vec<(String, String)> {
         let mut fields = HeaderMap::new();
         token.tell_api(&mut fields);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
@@ -173,13 +177,13 @@ mod tests {
         let token = AcceptedToken::from_json(facts(r#","client_id":"c","sub":"s","scope":"b a""#));
         let field = |name: &HeaderName, value: &str| (name.to_string(), value.to_owned());
         assert_eq!(
-            told(token.unwrap()),
+            told(&token.unwrap()),
             [field(&CLIENT_ID, "c"), field(&SUBJECT, "s"), field(&SCOPE, "a b")]
         );
         let token = AcceptedToken::from_json(facts("")).unwrap();
-        assert_eq!(told(token), [field(&SCOPE, "")]);
+        assert_eq!(told(&token), [field(&SCOPE, "")]);
         let token = AcceptedToken::from_introspection_jwt(facts(""), "a.b.c").unwrap();
-        assert_eq!(told(token), [field(&INTROSPECTION, "a.b.c")]);
+        assert_eq!(told(&token), [field(&INTROSPECTION, "a.b.c")]);
     }
 
     #[test]

@@ -62,17 +62,17 @@ impl Forwarder {
     /// # Errors
     ///
     /// [`Rejection`] where no server of the API can be reached or takes more, or none answers in time.
-    pub(crate) fn forward(
-        &self,
+    pub(crate) fn forward<'a>(
+        &'a self,
         authorized: AuthorizedRequest<Incoming>,
-        request_id: &RequestId,
-    ) -> impl Future<Output = Result<Response<Content>, Rejection>> + Send + use<'_> {
+        request_id: &'a RequestId,
+    ) -> impl Future<Output = Result<Response<Content>, Rejection>> + Send + use<'a> {
         let route = Arc::clone(authorized.route());
         let mut outgoing = Outgoing::new(authorized, request_id);
         async move {
             let (response, place) = self.send(&mut outgoing, &route).await?;
             match response.status() {
-                StatusCode::SWITCHING_PROTOCOLS => switch(response, place, outgoing.switching.take()),
+                StatusCode::SWITCHING_PROTOCOLS => switch(response, place, outgoing),
                 _ => Ok(incoming(response, place)),
             }
         }
@@ -81,7 +81,7 @@ impl Forwarder {
     /// Tries the route's servers in turn, the next one only where nothing of the request has been sent.
     async fn send(
         &self,
-        outgoing: &mut Outgoing,
+        outgoing: &mut Outgoing<'_>,
         route: &Route,
     ) -> Result<(Response<AnswerBody>, UpstreamPlace), Rejection> {
         let mut outcome = Rejection::UpstreamUnreachable;
@@ -107,7 +107,7 @@ impl Forwarder {
     async fn send_to(
         &self,
         server: &Arc<Server>,
-        outgoing: &mut Outgoing,
+        outgoing: &mut Outgoing<'_>,
         forwarding: &Forwarding,
     ) -> Result<Response<AnswerBody>, Failure> {
         let over = outgoing.over();
@@ -163,17 +163,20 @@ impl Forwarder {
 async fn send_over(
     lease: Lease,
     server: &Server,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     forwarding: &Forwarding,
 ) -> Result<Response<AnswerBody>, Failure> {
     let Outgoing {
-        request, progress, ..
+        request,
+        own_word,
+        progress,
+        ..
     } = outgoing;
     let unsent = request.as_mut().ok_or(Rejection::UpstreamFailed)?;
     address(unsent, server, lease.version())?;
     let sent = tokio::select! {
         biased;
-        sent = lease.send(request) => sent,
+        sent = lease.send(request, own_word.fields()) => sent,
         () = progress.stalled_for(forwarding.answer_timeout) => {
             return Err(Failure::Final(match progress.waits_for_caller() {
                 true => Rejection::RequestBodyTimeout,
@@ -229,19 +232,16 @@ fn incoming(mut response: Response<AnswerBody>, place: UpstreamPlace) -> Respons
 fn switch(
     response: Response<AnswerBody>,
     place: UpstreamPlace,
-    asked: Option<Box<Switching>>,
+    outgoing: Outgoing<'_>,
 ) -> Result<Response<Content>, Rejection> {
     let (mut head, body) = response.into_parts();
-    let asked = asked.filter(|_| is_websocket(&head.headers));
+    let asked = outgoing.switching.filter(|_| is_websocket(&head.headers));
     let (Some(asked), Some(api)) = (asked, body.into_switched()) else {
         return Err(Rejection::UpstreamFailed);
     };
-    let Switching {
-        caller,
-        right,
-        connection,
-    } = *asked;
-    connection.tunnel.put(Tunnel::new(caller, api, place, right));
+    let Switching { caller, right } = *asked;
+    let tunnel = Tunnel::new(caller, api, place, right);
+    outgoing.own_word.connection.tunnel.put(tunnel);
     clean_response(&mut head.headers);
     head.headers
         .insert(CONNECTION, HeaderValue::from_static("upgrade"));

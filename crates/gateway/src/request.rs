@@ -64,7 +64,7 @@ impl RequestHandler {
                 response.map(Content::own)
             }
         };
-        response.headers_mut().insert(X_REQUEST_ID, id.header());
+        response.headers_mut().insert(X_REQUEST_ID, id.into_header());
         let answered = Instant::now();
         metrics::answered(response.status(), answered - started);
         response.map(|content| connection.response_bodies.begin(content, under_way, answered))

@@ -13,7 +13,7 @@ use service::request_id::{RequestId, X_REQUEST_ID};
 
 /// Puts the request's name where the resource-server layer looks for it, also where the request brought none.
 pub(crate) async fn pass_on_request_id(mut request: Request) -> Request {
-    let named = request.extensions().get().map(RequestId::header);
+    let named = request.extensions().get().cloned().map(RequestId::into_header);
     if let Some(id) = named {
         request.headers_mut().insert(X_REQUEST_ID, id);
     }

@@ -48,8 +48,8 @@ impl RequestId {
     }
 
     /// The name as the value of a field.
-    pub fn header(&self) -> HeaderValue {
-        self.0.clone()
+    pub fn into_header(self) -> HeaderValue {
+        self.0
     }
 }
 

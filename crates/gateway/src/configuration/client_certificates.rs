@@ -255,6 +255,7 @@ fn check_names(section: &ClientCertificatesSection, peers: &[TrustedPeer], probl
 fn header_name(name: &str) -> Result<HeaderName, &'static str> {
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(name) if headers::belongs_to_hop_or_request(&name) => Err("means something else in HTTP"),
+        Ok(name) if headers::OWN.contains(&name) => Err("is what the gateway tells APIs itself"),
         Ok(name) => Ok(name),
         Err(_) => Err("is not the name of a header"),
     }

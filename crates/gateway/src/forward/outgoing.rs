@@ -1,9 +1,9 @@
 //! A request in the form in which it goes on: nothing in it that only this hop or only the gateway itself may say, and
-//! the gateway's own word instead.
+//! the gateway's own word beside it.
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version};
 use hyper::body::Body;
@@ -12,44 +12,47 @@ use hyper::upgrade::OnUpgrade;
 use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 
 use super::Over;
+use crate::accepted_token::AcceptedToken;
 use crate::authorize::AuthorizedRequest;
 use crate::body::{Upload, UploadProgress};
 use crate::connection::{Connection, PresentedCertificate};
-use crate::headers::{clean_request, list_members};
+use crate::headers::{OWN, clean_request, list_members};
 use crate::rejection::Rejection;
 use crate::route::{ClientCertHeader, Route, Upgrades};
 use crate::tunnel::Right;
-use crate::upstream::{Outbound, Server};
-use service::request_id::{RequestId, X_REQUEST_ID};
+use crate::upstream::{Outbound, OwnField, Server};
+use service::request_id::RequestId;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERT);
 const CLIENT_CERTIFICATE_CHAIN: HeaderName = HeaderName::from_static(CLIENT_CERT_CHAIN);
-/// Fields that the gateway adds at most.
-const MOST_ADDED: usize = 12;
 pub(super) const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// What goes on, to whichever of the route's servers.
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'a> {
     /// Until it is sent.
     pub(super) request: Option<Request<Outbound>>,
+    pub(super) own_word: OwnWord<'a>,
     /// How far its body has come.
     pub(super) progress: Arc<UploadProgress>,
     /// Where the request asks to switch protocols, and may; boxed, since hardly any does.
     pub(super) switching: Option<Box<Switching>>,
 }
 
+/// What the gateway tells the API of every request, whatever the caller said.
+pub(super) struct OwnWord<'a> {
+    token: AcceptedToken,
+    request_id: &'a RequestId,
+    pub(super) connection: Arc<Connection>,
+}
+
 /// The caller's side of a connection that is to be switched, and the right to that.
 pub(super) struct Switching {
     pub(super) caller: OnUpgrade,
     pub(super) right: Right,
-    pub(super) connection: Arc<Connection>,
 }
 
-impl Outgoing {
-    pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &RequestId) -> Self {
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &'a RequestId) -> Self {
         let route = Arc::clone(authorized.route());
         let connection = Arc::clone(authorized.connection());
         let certificate = authorized.certificate().cloned();
@@ -60,10 +63,7 @@ impl Outgoing {
         let (mut parts, body) = request.into_parts();
         let fields = &mut parts.headers;
         clean_request(fields);
-        fields.reserve(MOST_ADDED);
         token.tell_api(fields);
-        fields.insert(X_REQUEST_ID, request_id.header());
-        tell_connection(fields, &connection);
         if let Some(presented) = &certificate {
             tell_certificate(fields, presented, &route);
         }
@@ -79,14 +79,15 @@ impl Outgoing {
                 expires_at,
                 certificate,
             };
-            Box::new(Switching {
-                caller,
-                right,
-                connection,
-            })
+            Box::new(Switching { caller, right })
         });
         Self {
             request: Some(Request::from_parts(parts, upload)),
+            own_word: OwnWord {
+                token,
+                request_id,
+                connection,
+            },
             progress,
             switching,
         }
@@ -98,6 +99,23 @@ impl Outgoing {
             Some(_) => Over::ConnectionOfItsOwn,
             None => Over::AnyConnection,
         }
+    }
+}
+
+impl OwnWord<'_> {
+    /// In the fields of which [`clean_request`] has left none of the caller's.
+    pub(super) fn fields(&self) -> impl Iterator<Item = OwnField<'_>> + Clone {
+        let connection = &self.connection;
+        let jwt = self.token.jwt().map(str::as_bytes);
+        let authorization = jwt.map(|jwt| (&AUTHORIZATION, [b"Bearer ", jwt]));
+        let values = [
+            self.request_id.as_str().as_bytes(),
+            connection.forwarded_for.as_bytes(),
+            connection.forwarded_host.as_bytes(),
+            b"https",
+        ];
+        let values = values.map(|value| [b"", value]);
+        authorization.into_iter().chain(OWN.iter().zip(values))
     }
 }
 
@@ -117,12 +135,6 @@ pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
         .next()
         .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
         && protocols.next().is_none()
-}
-
-fn tell_connection(fields: &mut HeaderMap, connection: &Connection) {
-    fields.insert(X_FORWARDED_FOR, connection.forwarded_for.clone());
-    fields.insert(X_FORWARDED_HOST, connection.forwarded_host.clone());
-    fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
 }
 
 fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, route: &Route) {

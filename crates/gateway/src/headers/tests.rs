@@ -101,6 +101,16 @@ fn removes_identity_fields_in_every_spelling() {
     }
 }
 
+/// What the gateway says itself is written beside what is left, and said once.
+#[test]
+fn leaves_nothing_that_the_gateway_says_itself() {
+    for name in OWN.iter().chain([&AUTHORIZATION]) {
+        let mut request = headers(&[(name.as_str(), "forged"), ("accept", "*/*")]);
+        clean_request(&mut request);
+        assert_eq!(names(&request), ["accept"], "{name}");
+    }
+}
+
 /// H11: some servers would take it for the field that ends the body, and the rest of the body for a request.
 #[test]
 fn removes_what_could_be_taken_for_a_field_of_the_request_itself() {

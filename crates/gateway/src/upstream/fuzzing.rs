@@ -1,6 +1,7 @@
 //! What an API answers over HTTP/1.1, opened to the fuzz target; no other build has this module.
 
 use std::convert::Infallible;
+use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -40,7 +41,10 @@ pub fn upstream_answer(method: Method, pieces: &[&[u8]]) -> Option<Answer> {
     let body = Empty::<Bytes>::new().map_err(|never: Infallible| match never {});
     let mut request = Some(Request::builder().method(method).body(body).ok()?);
     let mut reading = pin!(async {
-        let (head, body) = Exchange::new(lent, &mut request).await.ok()?.into_parts();
+        let (head, body) = Exchange::new(lent, &mut request, iter::empty())
+            .await
+            .ok()?
+            .into_parts();
         if body.is_end_stream() {
             return Some((head, Bytes::new(), None));
         }

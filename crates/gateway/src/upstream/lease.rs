@@ -4,10 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::OwnField;
 use super::http1::{self, EarlyAnswer, ExchangeError, Switched};
 use super::pool::Stream;
 use crate::body::Upload;
@@ -31,7 +33,7 @@ impl Lease {
         }
     }
 
-    /// Sends the request, and takes it.
+    /// Sends the request, and takes it; with it go the gateway's own fields, none of which it has.
     ///
     /// # Errors
     ///
@@ -39,17 +41,18 @@ impl Lease {
     pub(crate) async fn send(
         self,
         request: &mut Option<Request<Outbound>>,
+        own_fields: impl Iterator<Item = OwnField<'_>> + Clone,
     ) -> Result<Response<AnswerBody>, Unanswered> {
         match self {
             Self::Http1(lent) => {
-                let response = http1::Exchange::new(lent, request).await?;
+                let response = http1::Exchange::new(lent, request, own_fields).await?;
                 Ok(response.map(|body| match body.is_early() {
                     true => AnswerBody::Early(EarlyAnswer::drive(body)),
                     false => AnswerBody::Http1(body),
                 }))
             }
             // Boxed, since what it holds is large.
-            Self::Http2(stream) => Box::pin(send_over_http2(stream, request)).await,
+            Self::Http2(stream) => Box::pin(send_over_http2(stream, request, own_fields)).await,
         }
     }
 }
@@ -57,8 +60,10 @@ impl Lease {
 async fn send_over_http2(
     mut stream: Stream,
     request: &mut Option<Request<Outbound>>,
+    own_fields: impl Iterator<Item = OwnField<'_>> + Clone,
 ) -> Result<Response<AnswerBody>, Unanswered> {
-    let taken = request.take().ok_or(Unanswered::NotSent)?;
+    let mut taken = request.take().ok_or(Unanswered::NotSent)?;
+    put_own_fields(taken.headers_mut(), own_fields.clone());
     match stream.sender().try_send_request(taken).await {
         Ok(response) => Ok(response.map(|body| AnswerBody::Http2 {
             body,
@@ -66,11 +71,29 @@ async fn send_over_http2(
         })),
         Err(mut error) => {
             *request = error.take_message();
-            Err(match request {
-                Some(_) => Unanswered::NotSent,
-                None => Unanswered::Failed(error.into_error().into()),
-            })
+            let Some(unsent) = request else {
+                return Err(Unanswered::Failed(error.into_error().into()));
+            };
+            // The next connection gets them anew, perhaps in another form.
+            take_own_fields(unsent.headers_mut(), own_fields);
+            Err(Unanswered::NotSent)
         }
+    }
+}
+
+fn put_own_fields<'a>(fields: &mut HeaderMap, own_fields: impl Iterator<Item = OwnField<'a>>) {
+    for (name, value) in own_fields {
+        let mut value =
+            HeaderValue::from_bytes(&value.concat()).expect("the gateway's own fields are visible ASCII");
+        // Else a table of the connection's would remember the token. RFC 7541 §7.1.3
+        value.set_sensitive(*name == AUTHORIZATION);
+        fields.insert(name, value);
+    }
+}
+
+fn take_own_fields<'a>(fields: &mut HeaderMap, own_fields: impl Iterator<Item = OwnField<'a>>) {
+    for (name, _) in own_fields {
+        fields.remove(name);
     }
 }
 
@@ -121,7 +144,7 @@ impl AnswerBody {
         let connection = http1::Connection::new(http1::Stream::Memory(stream), 0, 0);
         let lent = http1::Lent::new(Box::new(connection), std::sync::Arc::new(server));
         let mut request = Some(Request::new(Empty::new().map_err(|never| match never {})));
-        let response = http1::Exchange::new(lent, &mut request).await;
+        let response = http1::Exchange::new(lent, &mut request, std::iter::empty()).await;
         response.unwrap().map(Self::Http1)
     }
 }
@@ -159,5 +182,31 @@ impl Body for AnswerBody {
             Self::Early(_) => SizeHint::default(),
             Self::Http2 { body, .. } => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HOST;
+
+    use super::*;
+
+    #[test]
+    fn own_fields_go_into_a_request_and_out_again_with_the_token_marked() {
+        let own_fields: [OwnField<'_>; 2] = [
+            (&AUTHORIZATION, [b"Bearer ", b"a.b.c"]),
+            (&HOST, [b"", b"api.example.com"]),
+        ];
+        let mut fields = HeaderMap::new();
+        fields.insert("accept", HeaderValue::from_static("*/*"));
+        let before = fields.clone();
+        put_own_fields(&mut fields, own_fields.into_iter());
+        assert_eq!(fields.len(), 3);
+        for (name, value) in own_fields {
+            assert_eq!(fields[name].as_bytes(), value.concat());
+            assert_eq!(fields[name].is_sensitive(), *name == AUTHORIZATION, "{name}");
+        }
+        take_own_fields(&mut fields, own_fields.into_iter());
+        assert_eq!(fields, before);
     }
 }

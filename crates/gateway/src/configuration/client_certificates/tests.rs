@@ -136,6 +136,8 @@ fn refuses_a_header_that_means_something_else() {
         "host",
         "Connection",
         "Transfer-Encoding",
+        "X-Forwarded-For",
+        "x-request-id",
         "a b",
         "",
     ] {

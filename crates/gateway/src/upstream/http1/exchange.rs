@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use super::framing::Framing;
 use super::sending::Sending;
 use super::{Body, Connection, ExchangeError, Malformed};
-use crate::upstream::{Server, Unanswered};
+use crate::upstream::{OwnField, Server, Unanswered};
 
 /// Before the answer itself. RFC 9110 §15.2
 const MOST_INTERIM_ANSWERS: u8 = 32;
@@ -123,11 +123,15 @@ impl Upload {
 }
 
 impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
-    /// Sends `request`, which there is, over a connection on which nothing is under way.
-    pub(crate) fn new(lent: Lent, request: &'a mut Option<Request<B>>) -> Self {
+    /// Sends `request`, which there is, with the gateway's own fields, over a connection on which nothing is under way.
+    pub(crate) fn new<'f>(
+        lent: Lent,
+        request: &'a mut Option<Request<B>>,
+        own_fields: impl Iterator<Item = OwnField<'f>> + Clone,
+    ) -> Self {
         let (upload, asks_to_switch) = match request {
             Some(request) => (
-                Upload::UnderWay(Sending::new(request)),
+                Upload::UnderWay(Sending::new(request, own_fields)),
                 request.headers().contains_key(UPGRADE),
             ),
             None => (Upload::Done, false),

@@ -6,6 +6,7 @@ use http_body::Body;
 
 use super::framing::content_length;
 use crate::headers::list_members;
+use crate::upstream::OwnField;
 
 /// How the body follows the head.
 #[derive(Debug)]
@@ -36,8 +37,12 @@ const NO_TRAILERS: [HeaderName; 12] = {
 };
 
 /// Writes the head, and says how the body follows: of the length that is announced or else known, or in chunks. Methods
-/// that hardly ever have a body get none of unknown length.
-pub(super) fn write<B: Body>(request: &Request<B>) -> (Vec<u8>, BodyForm) {
+/// that hardly ever have a body get none of unknown length. The gateway's own fields stand behind the request's, which
+/// has none of their names.
+pub(super) fn write<'a, B: Body>(
+    request: &Request<B>,
+    own_fields: impl Iterator<Item = OwnField<'a>> + Clone,
+) -> (Vec<u8>, BodyForm) {
     let fields = request.headers();
     let announced = content_length(fields).ok().flatten();
     let known = request.body().size_hint().exact();
@@ -49,7 +54,7 @@ pub(super) fn write<B: Body>(request: &Request<B>) -> (Vec<u8>, BodyForm) {
         (None, false, None) if is_rare => BodyForm::Plain(0),
         (None, false, None) => BodyForm::Chunks(announced_trailers(fields)),
     };
-    let mut head = Vec::with_capacity(room(request));
+    let mut head = Vec::with_capacity(room(request, own_fields.clone()));
     head.extend_from_slice(request.method().as_str().as_bytes());
     head.push(b' ');
     put_target(&mut head, request);
@@ -59,6 +64,10 @@ pub(super) fn write<B: Body>(request: &Request<B>) -> (Vec<u8>, BodyForm) {
         if name != TRANSFER_ENCODING && (name != CONTENT_LENGTH || announced.is_some()) {
             put_field(&mut head, name, value.as_bytes());
         }
+    }
+    for (name, value) in own_fields {
+        debug_assert!(!fields.contains_key(name), "{name} twice");
+        put_field_of(&mut head, name, value);
     }
     match &form {
         BodyForm::Chunks(_) => put_field(&mut head, &TRANSFER_ENCODING, b"chunked"),
@@ -72,16 +81,22 @@ pub(super) fn write<B: Body>(request: &Request<B>) -> (Vec<u8>, BodyForm) {
 }
 
 /// Enough for the head, so that it is not moved while it grows.
-fn room<B>(request: &Request<B>) -> usize {
+fn room<'a, B>(request: &Request<B>, own_fields: impl Iterator<Item = OwnField<'a>>) -> usize {
     let target = request
         .uri()
         .path_and_query()
         .map_or(1, |target| target.as_str().len());
     let fields = request.headers().iter();
-    let fields: usize = fields
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    request.method().as_str().len() + target + fields + 64
+    let fields = room_of(fields.map(|(name, value)| (name, [value.as_bytes()])));
+    request.method().as_str().len() + target + fields + room_of(own_fields) + 64
+}
+
+fn room_of<'a, const PARTS: usize>(
+    fields: impl Iterator<Item = (&'a HeaderName, [&'a [u8]; PARTS])>,
+) -> usize {
+    fields
+        .map(|(name, value)| name.as_str().len() + value.map(<[u8]>::len).iter().sum::<usize>() + 4)
+        .sum()
 }
 
 fn put_target<B>(head: &mut Vec<u8>, request: &Request<B>) {
@@ -97,9 +112,15 @@ fn put_target<B>(head: &mut Vec<u8>, request: &Request<B>) {
 
 /// Also a trailer. No value has a line break in it: the type lets none in.
 pub(super) fn put_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    put_field_of(head, name, [value]);
+}
+
+fn put_field_of<const PARTS: usize>(head: &mut Vec<u8>, name: &HeaderName, value: [&[u8]; PARTS]) {
     head.extend_from_slice(name.as_str().as_bytes());
     head.extend_from_slice(b": ");
-    head.extend_from_slice(value);
+    for part in value {
+        head.extend_from_slice(part);
+    }
     head.extend_from_slice(b"\r\n");
 }
 

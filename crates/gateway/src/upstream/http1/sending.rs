@@ -14,6 +14,7 @@ use super::ExchangeError;
 use super::exchange::OutgoingBody;
 use super::request_head::{self, BodyForm};
 use super::stream::Stream;
+use crate::upstream::OwnField;
 
 const LAST_CHUNK: &str = "0\r\n";
 /// What one TLS record holds: of a first write that failed, the server has read nothing if it was no longer.
@@ -45,9 +46,12 @@ enum Progress {
 }
 
 impl Sending {
-    /// The whole of this request.
-    pub(super) fn new<B: Body>(request: &Request<B>) -> Self {
-        let (lines, form) = request_head::write(request);
+    /// The whole of this request, and the gateway's own fields.
+    pub(super) fn new<'a, B: Body>(
+        request: &Request<B>,
+        own_fields: impl Iterator<Item = OwnField<'a>> + Clone,
+    ) -> Self {
+        let (lines, form) = request_head::write(request, own_fields);
         Self {
             has_all: matches!(form, BodyForm::Plain(0)),
             lines,

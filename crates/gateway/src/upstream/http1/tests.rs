@@ -7,6 +7,7 @@ mod like_hyper;
 mod requests;
 
 use std::convert::Infallible;
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,7 +72,7 @@ fn request(method: Method) -> Request<TestBody> {
 
 async fn exchange(lent: Lent, request: Request<TestBody>) -> Result<Response<Body>, Unanswered> {
     let mut request = Some(request);
-    Exchange::new(lent, &mut request).await
+    Exchange::new(lent, &mut request, iter::empty()).await
 }
 
 /// An API that says this, piece by piece, and then ends the connection.

@@ -94,7 +94,7 @@ async fn a_request_of_which_nothing_was_sent_is_as_it_was() {
     let mut request = Some(request(Method::GET));
     let before = format!("{request:?}");
     drop(api);
-    let answer = Exchange::new(lent(gateway, &server()), &mut request).await;
+    let answer = Exchange::new(lent(gateway, &server()), &mut request, iter::empty()).await;
     assert!(matches!(answer, Err(Unanswered::NotSent)));
     assert_eq!(format!("{request:?}"), before);
 }
@@ -106,7 +106,7 @@ async fn a_request_of_which_something_was_sent_is_never_sent_again() {
         let (gateway, mut api) = duplex(length);
         let mut request = Some(request(Method::GET));
         let server = server();
-        let mut sending = Exchange::new(lent(gateway, &server), &mut request);
+        let mut sending = Exchange::new(lent(gateway, &server), &mut request, iter::empty());
         assert!(poll!(&mut sending).is_pending());
         api.read_exact(&mut vec![0; length]).await.unwrap();
         drop(api);
