@@ -5,6 +5,7 @@ mod early_answers;
 mod exchanges;
 mod like_hyper;
 mod requests;
+mod writes;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::ext::ReasonPhrase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+pub(crate) use self::writes::Watched;
 use super::*;
 use crate::upstream::{Protocols, Unanswered, Upstream};
 
@@ -52,8 +54,11 @@ fn server() -> Arc<Upstream> {
 }
 
 fn lent(stream: DuplexStream, server: &Arc<Upstream>) -> Lent {
-    let connection = Connection::new(Stream::Memory(stream), 0, 0);
-    Lent::new(Box::new(connection), Arc::clone(server))
+    lent_over(Stream::Memory(stream), server)
+}
+
+fn lent_over(stream: Stream, server: &Arc<Upstream>) -> Lent {
+    Lent::new(Box::new(Connection::new(stream, 0, 0)), Arc::clone(server))
 }
 
 fn boxed<B>(body: B) -> TestBody
