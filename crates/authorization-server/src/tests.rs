@@ -26,6 +26,7 @@ use crate::{AuthorizationServer, Configuration};
 
 mod authentication;
 mod changes;
+mod guesses;
 mod introspect;
 mod metadata;
 mod operations;
