@@ -22,8 +22,10 @@ const UNTIL_CLOSED: [&str; 3] = [
     "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
 ];
 /// Answers that tell their own ends.
-const DELIMITED: [&str; 2] = [
+const DELIMITED: [&str; 4] = [
     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nall of it",
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9, 9\r\n\r\nall of it",
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\nContent-Length: 9\r\n\r\nall of it",
     "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nall of it\r\n0\r\n\r\n",
 ];
 /// The same, and they do not come to it.
