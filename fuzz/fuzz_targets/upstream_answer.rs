@@ -1,7 +1,7 @@
 //! Answers of APIs over HTTP/1.1, cut into pieces. The first byte says where, and whether `HEAD` was asked.
 //!
-//! However an answer is cut it is read as the same; its body is as long as it says; nothing follows an answer on its
-//! connection that says two things about its end.
+//! However an answer is cut it is read as the same; its body is as long as it says, and of lengths one is passed on that
+//! is a number; nothing follows an answer on its connection that says two things about its end.
 
 #![no_main]
 
@@ -36,20 +36,33 @@ fn verify(method: &Method, answer: &Answer) {
     };
     let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
     let is_bodiless = method == Method::HEAD || matches!(answer.status, 204 | 304);
-    assert!(codings.len() <= 1);
-    assert!(codings.iter().all(|coding| coding.eq_ignore_ascii_case(b"chunked")));
+    assert!(lengths.len() <= 1);
+    assert!(lengths.iter().flatten().all(u8::is_ascii_digit));
     if is_bodiless {
+        // Whatever it says of one.
         assert!(answer.body.is_empty());
-    } else if codings.is_empty() {
-        assert!(answer.trailers.is_none());
-        for length in lengths.iter().flat_map(|value| value.split(|byte| *byte == b',')) {
-            let digits = str::from_utf8(length).expect("digits are ASCII").trim();
+    } else {
+        assert!(codings.len() <= 1);
+        assert!(
+            codings
+                .iter()
+                .all(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+        );
+        if let ([length], []) = (&lengths[..], &codings[..]) {
+            let digits = str::from_utf8(length).expect("digits are ASCII");
             assert_eq!(digits.parse(), Ok(answer.body.len()));
         }
+        assert!(answer.trailers.is_none() || !codings.is_empty());
     }
     if answer.is_kept {
-        let is_delimited = is_bodiless || lengths.is_empty() != codings.is_empty();
-        assert!(is_delimited, "nothing follows where the end is not known for certain");
+        let is_delimited = match is_bodiless {
+            true => codings.is_empty(),
+            false => lengths.is_empty() != codings.is_empty(),
+        };
+        assert!(
+            is_delimited,
+            "nothing follows where the end is not known for certain"
+        );
         let closes = values("connection").concat().to_ascii_lowercase();
         assert_ne!(closes, b"close");
     }

@@ -1,6 +1,6 @@
 //! The endpoints as a client sees them, without sockets: requests go through the routers, on connections made here.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,7 @@ use crate::{AuthorizationServer, Configuration};
 
 mod authentication;
 mod changes;
+mod guesses;
 mod introspect;
 mod metadata;
 mod operations;
@@ -136,12 +137,25 @@ impl Harness {
 
     /// Sends a request to the mutual TLS listener, from a peer with or without a certificate.
     async fn send(&self, request: Request<Body>, certificate: Option<&ClientCertificate>) -> Answer {
-        Answer::from(router::mutual_tls(self.server.clone()), request, certificate).await
+        self.send_from(Ipv4Addr::LOCALHOST.into(), request, certificate)
+            .await
+    }
+
+    /// The same, from this address.
+    async fn send_from(
+        &self,
+        address: IpAddr,
+        request: Request<Body>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Answer {
+        let endpoints = router::mutual_tls(self.server.clone());
+        Answer::from(endpoints, address, request, certificate).await
     }
 
     /// Sends a request to the listener that asks for no certificate.
     async fn send_without_mutual_tls(&self, request: Request<Body>) -> Answer {
-        Answer::from(router::tls(self.server.clone()), request, None).await
+        let endpoints = router::tls(self.server.clone());
+        Answer::from(endpoints, Ipv4Addr::LOCALHOST.into(), request, None).await
     }
 
     /// A token of `partner-client`, bound to `certificate`, as it is issued.
@@ -204,6 +218,7 @@ struct Answer {
 impl Answer {
     async fn from(
         endpoints: router::Endpoints,
+        address: IpAddr,
         mut request: Request<Body>,
         certificate: Option<&ClientCertificate>,
     ) -> Self {
@@ -212,7 +227,7 @@ impl Answer {
             chain: certificate
                 .map(|certificate| mtls::PresentedChain::from_der([certificate.der().to_vec()]))
                 .unwrap_or_default(),
-            peer_address: (Ipv4Addr::LOCALHOST, 4711).into(),
+            peer_address: (address, 4711).into(),
             server_name: None,
             standing: mtls::Standing::without_certificate(),
         }));

@@ -6,6 +6,7 @@
 
 mod api;
 mod authorization_server;
+mod bodies;
 mod certificate_header;
 mod certificates;
 mod client_hello;

@@ -12,7 +12,7 @@ use super::{
     gateway_certificate, introspection, now, post, post_as, request, revocation, verifier,
 };
 use crate::registrations::Registrations;
-use crate::router::INTROSPECTION;
+use crate::router::{INTROSPECTION, TOKEN};
 
 const JSON: &str = "application/json";
 const JWT: &str = "application/jwt";
@@ -241,17 +241,51 @@ async fn refuses_a_token_in_the_query() {
     assert!(!answer.body.contains(&token));
 }
 
-/// I2.
+/// I2: on either listener.
 #[tokio::test]
 async fn refuses_every_method_but_post() {
-    let answer = Harness::new()
-        .send(request(Method::GET, INTROSPECTION), None)
-        .await;
-    assert_eq!(
-        answer.refusal(),
-        (405, "invalid_request".into(), "method_not_allowed")
-    );
-    assert_eq!(answer.header(header::ALLOW), Some("POST"));
+    let harness = Harness::new();
+    // Methods are told apart by case. RFC 9110 §9.1
+    let small: Method = "post".parse().unwrap();
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS, small] {
+        for answer in [
+            harness.send(request(method.clone(), INTROSPECTION), None).await,
+            harness
+                .send_without_mutual_tls(request(method.clone(), INTROSPECTION))
+                .await,
+        ] {
+            assert_eq!(
+                answer.refusal(),
+                (405, "invalid_request".into(), "method_not_allowed"),
+                "{method}"
+            );
+            assert_eq!(answer.header(header::ALLOW), Some("POST"), "{method}");
+        }
+    }
+}
+
+/// The limits are those of token requests: of the same client, and from the same address.
+#[tokio::test]
+async fn counts_no_introspection_as_a_token_request_and_holds_none_up_with_them() {
+    for limits in ["token_requests_per_client = 1", "token_requests_per_address = 1"] {
+        let limited = DEMO.replacen("[store]", &format!("[limits]\n{limits}\n[store]"), 1);
+        let harness = Harness::configured(&limited);
+        let introspect = async || harness.introspect("x", JSON).await.status;
+        // More than both limits let through at once.
+        for _ in 0..40 {
+            assert_eq!(introspect().await, StatusCode::OK, "{limits}");
+        }
+        let mut refusals = Vec::new();
+        // On a slow machine a second goes by, and one more is answered.
+        while refusals.last() != Some(&429) && refusals.len() < 40 {
+            let request = post_as(INTROSPECT_CLIENT, TOKEN, "grant_type=client_credentials");
+            refusals.push(harness.send(request, None).await.refusal().0);
+            assert_eq!(introspect().await, StatusCode::OK, "{limits}");
+        }
+        let (last, first) = refusals.split_last().unwrap();
+        assert_eq!((*last, first.iter().max()), (429, Some(&400)), "{limits}");
+        assert!(first.len() >= 10, "{limits}: {refusals:?}");
+    }
 }
 
 /// P6.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use oauth_core::access_token::AccessToken;
 use oauth_core::certificate::ClientCertificate;
 use oauth_core::confirmation::Confirmation;
@@ -321,34 +321,6 @@ async fn refuses_parameters_in_the_query_and_ignores_others_there() {
         .send(post(&format!("{TOKEN}?trace=1"), REQUEST), Some(&partner))
         .await;
     assert_eq!(answer.status, StatusCode::OK);
-}
-
-/// O3, O4, O6.
-#[tokio::test]
-async fn refuses_what_is_no_form_and_repeated_parameters_and_ignores_unknown_ones() {
-    let harness = Harness::new();
-    let partner = certificate("demo-partner");
-    let json = Request::post(TOKEN)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body("{}".into())
-        .unwrap();
-    let untyped = Request::post(TOKEN).body(REQUEST.into()).unwrap();
-    let repeated = post(
-        TOKEN,
-        "grant_type=client_credentials&client_id=partner-client&client_id=partner-client",
-    );
-    for request in [json, untyped, repeated] {
-        let answer = harness.send(request, Some(&partner)).await;
-        assert_eq!(
-            answer.refusal(),
-            (400, "invalid_request".into(), "invalid_request")
-        );
-    }
-    let unknown = post(
-        TOKEN,
-        "grant_type=client_credentials&client_id=partner-client&resource=x",
-    );
-    assert_eq!(harness.send(unknown, Some(&partner)).await.status, StatusCode::OK);
 }
 
 /// O17, X7.

@@ -5,6 +5,7 @@
 
 mod availability;
 mod connections;
+mod ends_of_answers;
 mod http_forms;
 mod introspection;
 mod jwts;

@@ -12,7 +12,7 @@ use http::header::UPGRADE;
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
 
-use super::framing::Framing;
+use super::framing::{Framing, settle_content_length};
 use super::sending::Sending;
 use super::{Body, Connection, ExchangeError, Malformed};
 use crate::upstream::{OwnField, Server, Unanswered};
@@ -168,7 +168,7 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
         Poll::Ready(self.answer(head))
     }
 
-    fn answer(&mut self, head: Parts) -> Result<Response<Body>, ExchangeError> {
+    fn answer(&mut self, mut head: Parts) -> Result<Response<Body>, ExchangeError> {
         let (Some(lent), Some(request)) = (self.lent.take(), self.request.take()) else {
             return Err(ExchangeError::Closed);
         };
@@ -179,6 +179,7 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
             };
         }
         let framing = Framing::of_answer(request.method(), head.status, head.version, &head.headers)?;
+        settle_content_length(&mut head.headers);
         let upload = mem::replace(&mut self.upload, Upload::Done);
         let unsent: Option<Box<Unsent>> = match upload.is_done() {
             true => None,

@@ -110,13 +110,34 @@ impl Said {
     }
 }
 
-/// The length that the fields of a request name.
+/// The length that the fields of a message name.
 ///
 /// # Errors
 ///
 /// As [`Framing::of_answer`].
 pub(super) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Malformed> {
     fields.get_all(CONTENT_LENGTH).iter().try_fold(None, one_length)
+}
+
+/// Leaves of an answer's lengths one that is a number, or none: no other may be passed on. RFC 9110 §8.6
+pub(super) fn settle_content_length(fields: &mut HeaderMap) {
+    let mut values = fields.get_all(CONTENT_LENGTH).iter();
+    let is_settled = match (values.next(), values.next()) {
+        (None, _) => true,
+        (Some(only), None) => parse(only.as_bytes()).is_some(),
+        (Some(_), Some(_)) => false,
+    };
+    if is_settled {
+        return;
+    }
+    match content_length(fields) {
+        Ok(Some(length)) => {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Ok(None) | Err(_) => {
+            fields.remove(CONTENT_LENGTH);
+        }
+    }
 }
 
 /// Adds what a field says to what is known: several times the same length is one. RFC 9110 §8.6

@@ -20,6 +20,8 @@ pub(crate) enum Stream {
     Tls(Box<Tls>),
     #[cfg(any(test, fuzzing))]
     Memory(tokio::io::DuplexStream),
+    #[cfg(test)]
+    Watched(super::tests::Watched),
 }
 
 /// A stream in TLS, and whether writing to it has failed.
@@ -40,6 +42,8 @@ macro_rules! on_each {
             }
             #[cfg(any(test, fuzzing))]
             Stream::Memory($inner) => $call,
+            #[cfg(test)]
+            Stream::Watched($inner) => $call,
         }
     };
 }

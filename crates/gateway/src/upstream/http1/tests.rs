@@ -5,6 +5,7 @@ mod early_answers;
 mod exchanges;
 mod like_hyper;
 mod requests;
+mod writes;
 
 use std::convert::Infallible;
 use std::iter;
@@ -17,6 +18,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::ext::ReasonPhrase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+pub(crate) use self::writes::Watched;
 use super::*;
 use crate::upstream::{Protocols, Server, Unanswered};
 
@@ -53,8 +55,11 @@ fn server() -> Arc<Server> {
 }
 
 fn lent(stream: DuplexStream, server: &Arc<Server>) -> Lent {
-    let connection = Connection::new(Stream::Memory(stream), 0, 0);
-    Lent::new(Box::new(connection), Arc::clone(server))
+    lent_over(Stream::Memory(stream), server)
+}
+
+fn lent_over(stream: Stream, server: &Arc<Server>) -> Lent {
+    Lent::new(Box::new(Connection::new(stream, 0, 0)), Arc::clone(server))
 }
 
 fn boxed<B>(body: B) -> TestBody

@@ -4,8 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::AsyncReadExt;
+use mtls::{Alpn, ClientCertificates, server_config};
+use pki::Member;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::certificates::credentials;
 
 /// An API in the clear that handles each connection as told, and counts them.
 pub(crate) async fn serve<F>(
@@ -26,8 +31,15 @@ where
     (address, connections)
 }
 
+/// The API's side of TLS, which asks for no certificate.
+pub(crate) fn acceptor() -> TlsAcceptor {
+    let credentials = credentials(Member::ApiInternal);
+    let tls = server_config(&credentials, &ClientCertificates::NotRequested, Alpn::Http1).unwrap();
+    TlsAcceptor::from(tls)
+}
+
 /// Reads the head of a request; `None` at the end of the connection.
-pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {

@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 use self::certificates::{server_of_another_name, server_of_another_root};
 use self::stubs::{closed_port, serve_broken_api, serve_login};
 
-pub(crate) use self::bare_api::{read_request, serve};
+pub(crate) use self::bare_api::{acceptor, read_request, serve};
 pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
 pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
@@ -93,8 +93,10 @@ pub(crate) enum Api {
     Down,
     /// It takes requests and closes.
     Broken,
-    /// A server of the test's own.
+    /// A server of the test's own, in the clear.
     At(SocketAddr),
+    /// The same in TLS, as of an [`acceptor`].
+    InTlsAt(SocketAddr),
 }
 
 impl Api {
@@ -106,6 +108,7 @@ impl Api {
             Self::Down => vec![https(closed_port()), https(closed_port())],
             Self::Broken => vec![format!("http://{}", serve_broken_api().await)],
             Self::At(address) => vec![format!("http://{address}")],
+            Self::InTlsAt(address) => vec![https(*address)],
         }
     }
 }

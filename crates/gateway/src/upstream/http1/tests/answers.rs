@@ -49,6 +49,40 @@ async fn a_length_is_one_number_in_digits() {
     }
 }
 
+/// RFC 9110 §8.6: where there is no body, a bad length does no harm here, and would to the caller.
+#[tokio::test]
+async fn of_lengths_one_goes_on_that_is_a_number_or_none() {
+    for (lengths, passed_on) in [
+        (&["2"][..], &["2"][..]),
+        (&["02"], &["02"]),
+        (&["2, 2"], &["2"]),
+        (&["2", "2"], &["2"]),
+        (&[], &[]),
+        (&["2, 3"], &[]),
+        (&["2", "3"], &[]),
+        (&["x"], &[]),
+        (&[""], &[]),
+    ] {
+        let lengths: String = lengths
+            .iter()
+            .map(|length| format!("Content-Length: {length}\r\n"))
+            .collect();
+        for (method, status, body) in [
+            (Method::GET, "200 OK", "{}"),
+            (Method::HEAD, "200 OK", ""),
+            (Method::GET, "304 Not Modified", ""),
+        ] {
+            let answer = format!("HTTP/1.1 {status}\r\n{lengths}\r\n{body}");
+            let Some(seen) = read(method.clone(), &answer).await else {
+                assert!(!body.is_empty() && passed_on.is_empty(), "{method} {answer:?}");
+                continue;
+            };
+            let fields = seen.fields.get_all("content-length").iter();
+            assert!(fields.eq(passed_on), "{method} {answer:?} {:?}", seen.fields);
+        }
+    }
+}
+
 /// RFC 9112 §6.1, §6.3, 3 and 4.
 #[tokio::test]
 async fn the_one_coding_is_chunked() {
