@@ -178,6 +178,8 @@ async fn send_over(
         biased;
         sent = lease.send(request, own_word.fields()) => sent,
         () = progress.stalled_for(forwarding.answer_timeout) => {
+            // It was reached, whatever became of the request.
+            server.health().reached();
             return Err(Failure::Final(match progress.waits_for_caller() {
                 true => Rejection::RequestBodyTimeout,
                 false => Rejection::UpstreamTimeout,

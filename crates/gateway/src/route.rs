@@ -157,7 +157,7 @@ impl Route {
     }
 }
 
-/// All routes, by host. Those that name the same server share it.
+/// All routes, by host. Those that name the same server share it, unless HTTP/2 is offered to it.
 #[derive(Debug, Default)]
 pub(crate) struct Routes(HashMap<HostName, RoutesOfHost>);
 
@@ -209,7 +209,7 @@ impl Routes {
             for route in of_host.routes.iter_mut().filter_map(Arc::get_mut) {
                 route.upstreams.share(&mut servers);
                 if let Some(same) = former.get(&route.prefix) {
-                    route.upstreams.inherit_places(&same.upstreams);
+                    route.upstreams.inherit(&same.upstreams);
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! The servers of the APIs: who they are, how many requests each route has in hand with them, and the connections kept
 //! to them.
 //!
-//! A server, with its connections and what is known of its health, belongs to all routes that name it; dropped with the
-//! last of them, it ends its connections, each when the last request on it does. Places belong to one route, so that an
-//! API that hangs takes none of another's. Each worker keeps connections of its own, so that no request waits for
-//! another core.
+//! A server, with its connections and what is known of its health, belongs to all routes that name it, or to one where
+//! HTTP/2 is offered to it; dropped with the last of them, it ends its connections, each when the last request on it
+//! does. Places belong to one route, so that an API that hangs takes none of another's. Each worker keeps connections of
+//! its own, so that no request waits for another core.
 
 mod connector;
 #[cfg(fuzzing)]
@@ -63,6 +63,11 @@ impl Upstream {
     /// The server.
     pub(crate) const fn server(&self) -> &Arc<Server> {
         &self.server
+    }
+
+    /// Whether there is a place for one more request of the route's.
+    fn has_place(&self) -> bool {
+        self.places.available_permits() > 0
     }
 
     /// A place for one more request of the route's; `None` where it has its fill of this server.

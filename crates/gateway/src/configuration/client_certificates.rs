@@ -252,12 +252,17 @@ fn check_names(section: &ClientCertificatesSection, peers: &[TrustedPeer], probl
     }
 }
 
-fn header_name(name: &str) -> Result<HeaderName, &'static str> {
-    match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(name) if headers::belongs_to_hop_or_request(&name) => Err("means something else in HTTP"),
-        Ok(name) if headers::OWN.contains(&name) => Err("is what the gateway tells APIs itself"),
-        Ok(name) => Ok(name),
-        Err(_) => Err("is not the name of a header"),
+fn header_name(text: &str) -> Result<HeaderName, &'static str> {
+    let is_none = "is not the name of a header";
+    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| is_none)?;
+    // Some servers take `_` for `-`.
+    let read_as = HeaderName::from_bytes(text.replace('_', "-").as_bytes()).map_err(|_| is_none)?;
+    if headers::belongs_to_hop_or_request(&read_as) {
+        Err("means something else in HTTP")
+    } else if headers::OWN.contains(&read_as) {
+        Err("is what the gateway tells APIs itself")
+    } else {
+        Ok(name)
     }
 }
 

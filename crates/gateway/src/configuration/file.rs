@@ -289,10 +289,11 @@ pub struct RouteSection {
     #[serde(default)]
     pub upgrade: Vec<String>,
     /// Whether its https servers are offered HTTP/2, over one connection for many requests; those in the clear are
-    /// spoken to in HTTP/1.1.
+    /// spoken to in HTTP/1.1. Servers that several routes name, and are offered no HTTP/2, are connected to once for all.
     #[serde(default = "yes")]
     pub upstream_http2: bool,
-    /// For a connection to one of its servers.
+    /// For a connection to one of its servers. One that does not come about in time lets the server rest for a while, for
+    /// every route that shares it.
     #[serde(default = "five_seconds", with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// From the last piece of the request to the head of the API's answer.

@@ -23,6 +23,7 @@ pub(crate) use self::body::Body;
 pub(crate) use self::connection::{Connection, Switched};
 pub(crate) use self::early_answer::EarlyAnswer;
 pub(crate) use self::exchange::{Exchange, Lent};
+pub(super) use self::framing::settle_content_length;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::stream::Stream;
 

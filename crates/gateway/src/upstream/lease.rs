@@ -65,10 +65,13 @@ async fn send_over_http2(
     let mut taken = request.take().ok_or(Unanswered::NotSent)?;
     put_own_fields(taken.headers_mut(), own_fields.clone());
     match stream.sender().try_send_request(taken).await {
-        Ok(response) => Ok(response.map(|body| AnswerBody::Http2 {
-            body,
-            _stream: stream,
-        })),
+        Ok(mut response) => {
+            http1::settle_content_length(response.headers_mut());
+            Ok(response.map(|body| AnswerBody::Http2 {
+                body,
+                _stream: stream,
+            }))
+        }
         Err(mut error) => {
             *request = error.take_message();
             let Some(unsent) = request else {

@@ -11,6 +11,7 @@ use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use super::MOST_REQUESTS_PER_SERVER;
 use super::http1::{Connection, Lent};
 use super::lease::{Lease, Outbound};
 use super::server::Server;
@@ -21,8 +22,9 @@ const IDLE: Duration = Duration::from_secs(20);
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(5);
 /// [`IDLE`] in sweeps, so that no clock is read where a connection is kept.
 const SWEEPS_OF_IDLE: u64 = IDLE.as_secs() / BETWEEN_SWEEPS.as_secs();
-/// Bounds the descriptors idle connections take; above the connections one server usually needs.
-const MOST_IDLE: usize = 256;
+/// Bounds the descriptors idle connections take. As many as one route's requests can need, so that a rush does not close
+/// and open connections all the while.
+const MOST_IDLE: usize = MOST_REQUESTS_PER_SERVER;
 /// Streams of one HTTP/2 connection; further requests open another. No more than its flow-control window has room
 /// for, so that one whose caller does not read holds up no other; and as many as servers should at least allow.
 /// RFC 9113 §6.5.2

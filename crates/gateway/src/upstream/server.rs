@@ -81,6 +81,11 @@ impl Server {
         self.host.clone()
     }
 
+    /// Whether connections to it may carry several requests at once.
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.target.scheme == Scheme::HTTPS && self.target.offers == Protocols::Http2OrHttp1
+    }
+
     /// What is to be offered to it.
     pub(crate) const fn offers(&self) -> Protocols {
         self.target.offers

@@ -41,18 +41,22 @@ impl Upstreams {
         self.upstreams.iter().map(Upstream::server)
     }
 
-    /// Shares its servers with whoever else does: of those that are the same, one is left.
+    /// Shares its servers with whoever else does: of those that are the same, one is left. Servers that may speak HTTP/2
+    /// stay its own: where requests share a connection, what one does can hold up or break off the others, and those
+    /// are another API's.
     pub(crate) fn share(&mut self, servers: &mut Servers) {
         for upstream in &mut self.upstreams {
-            upstream.server = servers.shared(&upstream.server);
+            if !upstream.server.may_speak_http2() {
+                upstream.server = servers.shared(&upstream.server);
+            }
         }
     }
 
-    /// Takes over from `former`, who shares the same servers, the places at each that stays, so that the requests in
-    /// hand count.
-    pub(crate) fn inherit_places(&mut self, former: &Self) {
+    /// Takes over from `former`, which shares with the same, each server that stays, and the places there, so that the
+    /// requests in hand count.
+    pub(crate) fn inherit(&mut self, former: &Self) {
         for upstream in &mut self.upstreams {
-            let is_same = |former: &&Upstream| Arc::ptr_eq(&former.server, &upstream.server);
+            let is_same = |former: &&Upstream| former.server.target() == upstream.server.target();
             if let Some(same) = former.upstreams.iter().find(is_same) {
                 *upstream = same.clone();
             }
@@ -72,7 +76,8 @@ impl<'a> Iterator for InTurn<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         for upstream in self.upstreams.by_ref() {
-            if upstream.server.health().admits_request() {
+            // Who has no place there finds nothing out.
+            if upstream.has_place() && upstream.server.health().admits_request() {
                 return Some(upstream);
             }
             self.resting.push(upstream);
@@ -83,6 +88,10 @@ impl<'a> Iterator for InTurn<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
     use super::super::Protocols;
     use super::*;
 
@@ -149,12 +158,49 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_may_speak_http2_is_shared_with_nobody_and_kept_by_whoever_has_it() {
+        let mut servers = Servers::default();
+        for (text, offers, is_shared) in [
+            ("https://a", Protocols::Http2OrHttp1, false),
+            ("https://a", Protocols::Http1, true),
+            ("http://a", Protocols::Http2OrHttp1, true),
+        ] {
+            let mut alike = || {
+                let mut upstreams = Upstreams::new(vec![Upstream::parse(text, offers).unwrap()]);
+                upstreams.share(&mut servers);
+                upstreams
+            };
+            let (one, other, mut latter) = (alike(), alike(), alike());
+            let is_same = |one: &Upstreams, other: &Upstreams| {
+                Arc::ptr_eq(one.upstreams[0].server(), other.upstreams[0].server())
+            };
+            assert_eq!(is_same(&one, &other), is_shared, "{text} {offers:?}");
+            latter.inherit(&one);
+            assert!(is_same(&one, &latter), "{text} {offers:?}");
+        }
+    }
+
+    /// One request finds out whether a server is back, and that has to be one that can be sent to it.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_no_place_at_a_server_leaves_it_to_others_to_find_out_whether_it_is_back() {
+        let [full, other] = two_that_share();
+        let server = Arc::clone(full.upstreams[0].server());
+        let _taken: Vec<_> = std::iter::from_fn(|| full.upstreams[0].place()).collect();
+        for (asking, is_left) in [(&full, true), (&other, false)] {
+            server.health().out_of_reach();
+            advance(Duration::from_secs(60)).await;
+            assert_eq!(order(asking).len(), 2);
+            assert_eq!(server.health().admits_request(), is_left);
+        }
+    }
+
+    #[test]
     fn the_requests_in_hand_count_at_a_server_that_stays_and_at_no_other() {
         let former = two();
         let _taken: Vec<_> = std::iter::from_fn(|| former.upstreams[0].place()).collect();
         let mut latter = of(["http://c", "http://b", "http://a"]);
         latter.share(&mut former.servers().collect());
-        latter.inherit_places(&former);
+        latter.inherit(&former);
         let has_room = |upstream: &Upstream| upstream.place().is_some();
         assert_eq!(
             latter.upstreams.iter().map(has_room).collect::<Vec<_>>(),

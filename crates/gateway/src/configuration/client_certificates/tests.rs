@@ -138,6 +138,8 @@ fn refuses_a_header_that_means_something_else() {
         "Transfer-Encoding",
         "X-Forwarded-For",
         "x-request-id",
+        "X_Request_ID",
+        "content_length",
         "a b",
         "",
     ] {

@@ -120,7 +120,7 @@ pub(super) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Malforme
 }
 
 /// Leaves of an answer's lengths one that is a number, or none: no other may be passed on. RFC 9110 §8.6
-pub(super) fn settle_content_length(fields: &mut HeaderMap) {
+pub(in crate::upstream) fn settle_content_length(fields: &mut HeaderMap) {
     let mut values = fields.get_all(CONTENT_LENGTH).iter();
     let is_settled = match (values.next(), values.next()) {
         (None, _) => true,

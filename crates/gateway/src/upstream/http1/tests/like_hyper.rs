@@ -143,7 +143,7 @@ fn verify(runtime: &Runtime, method: &Method, answer: &[u8], cuts: &[Index]) -> 
         let mut second = runtime.block_on(hypers(method, &pieces));
         // What is to be passed on of lengths is no matter of reading.
         if let Some(seen) = &mut second {
-            framing::settle_content_length(&mut seen.fields);
+            settle_content_length(&mut seen.fields);
         }
         prop_assert_eq!(&read, &second, "{}", answer.escape_ascii().to_string());
     }
