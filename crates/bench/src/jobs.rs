@@ -16,7 +16,7 @@ mod wide;
 use clap::ValueEnum;
 
 pub(crate) use contender::{Contender, Unit};
-pub(crate) use hot::{authorized, load};
+pub(crate) use hot::{authorized, load, proxies};
 pub(crate) use introspect::of_tokens as introspecting;
 pub(crate) use issue::ours as issuing;
 pub(crate) use runner::{Cost, cost, place};

@@ -11,14 +11,17 @@ use crate::bench::Bench;
 use crate::generator::{InTurn, Request, Requests, Reuse, send_all};
 use crate::jobs::{
     CACHE, Contender, Cost, PARTNER, Stage, TOKENS, authorized, cost, introspecting, issue_tokens, issuing,
-    load, place,
+    load, place, proxies,
 };
 use crate::measure::Memory;
 use crate::systems::authorization_server::Setting;
 use crate::systems::gateway::routes;
+use crate::systems::nginx::Variant;
 
 /// What the gateway is asked in each of its curves.
 const GATEWAY: &str = "Gateway, known token, HTTP upstream";
+/// What nginx is asked beside it.
+const NGINX: &str = "nginx, no check, HTTP upstream";
 /// What the authorization server is asked.
 const ISSUE: &str = "Authorization server, token issued";
 
@@ -72,16 +75,19 @@ impl Sweep {
     }
 }
 
+/// Beside nginx, since with their number grows what the system itself has to do, and what of it all the CPU's caches hold.
 async fn connections(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
-    let stage = Stage::set(bench)?.with_gateway("")?;
+    let stage = Stage::set(bench)?.with_gateway("")?.with_nginx(&[Variant::Plain]);
     let request = authorized(&stage.token().await?, "/http/growth");
-    let mut contender = gateway(&stage, vec![request])?;
-    let mut curve = Curve::new(GATEWAY, "connections");
+    let mut contenders = proxies(&stage, &request, Reuse::KeepAlive)?;
+    let mut curves = [GATEWAY, NGINX].map(|title| Curve::new(title, "connections"));
     for size in Sweep::Connections.sizes(bench) {
-        contender.load.connections = size;
-        add(&mut curve, &stage, &contender, size).await;
+        for (curve, contender) in curves.iter_mut().zip(&mut contenders) {
+            contender.load.connections = size;
+            add(curve, &stage, contender, size).await;
+        }
     }
-    Ok(vec![curve])
+    Ok(curves.into())
 }
 
 async fn cached_tokens(bench: &Bench) -> anyhow::Result<Vec<Curve>> {

@@ -162,9 +162,9 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    upstream http_upstream {{ server {http}; keepalive 128; keepalive_requests 1000000000; }}
-    upstream https_upstream {{ server {https}; keepalive 128; keepalive_requests 1000000000; }}
-    upstream authorization_server {{ server {introspection}; keepalive 128; keepalive_requests 1000000000; }}
+    upstream http_upstream {{ server {http}; keepalive 1024; keepalive_requests 1000000000; }}
+    upstream https_upstream {{ server {https}; keepalive 1024; keepalive_requests 1000000000; }}
+    upstream authorization_server {{ server {introspection}; keepalive 1024; keepalive_requests 1000000000; }}
 {lua}
     server {{
         listen {address} ssl;
