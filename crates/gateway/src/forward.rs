@@ -14,6 +14,7 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use mtls::ClientTls;
+use service::request_id::RequestId;
 
 use self::outgoing::{Outgoing, Switching, WEBSOCKET, address, is_websocket};
 use crate::authorize::AuthorizedRequest;
@@ -24,7 +25,6 @@ use crate::route::{Forwarding, Route};
 use crate::token_error::words_of;
 use crate::tunnel::Tunnel;
 use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Server, Unanswered, UpstreamPlace};
-use service::request_id::RequestId;
 
 /// The way to the APIs, of one worker.
 #[derive(Clone, Debug)]

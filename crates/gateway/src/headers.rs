@@ -88,11 +88,6 @@ pub(crate) static OWN: [HeaderName; 4] = [
 /// Fields without which a request is another one.
 static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
 
-/// Whether a field of this name belongs to one hop or to the request itself, and so can carry nothing else.
-pub(crate) fn belongs_to_hop_or_request(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || OF_THE_REQUEST.contains(name)
-}
-
 /// Cleans a request's fields for the next hop: what belongs to this one goes, and whatever the API might take for
 /// the gateway's word. The token goes too.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
@@ -246,17 +241,18 @@ fn is_identity_name(canonical_name: &str) -> bool {
         })
 }
 
-/// Whether a name that was not written so has a meaning in HTTP.
-fn reads_as_hop_or_request(canonical_name: &str) -> bool {
-    HeaderName::from_bytes(canonical_name.as_bytes()).is_ok_and(|name| belongs_to_hop_or_request(&name))
+/// Whether a field of this name belongs to one hop or to the request itself, and so can carry nothing else.
+pub(crate) fn reads_as_hop_or_request(canonical_name: &str) -> bool {
+    let mut names = HOP_BY_HOP.iter().chain(&OF_THE_REQUEST);
+    names.any(|name| name == canonical_name)
 }
 
 fn is_client_cert(canonical_name: &str) -> bool {
     matches!(canonical_name, "client-cert" | "client-cert-chain")
 }
 
-/// Field names are in lower case already.
-fn canonical(name: &str) -> Cow<'_, str> {
+/// A field's name as some servers read it. Field names are in lower case already.
+pub(crate) fn canonical(name: &str) -> Cow<'_, str> {
     if name.as_bytes().contains(&b'_') {
         Cow::Owned(name.replace('_', "-"))
     } else {

@@ -59,11 +59,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use oauth_core::bearer::{Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN};
 use oauth_core::error::OAuthError;
 use serde::Serialize;
+use service::request_id::RequestId;
 
 use crate::certificate_header::CertificateHeaderFault;
 use crate::host::HostName;
 use crate::route::Route;
-use service::request_id::RequestId;
 
 /// Seconds after which a caller may try again what failed for want of another server.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use oauth_core::time::Timestamp;
+use service::request_id::{RequestId, X_REQUEST_ID};
 use tokio::time::Instant;
 
 use crate::connection::{Connection, PresentedCertificate};
@@ -16,7 +17,6 @@ use crate::metrics;
 use crate::rejection::Rejection;
 use crate::response_body::{Content, ResponseBody};
 use crate::well_formed::WellFormedRequest;
-use service::request_id::{RequestId, X_REQUEST_ID};
 
 /// Bounds the log that a caller can cause, in bytes of the method and of the path each.
 const LONGEST_LOGGED: usize = 256;

@@ -253,13 +253,11 @@ fn check_names(section: &ClientCertificatesSection, peers: &[TrustedPeer], probl
 }
 
 fn header_name(text: &str) -> Result<HeaderName, &'static str> {
-    let is_none = "is not the name of a header";
-    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| is_none)?;
-    // Some servers take `_` for `-`.
-    let read_as = HeaderName::from_bytes(text.replace('_', "-").as_bytes()).map_err(|_| is_none)?;
-    if headers::belongs_to_hop_or_request(&read_as) {
+    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| "is not the name of a header")?;
+    let read_as = headers::canonical(name.as_str());
+    if headers::reads_as_hop_or_request(&read_as) {
         Err("means something else in HTTP")
-    } else if headers::OWN.contains(&read_as) {
+    } else if headers::OWN.iter().any(|own| *own == *read_as) {
         Err("is what the gateway tells APIs itself")
     } else {
         Ok(name)

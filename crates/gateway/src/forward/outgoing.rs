@@ -10,6 +10,7 @@ use hyper::body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
+use service::request_id::RequestId;
 
 use super::Over;
 use crate::accepted_token::AcceptedToken;
@@ -21,7 +22,6 @@ use crate::rejection::Rejection;
 use crate::route::{ClientCertHeader, Route, Upgrades};
 use crate::tunnel::Right;
 use crate::upstream::{Outbound, OwnField, Server};
-use service::request_id::RequestId;
 
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERT);
 const CLIENT_CERTIFICATE_CHAIN: HeaderName = HeaderName::from_static(CLIENT_CERT_CHAIN);

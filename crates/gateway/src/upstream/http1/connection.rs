@@ -99,6 +99,12 @@ impl Connection {
         };
         Poll::Ready(Ok(length))
     }
+
+    /// The bytes that come and go from here on.
+    pub(super) fn into_switched(self) -> Switched {
+        let (coming, going) = split(self.stream);
+        join(Cursor::new(self.read).chain(coming), going)
+    }
 }
 
 /// Whether an empty line ends behind the first `scanned` bytes.
@@ -116,11 +122,3 @@ fn joined(read: Bytes, more: &[u8]) -> Bytes {
 
 /// A connection that has been switched to another protocol; what was read behind the answer comes first.
 pub(crate) type Switched = Join<Chain<Cursor<Bytes>, ReadHalf<Stream>>, WriteHalf<Stream>>;
-
-impl Connection {
-    /// The bytes that come and go from here on.
-    pub(super) fn into_switched(self) -> Switched {
-        let (coming, going) = split(self.stream);
-        join(Cursor::new(self.read).chain(coming), going)
-    }
-}

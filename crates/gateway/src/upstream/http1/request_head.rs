@@ -67,7 +67,7 @@ pub(super) fn write<'a, B: Body>(
     }
     for (name, value) in own_fields {
         debug_assert!(!fields.contains_key(name), "{name} twice");
-        put_field_of(&mut head, name, value);
+        put_own_field(&mut head, name, value);
     }
     match &form {
         BodyForm::Chunks(_) => put_field(&mut head, &TRANSFER_ENCODING, b"chunked"),
@@ -87,15 +87,13 @@ fn room<'a, B>(request: &Request<B>, own_fields: impl Iterator<Item = OwnField<'
         .path_and_query()
         .map_or(1, |target| target.as_str().len());
     let fields = request.headers().iter();
-    let fields = room_of(fields.map(|(name, value)| (name, [value.as_bytes()])));
+    let fields = room_of(fields.map(|(name, value)| (name, [b"", value.as_bytes()])));
     request.method().as_str().len() + target + fields + room_of(own_fields) + 64
 }
 
-fn room_of<'a, const PARTS: usize>(
-    fields: impl Iterator<Item = (&'a HeaderName, [&'a [u8]; PARTS])>,
-) -> usize {
+fn room_of<'a>(fields: impl Iterator<Item = OwnField<'a>>) -> usize {
     fields
-        .map(|(name, value)| name.as_str().len() + value.map(<[u8]>::len).iter().sum::<usize>() + 4)
+        .map(|(name, [beginning, rest])| name.as_str().len() + beginning.len() + rest.len() + 4)
         .sum()
 }
 
@@ -112,16 +110,14 @@ fn put_target<B>(head: &mut Vec<u8>, request: &Request<B>) {
 
 /// Also a trailer. No value has a line break in it: the type lets none in.
 pub(super) fn put_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    put_field_of(head, name, [value]);
+    put_own_field(head, name, [b"", value]);
 }
 
-fn put_field_of<const PARTS: usize>(head: &mut Vec<u8>, name: &HeaderName, value: [&[u8]; PARTS]) {
-    head.extend_from_slice(name.as_str().as_bytes());
-    head.extend_from_slice(b": ");
-    for part in value {
+fn put_own_field(head: &mut Vec<u8>, name: &HeaderName, value: [&[u8]; 2]) {
+    let [beginning, rest] = value;
+    for part in [name.as_str().as_bytes(), b": ", beginning, rest, b"\r\n"] {
         head.extend_from_slice(part);
     }
-    head.extend_from_slice(b"\r\n");
 }
 
 fn announced_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
