@@ -17,14 +17,14 @@ use crate::claims::VerifiedPayload;
 use crate::keys::Keys;
 use crate::layer::Protect;
 use crate::rejection::{Rejection, Resource};
+use crate::token_verifier::TokenVerifier;
 
 /// What a resource server demands of every token; makes the layers that demand it.
 ///
 /// By default tokens must be bound to a certificate, and the certificate is the connection's own.
 #[derive(Clone, Debug)]
 pub struct ResourceServer {
-    keys: Keys,
-    verifier: Arc<AccessTokenVerifier>,
+    tokens: Arc<TokenVerifier>,
     certificates: CertificateSource,
     binding: BindingPolicy,
     resource: Arc<Resource>,
@@ -39,8 +39,7 @@ impl ResourceServer {
             metadata_url: None,
         };
         Self {
-            keys: keys.into(),
-            verifier: Arc::new(verifier),
+            tokens: Arc::new(TokenVerifier::new(keys.into(), verifier)),
             certificates: CertificateSource::default(),
             binding: BindingPolicy::default(),
             resource: Arc::new(resource),
@@ -101,8 +100,8 @@ impl ResourceServer {
         let token = bearer_token(&request.headers)?;
         let peer = peer_of(&request.extensions, now)?;
         let thumbprint = self.certificates.thumbprint(peer, &request.headers)?;
-        let verified = self.keys.verify(&self.verifier, token, now).await?;
-        let caller = Caller::from(&verified);
+        let verified = self.tokens.verify(token, now).await?;
+        let caller = Caller::from(&*verified);
         verify_binding(verified.claims().cnf.as_ref(), thumbprint.as_ref(), self.binding)
             .map_err(|reason| Rejection::binding(&caller, reason))?;
         caller.verify_scope(required)?;

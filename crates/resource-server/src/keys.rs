@@ -1,11 +1,8 @@
 //! The issuer's keys: at hand, or to be fetched.
 
-use std::sync::Arc;
-
 #[cfg(feature = "jwks")]
 use jwks::RemoteJwks;
-use oauth_core::jwt::{AccessTokenVerifier, VerificationKeys, VerifiedAccessToken};
-use oauth_core::time::Timestamp;
+use oauth_core::jwt::{VerificationError, VerificationKeys};
 
 use crate::rejection::Rejection;
 
@@ -16,14 +13,14 @@ pub struct Keys(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    AtHand(Arc<VerificationKeys>),
+    AtHand(VerificationKeys),
     #[cfg(feature = "jwks")]
     Remote(RemoteJwks),
 }
 
 impl From<VerificationKeys> for Keys {
     fn from(keys: VerificationKeys) -> Self {
-        Self(Source::AtHand(Arc::new(keys)))
+        Self(Source::AtHand(keys))
     }
 }
 
@@ -35,16 +32,16 @@ impl From<RemoteJwks> for Keys {
 }
 
 impl Keys {
-    pub(crate) async fn verify(
+    /// What `verify` makes of a token, given the keys; it is asked a second time, with newer keys, where the first do
+    /// not hold the token's.
+    pub(crate) async fn ask<T>(
         &self,
-        verifier: &AccessTokenVerifier,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<VerifiedAccessToken, Rejection> {
+        verify: impl Fn(&VerificationKeys) -> Result<T, VerificationError>,
+    ) -> Result<T, Rejection> {
         match &self.0 {
-            Source::AtHand(keys) => verifier.verify(token, keys, now).map_err(Rejection::Token),
+            Source::AtHand(keys) => verify(keys).map_err(Rejection::Token),
             #[cfg(feature = "jwks")]
-            Source::Remote(keys) => Ok(keys.verify(verifier, token, now).await?),
+            Source::Remote(keys) => Ok(keys.verify_with(verify).await?),
         }
     }
 }

@@ -111,6 +111,7 @@ mod rejection;
 mod require_scope;
 #[cfg(feature = "test-util")]
 pub mod testing;
+mod token_verifier;
 
 #[cfg(feature = "jwks")]
 pub use jwks::RemoteJwks;

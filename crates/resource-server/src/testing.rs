@@ -89,6 +89,11 @@ impl TestIssuer {
         Keys::from(self.keys.clone())
     }
 
+    #[cfg(test)]
+    pub(crate) fn verification_keys(&self) -> VerificationKeys {
+        self.keys.clone()
+    }
+
     /// What demands its tokens for `audience`.
     pub fn verifier(&self, audience: &str) -> AccessTokenVerifier {
         AccessTokenVerifier {

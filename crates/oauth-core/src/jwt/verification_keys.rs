@@ -1,6 +1,7 @@
 //! Public keys from a JWKS, each with the algorithms it may be used with: decided here, never by a token's header.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
@@ -14,13 +15,12 @@ use super::SignatureAlgorithm;
 /// Keys below this are within reach of factoring. RFC 9325 §4.5
 const SHORTEST_RSA_MODULUS_BYTES: usize = 2048 / 8;
 
-/// The keys of a JWKS that can verify a signature.
+/// The keys of a JWKS that can verify a signature; clones are the same set.
 ///
 /// [RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)
 #[derive(Clone, Default)]
-pub struct VerificationKeys(Vec<VerificationKey>);
+pub struct VerificationKeys(Arc<[VerificationKey]>);
 
-#[derive(Clone)]
 pub(super) struct VerificationKey {
     key_id: String,
     algorithms: Vec<SignatureAlgorithm>,
@@ -42,7 +42,7 @@ impl VerificationKeys {
     /// RFC 7517 §5
     pub fn from_jwks(document: &[u8]) -> Result<Self, JwksError> {
         let jwks: Jwks = serde_json::from_slice(document).map_err(|_| JwksError::Malformed)?;
-        let keys: Vec<_> = jwks
+        let keys: Arc<[_]> = jwks
             .keys
             .into_iter()
             .filter_map(VerificationKey::from_json)
@@ -57,6 +57,12 @@ impl VerificationKeys {
     /// Whether a key of that id is among them, for whatever algorithm.
     pub fn contains(&self, key_id: &str) -> bool {
         self.0.iter().any(|key| key.key_id == key_id)
+    }
+
+    /// Whether both are clones of one set, so that what one verifies the other does. Two readings of a document are two
+    /// sets, whatever they hold.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(super) fn find(&self, key_id: &str, algorithm: SignatureAlgorithm) -> Option<&VerificationKey> {
