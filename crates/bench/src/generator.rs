@@ -14,6 +14,6 @@ mod tls;
 pub(crate) use connection::{Connection, Target};
 pub(crate) use histogram::Histogram;
 pub(crate) use load::{Length, Load, RanOut, Reuse, WarmUp, run, send_all};
-pub(crate) use request::{FormPost, InTurn, Request, Requests, Same};
+pub(crate) use request::{Each, FormPost, InTurn, Request, Requests, Same};
 pub(crate) use response::{BodyDecoder, head_end};
 pub(crate) use tls::{KeyExchange, Resume, TlsMaker};

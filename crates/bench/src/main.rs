@@ -77,7 +77,13 @@ fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<E
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let comparison = LocalSet::new().block_on(&runtime, instructions::count(&bench, counts))?;
     show(&comparison);
-    Ok(exit_code(counts == Counts::Compared && comparison.has_grown()))
+    let is_refused = counts == Counts::Compared && !comparison.is_as_accepted();
+    if is_refused {
+        bench.progress(
+            "these are not the counts that were accepted: where they are meant to be, run with --accept\n",
+        );
+    }
+    Ok(exit_code(is_refused))
 }
 
 /// Measures what grows, and plots it.

@@ -10,6 +10,8 @@ use crate::generator::Length;
 pub(crate) struct Plan {
     /// How often every system of a job has its turn on one core.
     pub(crate) rounds: usize,
+    /// What a system runs before its turns, unrecorded.
+    pub(crate) warming_up: Length,
     /// A turn on one core.
     pub(crate) slice: Length,
     /// How often every system has its turn on split cores.
@@ -53,6 +55,10 @@ impl Plan {
     /// By which two systems five percent apart can be told apart.
     pub(crate) const FULL: Self = Self {
         rounds: 40,
+        warming_up: Length {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_secs(5),
+        },
         slice: Length {
             warm_up: Duration::from_millis(150),
             measured: Duration::from_millis(300),
@@ -74,6 +80,10 @@ impl Plan {
     /// Two minutes for all jobs: a first look, not a verdict.
     pub(crate) const QUICK: Self = Self {
         rounds: 4,
+        warming_up: Length {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_secs(1),
+        },
         slice: Length {
             warm_up: Duration::from_millis(80),
             measured: Duration::from_millis(200),

@@ -16,6 +16,13 @@ const resourceServer = {
   accessTokenTTL: 4 * 60 * 60,
 };
 
+// A certificate is read once for each connection, as ours is.
+const certificates = new WeakMap();
+const certificateOf = ({ socket }) => {
+  if (!certificates.has(socket)) certificates.set(socket, socket.getPeerX509Certificate());
+  return certificates.get(socket);
+};
+
 const provider = new Provider('https://login.example.com', {
   jwks: { keys: [{ ...signingKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'bench' }] },
   scopes: ['transactions'],
@@ -58,10 +65,10 @@ const provider = new Provider('https://login.example.com', {
       enabled: true,
       certificateBoundAccessTokens: true,
       tlsClientAuth: true,
-      getCertificate: (context) => context.socket.getPeerX509Certificate(),
+      getCertificate: certificateOf,
       certificateAuthorized: (context) => context.socket.authorized,
       certificateSubjectMatches: (context, property, expected) => {
-        const { subject, subjectAltName } = context.socket.getPeerX509Certificate();
+        const { subject, subjectAltName } = certificateOf(context);
         return property === 'tls_client_auth_subject_dn'
           ? subject === expected
           : (subjectAltName ?? '').split(', ').includes(`DNS:${expected}`);

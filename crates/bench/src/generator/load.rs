@@ -72,6 +72,27 @@ pub(crate) struct Load {
     pub(crate) warm_up: WarmUp,
 }
 
+impl Load {
+    /// So many connections that are kept and resume nothing, all answers 200.
+    pub(crate) fn kept_alive(
+        target: Target,
+        tls: TlsMaker,
+        connections: usize,
+        requests: impl Requests + 'static,
+    ) -> Self {
+        Self {
+            target,
+            tls,
+            resume: Resume::Never,
+            reuse: Reuse::KeepAlive,
+            connections,
+            requests: Rc::new(RefCell::new(requests)),
+            expected: 200,
+            warm_up: WarmUp::UntilAnswered,
+        }
+    }
+}
+
 impl fmt::Debug for Load {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -244,12 +265,12 @@ async fn requests_in_turn(load: &Load, shared: &Shared) -> anyhow::Result<()> {
             ));
         }
         load.requests.borrow_mut().answered(connection.body());
+        shared.latencies.borrow_mut().record(started.elapsed());
         match load.reuse {
             Reuse::KeepAlive if !answer.closes => open = Some(connection),
             Reuse::KeepAlive | Reuse::NewConnection => connection.close().await,
         }
         increment(&shared.requests);
-        shared.latencies.borrow_mut().record(started.elapsed());
         if is_first {
             is_first = false;
             shared.warm.set(shared.warm.get() + 1);

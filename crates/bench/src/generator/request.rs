@@ -67,6 +67,20 @@ impl Requests for Same {
     }
 }
 
+/// Those of an iterator, each once.
+#[derive(Clone, Debug)]
+pub(crate) struct Each<I>(pub(crate) I);
+
+impl<I: Iterator<Item = Request>> Requests for Each<I> {
+    fn next(&mut self, request: &mut Request) -> bool {
+        let Some(next) = self.0.next() else {
+            return false;
+        };
+        *request = next;
+        true
+    }
+}
+
 /// All of them again and again, neighbours far apart, so that nothing is warm by chance.
 #[derive(Clone, Debug)]
 pub(crate) struct InTurn {

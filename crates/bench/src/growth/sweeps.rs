@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::curve::{Curve, Point};
 use crate::bench::Bench;
-use crate::generator::{InTurn, Request, Requests, Reuse, send_all};
+use crate::generator::{Each, InTurn, Request, Reuse, send_all};
 use crate::jobs::{
     CACHE, Contender, Cost, PARTNER, Stage, TOKENS, authorized, cost, introspecting, issue_tokens, issuing,
     load, place, proxies,
@@ -107,7 +107,7 @@ async fn cached_tokens(bench: &Bench) -> anyhow::Result<Vec<Curve>> {
             .map(|token| authorized(token, "/http/growth"))
             .collect();
         let mut load = gateway(&stage, Vec::new())?.load;
-        load.requests = Rc::new(RefCell::new(EachOnce(more.clone())));
+        load.requests = Rc::new(RefCell::new(Each(more.clone().into_iter())));
         send_all(&load).await.context("filling the cache")?;
         requests.extend(more);
         let contender = gateway(&stage, requests.clone())?;
@@ -198,15 +198,4 @@ fn gateway(stage: &Stage<'_>, requests: Vec<Request>) -> anyhow::Result<Contende
     let mut load = load(stage, gateway.target()?, &Request::default(), Reuse::KeepAlive)?;
     load.requests = Rc::new(RefCell::new(InTurn::of(requests)));
     Ok(Contender::new(GATEWAY, gateway.process.id(), load, None))
-}
-
-struct EachOnce(Vec<Request>);
-
-impl Requests for EachOnce {
-    fn next(&mut self, request: &mut Request) -> bool {
-        self.0.pop().is_some_and(|next| {
-            *request = next;
-            true
-        })
-    }
 }

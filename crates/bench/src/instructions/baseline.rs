@@ -1,6 +1,6 @@
 //! What was counted, beside what was accepted earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub(crate) struct Baseline(BTreeMap<String, u64>);
 
-/// By how much a count may grow unasked.
+/// By how much a count may change unasked: growth is a regression, and a fall that nobody accepts leaves room for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tolerance {
     percent: u64,
@@ -22,6 +22,16 @@ pub(crate) struct Tolerance {
 impl Tolerance {
     /// A tenth.
     pub(crate) const TENTH: Self = Self { percent: 10 };
+
+    fn judge(self, counted: u64, accepted: u64) -> Change {
+        if counted * 100 > accepted * (100 + self.percent) {
+            Change::Grown
+        } else if counted * 100 < accepted * (100 - self.percent) {
+            Change::Fallen
+        } else {
+            Change::None
+        }
+    }
 }
 
 impl Baseline {
@@ -47,14 +57,18 @@ impl Baseline {
 
     /// Each beside what was accepted.
     pub(crate) fn compare(&self, accepted: &Self, tolerance: Tolerance) -> Comparison {
-        let lines = self.0.iter().map(|(name, &counted)| {
-            let accepted = accepted.0.get(name).copied();
+        let names: BTreeSet<&String> = self.0.keys().chain(accepted.0.keys()).collect();
+        let lines = names.into_iter().map(|name| {
+            let (counted, accepted) = (self.0.get(name).copied(), accepted.0.get(name).copied());
             Line {
                 name: name.clone(),
                 counted,
                 accepted,
-                has_grown: accepted
-                    .is_some_and(|accepted| counted * 100 > accepted * (100 + tolerance.percent)),
+                change: match (counted, accepted) {
+                    (Some(counted), Some(accepted)) => tolerance.judge(counted, accepted),
+                    (Some(_), None) => Change::New,
+                    (None, _) => Change::Gone,
+                },
             }
         });
         Comparison(lines.collect())
@@ -68,15 +82,37 @@ pub(crate) struct Comparison(Vec<Line>);
 #[derive(Debug)]
 struct Line {
     name: String,
-    counted: u64,
+    counted: Option<u64>,
     accepted: Option<u64>,
-    has_grown: bool,
+    change: Change,
+}
+
+/// What has become of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    Grown,
+    Fallen,
+    New,
+    Gone,
+}
+
+impl Change {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Grown => "HAS GROWN",
+            Self::Fallen => "HAS FALLEN",
+            Self::New => "NEW",
+            Self::Gone => "NOT COUNTED",
+        }
+    }
 }
 
 impl Comparison {
-    /// Whether a count grew by more than is tolerated.
-    pub(crate) fn has_grown(&self) -> bool {
-        self.0.iter().any(|line| line.has_grown)
+    /// Whether every count is one that was accepted.
+    pub(crate) fn is_as_accepted(&self) -> bool {
+        self.0.iter().all(|line| line.change == Change::None)
     }
 }
 
@@ -88,19 +124,15 @@ impl fmt::Display for Comparison {
             "instructions", "counted", "accepted"
         )?;
         writeln!(formatter, "|{:-<46}|{:->13}:|{:->10}:|-------------|", "", "", "")?;
+        let number = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
         for line in &self.0 {
-            let accepted = line
-                .accepted
-                .map_or_else(|| "–".to_owned(), |count| count.to_string());
-            let word = match (line.accepted, line.has_grown) {
-                (None, _) => "new",
-                (Some(_), true) => "HAS GROWN",
-                (Some(_), false) => "",
-            };
             writeln!(
                 formatter,
-                "| {:<44} | {:>12} | {accepted:>9} | {word:<11} |",
-                line.name, line.counted
+                "| {:<44} | {:>12} | {:>9} | {:<11} |",
+                line.name,
+                number(line.counted),
+                number(line.accepted),
+                line.change.word()
             )?;
         }
         Ok(())
@@ -120,23 +152,25 @@ mod tests {
         )
     }
 
-    #[test]
-    fn tolerates_a_tenth_and_no_more() {
-        let accepted = baseline(&[("hot", 1000)]);
-        let has_grown = |count| {
-            let comparison = baseline(&[("hot", count)]).compare(&accepted, Tolerance::TENTH);
-            comparison.has_grown()
-        };
-        assert!(!has_grown(1100));
-        assert!(!has_grown(10));
-        assert!(has_grown(1101));
+    fn is_as_accepted(counted: &[(&str, u64)], accepted: &[(&str, u64)]) -> bool {
+        let comparison = baseline(counted).compare(&baseline(accepted), Tolerance::TENTH);
+        comparison.is_as_accepted()
     }
 
     #[test]
-    fn a_new_count_has_not_grown_and_is_shown_as_new() {
-        let comparison = baseline(&[("hot", 7)]).compare(&Baseline::default(), Tolerance::TENTH);
-        assert!(!comparison.has_grown());
-        assert!(comparison.to_string().contains("new"));
+    fn tolerates_a_tenth_and_no_more() {
+        let as_accepted = |count| is_as_accepted(&[("hot", count)], &[("hot", 1000)]);
+        assert!(as_accepted(1100));
+        assert!(!as_accepted(1101));
+        assert!(as_accepted(900));
+        assert!(!as_accepted(899));
+    }
+
+    #[test]
+    fn takes_no_count_for_accepted_that_is_new_or_gone() {
+        assert!(!is_as_accepted(&[("hot", 7)], &[]));
+        assert!(!is_as_accepted(&[], &[("hot", 7)]));
+        assert!(is_as_accepted(&[("hot", 7)], &[("hot", 7)]));
     }
 
     #[test]

@@ -38,7 +38,13 @@ pub(crate) fn count_step(ground: &Ground, step: Step) -> anyhow::Result<u64> {
         step.name(),
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(collected(&log)? / REPETITIONS)
+    let collected = collected(&log)?;
+    ensure!(
+        collected > 0,
+        "{}: nothing was counted of {MEASURED}",
+        step.name()
+    );
+    Ok(collected / REPETITIONS)
 }
 
 /// A command that has callgrind write its sum to `log` and nothing else.

@@ -1,17 +1,18 @@
 //! Whole requests: what a service's binary executes for one, its start and its end taken off.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::iter;
+
+use anyhow::ensure;
 
 use super::callgrind::collected;
 use crate::bench::Bench;
-use crate::generator::{Load, Request, Requests, Resume, Reuse, Target, WarmUp, send_all};
-use crate::jobs::{GATEWAY, PARTNER, Stage, authorized, forwarded, jwt, token_form};
+use crate::generator::{Each, Load, Request, Target, send_all};
+use crate::jobs::{GATEWAY, PARTNER, Stage, authorized, forwarded, introspection_form, jwt, token_form};
 use crate::systems::Counted;
 use crate::systems::authorization_server::AuthorizationServer;
 
 /// Requests of the first run: after them, everything that is filled once is filled.
-const FIRST: u64 = 200;
+const FIRST: usize = 200;
 
 /// A request on a connection that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,17 +54,22 @@ impl Whole {
     pub(crate) async fn count(self, bench: &Bench) -> anyhow::Result<u64> {
         let few = self.run(bench, FIRST).await?;
         let many = self.run(bench, FIRST + self.requests()).await?;
-        Ok(many.saturating_sub(few) / self.requests())
+        ensure!(
+            many > few,
+            "{}: more requests took no more instructions",
+            self.name()
+        );
+        let more = u64::try_from(self.requests())?;
+        Ok((many - few) / more)
     }
 
     /// So many more requests in the second run than in the first, whose every other cost is nearly the same: enough
     /// that what differs by chance, up to fifteen million instructions in which the clock is calibrated at the start, is a
     /// fortieth of theirs.
-    const fn requests(self) -> u64 {
+    const fn requests(self) -> usize {
         match self {
             Self::Hot => 8000,
-            Self::Issue | Self::IntrospectJson | Self::IntrospectJwt => 5000,
-            Self::Verify => 1000,
+            Self::Issue | Self::IntrospectJson | Self::IntrospectJwt | Self::Verify => 5000,
         }
     }
 
@@ -76,23 +82,14 @@ impl Whole {
     }
 
     /// Starts the service under callgrind, sends so many requests, ends it, and reads the sum.
-    async fn run(self, bench: &Bench, count: u64) -> anyhow::Result<u64> {
+    async fn run(self, bench: &Bench, count: usize) -> anyhow::Result<u64> {
         let ground = bench.ground.counting(self.counted());
         let log = ground.callgrind_log();
         let bench = bench.on(ground);
         let stage = self.stage(&bench)?;
         let (target, certificate, request) = self.request(&stage).await?;
-        send_all(&Load {
-            target,
-            tls: stage.tls(certificate)?,
-            resume: Resume::Never,
-            reuse: Reuse::KeepAlive,
-            connections: 1,
-            requests: Rc::new(RefCell::new(Repeated { request, left: count })),
-            expected: 200,
-            warm_up: WarmUp::UntilAnswered,
-        })
-        .await?;
+        let requests = Each(iter::repeat_n(request, count));
+        send_all(&Load::kept_alive(target, stage.tls(certificate)?, 1, requests)).await?;
         drop(stage);
         collected(&log)
     }
@@ -109,8 +106,7 @@ impl Whole {
     async fn request(self, stage: &Stage<'_>) -> anyhow::Result<(Target, &'static str, Request)> {
         let server = stage.authorization_server.target()?;
         let introspect = |accept, token: &str| {
-            AuthorizationServer::introspection_endpoint(accept)
-                .with(&format!("client_id=gateway&token={token}"))
+            AuthorizationServer::introspection_endpoint(accept).with(&introspection_form(token))
         };
         Ok(match self {
             Self::Hot => {
@@ -140,22 +136,5 @@ impl Whole {
                 )
             }
         })
-    }
-}
-
-/// The same request, so often.
-struct Repeated {
-    request: Request,
-    left: u64,
-}
-
-impl Requests for Repeated {
-    fn next(&mut self, request: &mut Request) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        self.left -= 1;
-        request.bytes.clone_from(&self.request.bytes);
-        true
     }
 }

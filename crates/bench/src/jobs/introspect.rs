@@ -1,6 +1,7 @@
 //! *introspect*: what a token is worth, asked by mutual TLS on connections that stay.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::iter;
 use std::rc::Rc;
 
 use anyhow::{Context as _, ensure};
@@ -9,15 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::contender::{Contender, Refusal};
-use super::issue::{OURS, PEER};
+use super::issue::{PEER, comparison, name_of_ours};
 use super::runner::{Prepared, measure};
 use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
-use super::tokens::{Supply, access_token, token_form};
+use super::tokens::{Supply, access_token, introspection_form, token_form};
 use crate::bench::Bench;
-use crate::generator::{
-    Connection, FormPost, InTurn, Load, Request, Requests, Resume, Reuse, Same, Target, WarmUp,
-};
-use crate::report::{Comparison, JobReport};
+use crate::generator::{Connection, Each, InTurn, Load, Request, Requests, Resume, Same, Target};
+use crate::report::JobReport;
 use crate::systems::authorization_server::AuthorizationServer;
 use crate::systems::oidc_provider::OidcProvider;
 
@@ -59,7 +58,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
                     bench.plan.connections
                 ),
                 contenders: [Some(ours), peer].into_iter().flatten().collect(),
-                comparisons: vec![Comparison::new(OURS, PEER, bar)],
+                comparisons: vec![comparison(bench, bar)],
                 stage: &stage,
             })
             .await?,
@@ -70,9 +69,9 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
 
 /// The same token, again and again.
 async fn same(stage: &Stage<'_>, token: &str, accept: &'static str) -> anyhow::Result<Contender> {
-    let request = AuthorizationServer::introspection_endpoint(accept).with(&form(token));
+    let request = AuthorizationServer::introspection_endpoint(accept).with(&introspection_form(token));
     verify_active(stage, &stage.authorization_server.target()?, &request).await?;
-    ours(stage, Rc::new(RefCell::new(Same(request.clone()))), request)
+    ours(stage, Same(request.clone()), request)
 }
 
 /// Many tokens in turn, answered with JSON.
@@ -81,12 +80,14 @@ pub(crate) async fn of_tokens<'a>(
     tokens: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<Contender> {
     let endpoint = AuthorizationServer::introspection_endpoint(JSON);
-    let requests: Vec<_> = tokens.map(|token| endpoint.with(&form(token))).collect();
+    let requests: Vec<_> = tokens
+        .map(|token| endpoint.with(&introspection_form(token)))
+        .collect();
     for request in requests.first().into_iter().chain(requests.last()) {
         verify_active(stage, &stage.authorization_server.target()?, request).await?;
     }
-    let refused = endpoint.with(&form("unknown"));
-    ours(stage, Rc::new(RefCell::new(InTurn::of(requests))), refused)
+    let refused = endpoint.with(&introspection_form("unknown"));
+    ours(stage, InTurn::of(requests), refused)
 }
 
 /// A token each time whose JWT nobody has asked for.
@@ -95,40 +96,19 @@ fn first(stage: &Stage<'_>) -> anyhow::Result<Contender> {
         Supply::new(),
         AuthorizationServer::introspection_endpoint(ACCESS_TOKEN_JWT),
     );
-    let refused = endpoint.with(&form("unknown"));
-    let requests = EachOnce {
-        supply: Rc::clone(&supply),
-        endpoint,
-    };
-    let mut contender = ours(stage, Rc::new(RefCell::new(requests)), refused)?;
+    let refused = endpoint.with(&introspection_form("unknown"));
+    let tokens = Rc::clone(&supply);
+    let requests = iter::from_fn(move || Some(endpoint.with(&introspection_form(&tokens.take()?))));
+    let mut contender = ours(stage, Each(requests), refused)?;
     contender.supply = Some(supply);
     Ok(contender)
 }
 
-struct EachOnce {
-    supply: Rc<Supply>,
-    endpoint: FormPost,
-}
-
-impl Requests for EachOnce {
-    fn next(&mut self, request: &mut Request) -> bool {
-        let Some(token) = self.supply.take() else {
-            return false;
-        };
-        *request = self.endpoint.with(&form(&token));
-        true
-    }
-}
-
-fn ours(
-    stage: &Stage<'_>,
-    requests: Rc<RefCell<dyn Requests>>,
-    refused: Request,
-) -> anyhow::Result<Contender> {
+fn ours(stage: &Stage<'_>, requests: impl Requests + 'static, refused: Request) -> anyhow::Result<Contender> {
     let server = &stage.authorization_server;
     contender(
         stage,
-        OURS,
+        name_of_ours(stage.bench),
         server.process.id(),
         server.target()?,
         requests,
@@ -144,8 +124,8 @@ async fn peer(
     let Some((provider, token)) = stage.oidc_provider.as_ref().zip(token) else {
         return Ok(None);
     };
-    let request = OidcProvider::introspection_endpoint(accept).with(&form(token));
-    let requests = Rc::new(RefCell::new(Same(request.clone())));
+    let request = OidcProvider::introspection_endpoint(accept).with(&introspection_form(token));
+    let requests = Same(request.clone());
     let target = provider.target()?;
     verify_active(stage, &target, &request).await?;
     contender(stage, PEER, provider.process.id(), target, requests, request).map(Some)
@@ -156,19 +136,11 @@ fn contender(
     name: &str,
     process: u32,
     target: Target,
-    requests: Rc<RefCell<dyn Requests>>,
+    requests: impl Requests + 'static,
     refused: Request,
 ) -> anyhow::Result<Contender> {
-    let load = Load {
-        target: target.clone(),
-        tls: stage.tls(GATEWAY)?,
-        resume: Resume::Never,
-        reuse: Reuse::KeepAlive,
-        connections: stage.bench.plan.connections,
-        requests,
-        expected: 200,
-        warm_up: WarmUp::UntilAnswered,
-    };
+    let connections = stage.bench.plan.connections;
+    let load = Load::kept_alive(target.clone(), stage.tls(GATEWAY)?, connections, requests);
     let refusal = Refusal {
         target,
         tls: stage.tls(OTHER)?,
@@ -207,10 +179,6 @@ fn says_active(body: &[u8]) -> bool {
     // RFC 9701 §5: the answer is a claim. RFC 9068: the token itself, which there is for an active one alone.
     serde_json::from_slice::<Value>(&decoded)
         .is_ok_and(|claims| says(&claims["token_introspection"]) || claims["cnf"].is_object())
-}
-
-fn form(token: &str) -> String {
-    format!("client_id=gateway&token={token}")
 }
 
 /// A token of the peer's.

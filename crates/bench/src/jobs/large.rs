@@ -15,7 +15,9 @@ const MEBIBYTE: u64 = 1 << 20;
 const CONNECTIONS: usize = 4;
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
-    let stage = Stage::set(bench)?.with_gateway("")?.with_nginx(&[Variant::Plain]);
+    let stage = Stage::set(bench)?
+        .with_gateway("")?
+        .with_nginx(&[Variant::Plain, Variant::Tuned]);
     let authorization = format!("Bearer {}", stage.token().await?);
     let fields = [("authorization", authorization.as_str())];
     let gateway = stage.gateway()?.process.id();
@@ -66,6 +68,7 @@ fn comparisons(mebibytes: u64) -> Vec<Comparison> {
         } else {
             Comparison::without_bar(GATEWAY, peer)
         },
+        Comparison::without_bar(GATEWAY, Variant::Tuned.name()),
         rate,
     ]
 }

@@ -1,5 +1,6 @@
 //! Turn by turn: every system once per round, the order rotated, everything on one core; then a few turns on split
-//! cores for rates and latencies.
+//! cores for rates and latencies. Before all of them, each system runs for a while unrecorded: one that is compiled
+//! while it runs is not judged by its first seconds.
 
 use std::time::Duration;
 
@@ -43,6 +44,11 @@ pub(crate) async fn measure(job: Prepared<'_>) -> anyhow::Result<JobReport> {
         .map(|it| Row::new(&it.name, it.unit))
         .collect();
     place(job.stage, bench.one_core)?;
+    for contender in &job.contenders {
+        bench.progress(&format!("{}: warming up {}", job.name, contender.name));
+        // One that cannot be measured is told of in its first round.
+        let _unrecorded = measure_turn(job.stage, contender, bench.plan.warming_up, bench.one_core).await;
+    }
     for round in 0..bench.plan.rounds {
         bench.progress(&format!(
             "{}: round {} of {}",

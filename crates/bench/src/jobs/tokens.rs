@@ -28,6 +28,11 @@ pub(crate) fn token_form(client_id: &str) -> String {
     format!("grant_type=client_credentials&client_id={client_id}&scope=transactions")
 }
 
+/// The form with which the gateway asks what a token is worth.
+pub(crate) fn introspection_form(token: &str) -> String {
+    format!("client_id=gateway&token={token}")
+}
+
 /// So many tokens for one client.
 pub(crate) async fn issue(
     server: &AuthorizationServer,

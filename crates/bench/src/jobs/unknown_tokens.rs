@@ -1,6 +1,7 @@
 //! *cold*: a token on every request that the proxy has never seen, introspected at our authorization server.
 
 use std::cell::RefCell;
+use std::iter;
 use std::rc::Rc;
 
 use super::hot::{GATEWAY, authorized, proxies};
@@ -8,7 +9,7 @@ use super::runner::{Prepared, measure, place};
 use super::stage::Stage;
 use super::tokens::Supply;
 use crate::bench::Bench;
-use crate::generator::{Request, Requests, Reuse};
+use crate::generator::{Each, Reuse};
 use crate::instructions::cpu_time_of_verification;
 use crate::report::{Comparison, JobReport};
 use crate::systems::nginx::Variant;
@@ -20,7 +21,9 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     let mut contenders = proxies(&stage, &authorized(&stage.token().await?, PATH), Reuse::KeepAlive)?;
     for contender in &mut contenders {
         let supply = Supply::new();
-        contender.load.requests = Rc::new(RefCell::new(EachOnce(Rc::clone(&supply))));
+        let tokens = Rc::clone(&supply);
+        let requests = iter::from_fn(move || Some(authorized(&tokens.take()?, PATH)));
+        contender.load.requests = Rc::new(RefCell::new(Each(requests)));
         contender.supply = Some(supply);
     }
     place(&stage, bench.one_core)?;
@@ -42,16 +45,4 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     })
     .await?;
     Ok(vec![report])
-}
-
-struct EachOnce(Rc<Supply>);
-
-impl Requests for EachOnce {
-    fn next(&mut self, request: &mut Request) -> bool {
-        let Some(token) = self.0.take() else {
-            return false;
-        };
-        *request = authorized(&token, PATH);
-        true
-    }
 }

@@ -1,8 +1,7 @@
 //! *verify*: the resource-server layer, as the sample API wears it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fs;
-use std::rc::Rc;
 
 use anyhow::{Context as _, ensure};
 use rustls::pki_types::CertificateDer;
@@ -11,8 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
 use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
+use super::tokens::introspection_form;
 use crate::bench::Bench;
-use crate::generator::{Connection, Load, Request, Resume, Reuse, Same, WarmUp};
+use crate::generator::{Connection, Load, Request, Resume, Same};
 use crate::report::JobReport;
 use crate::systems::authorization_server::AuthorizationServer;
 
@@ -21,16 +21,8 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     let api = stage.sample_api()?;
     let jwt = jwt(&stage).await?;
     let request = forwarded(&stage, &jwt, PARTNER)?;
-    let load = Load {
-        target: api.target()?,
-        tls: stage.tls(GATEWAY)?,
-        resume: Resume::Never,
-        reuse: Reuse::KeepAlive,
-        connections: bench.plan.connections,
-        requests: Rc::new(RefCell::new(Same(request))),
-        expected: 200,
-        warm_up: WarmUp::UntilAnswered,
-    };
+    let connections = bench.plan.connections;
+    let load = Load::kept_alive(api.target()?, stage.tls(GATEWAY)?, connections, Same(request));
     let refusal = Refusal {
         target: api.target()?,
         tls: stage.tls(GATEWAY)?,
@@ -40,8 +32,8 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     let report = measure(Prepared {
         name: "verify".into(),
         description:
-            "the sample API behind the resource-server layer, as the gateway calls it: JWT (ES256), \
-                      Client-Cert and binding verified on every request"
+            "the sample API behind the resource-server layer, as the gateway calls it: the JWT's signature \
+                      (ES256) verified once; its times, Client-Cert and binding on every request"
                 .into(),
         contenders: vec![Contender::new(
             "certbound resource server",
@@ -74,8 +66,8 @@ pub(crate) async fn jwt(stage: &Stage<'_>) -> anyhow::Result<String> {
     let token = stage.token().await?;
     let target = stage.authorization_server.target()?;
     let mut connection = Connection::open(&target, stage.tls(GATEWAY)?.make(Resume::Never)).await?;
-    let request = AuthorizationServer::introspection_endpoint("application/jwt")
-        .with(&format!("client_id=gateway&token={token}"));
+    let request =
+        AuthorizationServer::introspection_endpoint("application/jwt").with(&introspection_form(&token));
     let answer = connection.exchange(&request, &Cell::new(0)).await?;
     ensure!(answer.status == 200, "introspection answered {}", answer.status);
     Ok(String::from_utf8(connection.body().to_vec())?)

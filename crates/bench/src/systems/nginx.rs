@@ -25,7 +25,8 @@ const GATE: &str = include_str!("../../peers/nginx/gate.lua");
 pub(crate) enum Variant {
     /// Mutual TLS ends here, requests are forwarded unchecked.
     Plain,
-    /// The same without session cache and tickets, which are most of a full handshake's cost to OpenSSL 3.0.
+    /// The same without session cache and tickets, which are most of a full handshake's cost to OpenSSL 3.0, and with
+    /// larger buffers for bodies.
     Tuned,
     /// With token, expiry, binding and scope verified on every request.
     Lua,
@@ -224,7 +225,12 @@ http {{
 const TUNING: &str = "        ssl_session_cache off;
         ssl_session_tickets off;
         ssl_conf_command NumTickets 0;
-        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;";
+        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;
+        ssl_buffer_size 16k;
+        proxy_buffer_size 64k;
+        proxy_buffers 16 64k;
+        proxy_busy_buffers_size 128k;
+        client_body_buffer_size 128k;";
 
 fn introspection_location(ground: &Ground) -> String {
     format!(
