@@ -16,6 +16,9 @@ use crate::jobs::Job;
 /// Peers: nginx (Debian: nginx, libnginx-mod-http-lua) and node-oidc-provider (Node.js with npm; it is installed,
 /// pinned, into target/bench). One that is not there is named, and the rest runs. Run with --release, and leave the
 /// machine alone meanwhile.
+///
+/// Ours are built as for production, by `optimise`: the first run takes a quarter of an hour more for it. Its profile
+/// is kept in target/optimised, and made anew by `optimise` alone.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 pub(crate) struct Arguments {
@@ -27,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "JOB,...")]
     pub(crate) jobs: Vec<Job>,
 
-    /// How often every system has its turn, instead of 40 times (4 times with --quick)
+    /// How often every system has its turn on one core, instead of 40 times (4 times with --quick)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
     pub(crate) rounds: Option<u16>,
 
@@ -40,9 +43,14 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, default_value = "target/bench", value_name = "DIRECTORY")]
     pub(crate) directory: PathBuf,
 
-    /// Measure the services as they lie beside this program, instead of building them first
+    /// Measure the services as they lie beside this program, instead of building them first (growth still builds what fills
+    /// the store)
     #[arg(long, global = true)]
     pub(crate) as_built: bool,
+
+    /// Measure an ordinary release build instead of one that is optimised by a profile
+    #[arg(long, global = true, conflicts_with = "as_built")]
+    pub(crate) plain: bool,
 
     /// An empty PostgreSQL database for the authorization server, instead of its embedded store
     #[arg(long, global = true, value_name = "URL")]
@@ -68,6 +76,9 @@ pub(crate) enum Command {
         #[arg(default_value = "target/bench/growth", value_name = "DIRECTORY")]
         into: PathBuf,
     },
+    /// Build the services for production, into target/optimised: with counters, trained on every job, and again by what
+    /// was counted (rustup component llvm-tools, or Debian: llvm-19)
+    Optimise,
     /// One step, so often
     #[command(hide = true)]
     Step {

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::bench::Bench;
-use crate::systems::commit;
+use crate::systems::machine;
 use curve::Curve;
 use sweeps::Sweep;
 
@@ -22,10 +22,10 @@ use sweeps::Sweep;
 /// # Errors
 ///
 /// A file that cannot be written; a curve that cannot be measured is told and left out.
-pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl fmt::Display> {
+pub(crate) async fn run(bench: &Bench, built: &str, directory: &Path) -> anyhow::Result<impl fmt::Display> {
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     // Before its own pages change what is checked out.
-    let commit = commit();
+    let machine = machine(built);
     let mut curves = Vec::new();
     for sweep in Sweep::ALL {
         match sweep.measure(bench).await {
@@ -36,9 +36,9 @@ pub(crate) async fn run(bench: &Bench, directory: &Path) -> anyhow::Result<impl 
         for curve in &curves {
             write(directory, &curve.file_name(), &plot::svg(curve))?;
         }
-        write(directory, "growth.md", &page(&curves, &commit)?)?;
+        write(directory, "growth.md", &page(&curves, &machine)?)?;
     }
-    page(&curves, &commit)
+    page(&curves, &machine)
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
@@ -46,10 +46,11 @@ fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
-fn page(curves: &[Curve], commit: &str) -> anyhow::Result<String> {
+fn page(curves: &[Curve], machine: &[String]) -> anyhow::Result<String> {
     let mut page = format!(
-        "# What grows\n\nWritten by `cargo run --release -p bench -- growth`, of {commit}. CPU time is the server's own, \
-         with everything on one core. Differences of less than a quarter can be noise; a point is *disturbed* where others used the core in most of its rounds.\n"
+        "# What grows\n\nWritten by `cargo run --release -p bench -- growth`. CPU time is the server's own, \
+         with everything on one core. Differences of less than a quarter can be noise; a point is *disturbed* where others used the core in most of its rounds.\n\n- {}\n",
+        machine.join("\n- ")
     );
     for curve in curves {
         write!(page, "\n{curve}")?;

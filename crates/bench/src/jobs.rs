@@ -20,7 +20,7 @@ pub(crate) use hot::{authorized, load, proxies};
 pub(crate) use introspect::of_tokens as introspecting;
 pub(crate) use issue::ours as issuing;
 pub(crate) use runner::{Cost, cost, place};
-pub(crate) use stage::{GATEWAY, PARTNER, Stage};
+pub(crate) use stage::{GATEWAY_CERTIFICATE, PARTNER, Stage};
 pub(crate) use tokens::{introspection_form, issue as issue_tokens, token_form};
 pub(crate) use verify::{forwarded, jwt};
 pub(crate) use wide::{CACHE, TOKENS};

@@ -10,18 +10,20 @@ mod growth;
 mod instructions;
 mod jobs;
 mod measure;
+mod optimised;
 mod plan;
 mod report;
+mod services;
 mod systems;
+mod training;
 mod upstream;
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Parser as _;
 use tokio::runtime;
 use tokio::task::LocalSet;
@@ -30,9 +32,8 @@ use crate::arguments::{Arguments, Command};
 use crate::bench::Bench;
 use crate::instructions::Counts;
 use crate::jobs::Job;
-use crate::measure::{Placement, available_cores};
-use crate::plan::Plan;
 use crate::report::RunReport;
+use crate::services::Services;
 use crate::systems::{Ground, machine};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -48,6 +49,11 @@ fn main() -> anyhow::Result<ExitCode> {
             },
         ),
         Some(Command::Growth { into }) => measure_growth(&arguments, into),
+        Some(Command::Optimise) => {
+            let binaries = services::optimise(&arguments, Instant::now())?;
+            show(&format_args!("Built: {}", binaries.display()));
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Step { name, count }) => {
             instructions::execute(name, *count).map(|()| ExitCode::SUCCESS)
         }
@@ -57,14 +63,14 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Runs the jobs, side by side with the peers.
 fn compare(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let bench = prepare(arguments)?;
+    let (bench, built) = prepare(arguments)?;
     let jobs = if arguments.jobs.is_empty() {
         Job::ALL.to_vec()
     } else {
         arguments.jobs.clone()
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = LocalSet::new().block_on(&runtime, run(&bench, &jobs));
+    let report = LocalSet::new().block_on(&runtime, run(&bench, built, &jobs));
     let files = report.write(&arguments.directory)?;
     let files = files.map(|file| file.display().to_string()).join(" and ");
     show(&format_args!("{report}Written to {files}."));
@@ -73,7 +79,7 @@ fn compare(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Counts what is executed for a step and for a request.
 fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<ExitCode> {
-    let bench = prepare(arguments)?;
+    let (bench, _) = prepare(arguments)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let comparison = LocalSet::new().block_on(&runtime, instructions::count(&bench, counts))?;
     show(&comparison);
@@ -92,9 +98,9 @@ fn measure_growth(arguments: &Arguments, into: &Path) -> anyhow::Result<ExitCode
         arguments.store.is_none(),
         "growth fills the embedded store: leave --store out"
     );
-    let bench = prepare(arguments)?;
+    let (bench, built) = prepare(arguments)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let page = LocalSet::new().block_on(&runtime, growth::run(&bench, into))?;
+    let page = LocalSet::new().block_on(&runtime, growth::run(&bench, built, into))?;
     show(&page);
     Ok(exit_code(!bench.missing.borrow().is_empty()))
 }
@@ -107,57 +113,33 @@ fn exit_code(has_failed: bool) -> ExitCode {
     }
 }
 
-fn prepare(arguments: &Arguments) -> anyhow::Result<Bench> {
-    let cores = cores(&arguments.cores)?;
-    let first = *cores.first().context("this process may use no core")?;
-    let mut plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
-    if let Some(rounds) = arguments.rounds {
-        plan.rounds = rounds.into();
-    }
+/// The run, and a line on how its services were built.
+fn prepare(arguments: &Arguments) -> anyhow::Result<(Bench, &'static str)> {
     let started = Instant::now();
-    Ok(Bench {
-        ground: Ground::prepare(arguments, first)?,
-        plan,
-        one_core: Placement {
-            servers: first,
-            load: first,
-        },
-        split: cores.get(1).map(|&other| Placement {
-            servers: first,
-            load: other,
-        }),
-        missing: RefCell::default(),
-        started,
-    })
-}
-
-/// The cores asked for, or the last two: interrupts prefer the first.
-fn cores(wanted: &[usize]) -> anyhow::Result<Vec<usize>> {
-    let available = available_cores()?;
-    for core in wanted {
-        ensure!(
-            available.contains(core),
-            "--cores: there is no core {core} among {available:?}"
-        );
+    let services = Services::of(arguments, started)?;
+    let (directory, database) = (&arguments.directory, arguments.store.clone());
+    let ground = |core| Ground::prepare(directory, services.binaries, database, core);
+    let bench = Bench::new(arguments, ground, started)?;
+    if let Some(note) = services.note {
+        bench.note(&note);
     }
-    ensure!(wanted.len() <= 2, "--cores: one core or two");
-    if wanted.is_empty() {
-        return Ok(available.into_iter().rev().take(2).collect());
-    }
-    Ok(wanted.to_vec())
+    Ok((bench, services.built))
 }
 
 /// Runs one job after the other; one that cannot be run is told, and the rest still runs.
-async fn run(bench: &Bench, jobs: &[Job]) -> RunReport {
+async fn run(bench: &Bench, built: &str, jobs: &[Job]) -> RunReport {
     let mut report = RunReport {
-        machine: machine(),
+        machine: machine(built),
         plan: bench.plan.to_string(),
         ..RunReport::default()
     };
     for &job in jobs {
         match job.run(bench).await {
             Ok(tables) => report.jobs.extend(tables),
-            Err(error) => bench.without(&format!("the job {job:?}"), &error),
+            Err(error) => {
+                bench.without(&format!("the job {job:?}"), &error);
+                report.is_incomplete = true;
+            }
         }
     }
     report.missing.clone_from(&bench.missing.borrow());

@@ -63,7 +63,7 @@ impl Plan {
             warm_up: Duration::from_millis(150),
             measured: Duration::from_millis(300),
         },
-        split_rounds: 5,
+        split_rounds: 12,
         split_slice: Length {
             warm_up: Duration::from_millis(200),
             measured: Duration::from_secs(1),
@@ -98,6 +98,17 @@ impl Plan {
         stored_tokens: 50_000,
         growth_sizes: 2,
         growth_rounds: 2,
+        ..Self::FULL
+    };
+
+    /// What services that count are asked: enough of everything.
+    pub(crate) const TRAINING: Self = Self {
+        rounds: 2,
+        warming_up: Length {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(500),
+        },
+        split_rounds: 0,
         ..Self::FULL
     };
 }

@@ -11,6 +11,6 @@ mod process;
 pub(crate) mod sample_api;
 pub(crate) mod stub;
 
-pub(crate) use ground::{Counted, Ground};
-pub(crate) use machine::{commit, machine};
+pub(crate) use ground::{Counted, Ground, build_services};
+pub(crate) use machine::machine;
 pub(crate) use process::{Process, Role};

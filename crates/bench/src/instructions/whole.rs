@@ -7,7 +7,9 @@ use anyhow::ensure;
 use super::callgrind::collected;
 use crate::bench::Bench;
 use crate::generator::{Each, Load, Request, Target, send_all};
-use crate::jobs::{GATEWAY, PARTNER, Stage, authorized, forwarded, introspection_form, jwt, token_form};
+use crate::jobs::{
+    GATEWAY_CERTIFICATE, PARTNER, Stage, authorized, forwarded, introspection_form, jwt, token_form,
+};
 use crate::systems::Counted;
 use crate::systems::authorization_server::AuthorizationServer;
 
@@ -119,19 +121,19 @@ impl Whole {
             }
             Self::IntrospectJson => (
                 server,
-                GATEWAY,
+                GATEWAY_CERTIFICATE,
                 introspect("application/json", &stage.token().await?),
             ),
             Self::IntrospectJwt => (
                 server,
-                GATEWAY,
+                GATEWAY_CERTIFICATE,
                 introspect("application/jwt", &stage.token().await?),
             ),
             Self::Verify => {
                 let jwt = jwt(stage).await?;
                 (
                     stage.sample_api()?.target()?,
-                    GATEWAY,
+                    GATEWAY_CERTIFICATE,
                     forwarded(stage, &jwt, PARTNER)?,
                 )
             }

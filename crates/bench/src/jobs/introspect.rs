@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::contender::{Contender, Refusal};
 use super::issue::{PEER, comparison, name_of_ours};
 use super::runner::{Prepared, measure};
-use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
+use super::stage::{GATEWAY_CERTIFICATE, OTHER, PARTNER, Stage};
 use super::tokens::{Supply, access_token, introspection_form, token_form};
 use crate::bench::Bench;
 use crate::generator::{Connection, Each, InTurn, Load, Request, Requests, Resume, Same, Target};
@@ -140,7 +140,12 @@ fn contender(
     refused: Request,
 ) -> anyhow::Result<Contender> {
     let connections = stage.bench.plan.connections;
-    let load = Load::kept_alive(target.clone(), stage.tls(GATEWAY)?, connections, requests);
+    let load = Load::kept_alive(
+        target.clone(),
+        stage.tls(GATEWAY_CERTIFICATE)?,
+        connections,
+        requests,
+    );
     let refusal = Refusal {
         target,
         tls: stage.tls(OTHER)?,
@@ -152,7 +157,7 @@ fn contender(
 
 /// Verifies that the answer says of the token that it is active: one that is not is answered 200 too, and sooner.
 async fn verify_active(stage: &Stage<'_>, target: &Target, request: &Request) -> anyhow::Result<()> {
-    let tls = stage.tls(GATEWAY)?.make(Resume::Never);
+    let tls = stage.tls(GATEWAY_CERTIFICATE)?.make(Resume::Never);
     let mut connection = Connection::open(target, tls).await?;
     let answer = connection.exchange(request, &Cell::new(0)).await?;
     let body = connection.body();

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::tokens;
-use crate::bench::Bench;
+use crate::bench::{Bench, Peers};
 use crate::generator::{KeyExchange, TlsMaker};
 use crate::systems::authorization_server::{AuthorizationServer, Setting};
 use crate::systems::gateway::Gateway;
@@ -18,7 +18,7 @@ pub(crate) const PARTNER: &str = "example.client";
 /// Another good certificate: with it, the partner's token is worth nothing.
 pub(crate) const OTHER: &str = "other.client";
 /// The gateway's, to the authorization server and the API.
-pub(crate) const GATEWAY: &str = "gateway.client";
+pub(crate) const GATEWAY_CERTIFICATE: &str = "gateway.client";
 
 /// What runs.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl<'a> Stage<'a> {
 
     /// The same with nginx; one that cannot be had is told and left out.
     pub(crate) fn with_nginx(mut self, variants: &[Variant]) -> Self {
-        for &variant in variants {
+        for &variant in variants.iter().filter(|_| self.bench.peers == Peers::Beside) {
             let started = Nginx::start(
                 variant,
                 &self.bench.ground,
@@ -95,9 +95,11 @@ impl<'a> Stage<'a> {
 
     /// The same with node-oidc-provider; where it cannot be had, that is told.
     pub(crate) fn with_oidc_provider(mut self) -> Self {
-        match OidcProvider::start(&self.bench.ground) {
-            Ok(provider) => self.oidc_provider = Some(provider),
-            Err(error) => self.bench.without("node-oidc-provider", &error),
+        if self.bench.peers == Peers::Beside {
+            match OidcProvider::start(&self.bench.ground) {
+                Ok(provider) => self.oidc_provider = Some(provider),
+                Err(error) => self.bench.without("node-oidc-provider", &error),
+            }
         }
         self
     }

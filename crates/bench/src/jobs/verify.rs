@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
-use super::stage::{GATEWAY, OTHER, PARTNER, Stage};
+use super::stage::{GATEWAY_CERTIFICATE, OTHER, PARTNER, Stage};
 use super::tokens::introspection_form;
 use crate::bench::Bench;
 use crate::generator::{Connection, Load, Request, Resume, Same};
@@ -22,10 +22,15 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<JobReport>> {
     let jwt = jwt(&stage).await?;
     let request = forwarded(&stage, &jwt, PARTNER)?;
     let connections = bench.plan.connections;
-    let load = Load::kept_alive(api.target()?, stage.tls(GATEWAY)?, connections, Same(request));
+    let load = Load::kept_alive(
+        api.target()?,
+        stage.tls(GATEWAY_CERTIFICATE)?,
+        connections,
+        Same(request),
+    );
     let refusal = Refusal {
         target: api.target()?,
-        tls: stage.tls(GATEWAY)?,
+        tls: stage.tls(GATEWAY_CERTIFICATE)?,
         request: forwarded(&stage, &jwt, OTHER)?,
         expected: 401,
     };
@@ -65,7 +70,8 @@ pub(crate) fn forwarded(stage: &Stage<'_>, jwt: &str, certificate: &str) -> anyh
 pub(crate) async fn jwt(stage: &Stage<'_>) -> anyhow::Result<String> {
     let token = stage.token().await?;
     let target = stage.authorization_server.target()?;
-    let mut connection = Connection::open(&target, stage.tls(GATEWAY)?.make(Resume::Never)).await?;
+    let mut connection =
+        Connection::open(&target, stage.tls(GATEWAY_CERTIFICATE)?.make(Resume::Never)).await?;
     let request =
         AuthorizationServer::introspection_endpoint("application/jwt").with(&introspection_form(&token));
     let answer = connection.exchange(&request, &Cell::new(0)).await?;

@@ -116,9 +116,13 @@ pub(crate) enum Verdict {
     NotMeasured,
 }
 
+/// The interval of fewer is too narrow to be believed.
+const FEWEST_PAIRS: usize = 8;
+
 fn verdict(ratio: Option<Ratio>, bar: f64) -> Verdict {
     match ratio {
         None => Verdict::NotMeasured,
+        Some(ratio) if ratio.pairs < FEWEST_PAIRS => Verdict::Undecided,
         Some(ratio) if ratio.high <= bar => Verdict::Holds,
         Some(ratio) if ratio.low > bar => Verdict::Misses,
         Some(_) => Verdict::Undecided,
@@ -265,14 +269,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_holds_when_the_whole_interval_is_under_it() {
-        let rows = |ours: [f64; 4]| vec![row("ours", &ours), row("peer", &[10.0; 4])];
+    fn a_bar_holds_when_the_whole_interval_of_enough_pairs_is_under_it() {
+        let twice = |ours: [f64; 4]| [ours, ours].concat();
         for (ours, verdict) in [
-            ([8.0, 8.0, 8.1, 8.1], Verdict::Holds),
-            ([8.0, 8.9, 9.1, 9.9], Verdict::Undecided),
-            ([9.5, 9.6, 9.7, 9.8], Verdict::Misses),
+            (twice([8.0, 8.0, 8.1, 8.1]), Verdict::Holds),
+            (twice([8.0, 8.9, 9.1, 9.9]), Verdict::Undecided),
+            (twice([9.5, 9.6, 9.7, 9.8]), Verdict::Misses),
+            (vec![8.0; 7], Verdict::Undecided),
         ] {
-            let report = report(rows(ours), 0.90);
+            let report = report(vec![row("ours", &ours), row("peer", &[10.0; 8])], 0.90);
             assert_eq!(report.ratios[0].verdict, Some(verdict), "{ours:?}");
         }
     }
@@ -310,7 +315,7 @@ mod tests {
     #[test]
     fn takes_off_what_the_peer_does_not_do() {
         let comparison = Comparison::new("ours", "peer", 0.75).less("the proof", 3.0);
-        let drawn = comparison.draw(&[row("ours", &[10.0]), row("peer", &[10.0])]);
+        let drawn = comparison.draw(&[row("ours", &[10.0; 8]), row("peer", &[10.0; 8])]);
         assert_eq!(drawn.ours, "ours without the proof");
         assert_eq!(drawn.verdict, Some(Verdict::Holds));
     }

@@ -259,11 +259,13 @@ mod tests {
 
     fn row(system: &str, microseconds: f64) -> Row {
         let mut row = Row::new(system, Unit::Request);
-        row.add(Sample {
-            microseconds,
-            foreign: 0.1,
-            is_disturbed: true,
-        });
+        for _ in 0..8 {
+            row.add(Sample {
+                microseconds,
+                foreign: 0.1,
+                is_disturbed: true,
+            });
+        }
         let mut latencies = Histogram::default();
         latencies.record(Duration::from_micros(100));
         row.add_split(40_000.0, 0.9, &latencies);
@@ -281,7 +283,7 @@ mod tests {
         for line in [
             "## hot\n\nkept alive\n",
             "| ours   | 20.0               | 20.0    | 20.0    | 40000      | ",
-            " | 90 % (generator's rate) | 12.0 MiB    | 1 of 1    |",
+            " | 90 % (generator's rate) | 12.0 MiB    | 8 of 8    |",
             "- **broken failed**: answered 502 where 200 was expected",
             "| CPU time: ours / peer | 0.800  | 0.800–0.800 | 0.800     | ≤ 0.90 | HOLDS |",
         ] {

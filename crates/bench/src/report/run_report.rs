@@ -19,6 +19,8 @@ pub(crate) struct RunReport {
     pub(crate) plan: String,
     /// What could not be run, and why.
     pub(crate) missing: Vec<String>,
+    /// Whether a whole job is missing.
+    pub(crate) is_incomplete: bool,
     /// The tables.
     pub(crate) jobs: Vec<JobReport>,
 }
@@ -37,9 +39,9 @@ impl RunReport {
         ])
     }
 
-    /// Whether a row of any table failed.
+    /// Whether a row of any table failed, or a table is not there.
     pub(crate) fn has_failed(&self) -> bool {
-        self.jobs.iter().any(JobReport::has_failed)
+        self.is_incomplete || self.jobs.iter().any(JobReport::has_failed)
     }
 }
 

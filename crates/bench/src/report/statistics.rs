@@ -30,6 +30,8 @@ impl Summary {
 /// The median of ratios taken pair by pair.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Ratio {
+    /// How many there are.
+    pub(crate) pairs: usize,
     /// The median.
     pub(crate) median: f64,
     /// The lower end of the 95 % interval.
@@ -50,6 +52,7 @@ impl Ratio {
             .collect();
         let (low, high) = bootstrap_interval(&ratios)?;
         Some(Self {
+            pairs: ratios.len(),
             median: median(&ratios)?,
             low,
             high,
@@ -127,6 +130,7 @@ mod tests {
         assert_eq!(
             ratio,
             Ratio {
+                pairs: 3,
                 median: 0.5,
                 low: 0.5,
                 high: 0.5,

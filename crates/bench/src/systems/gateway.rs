@@ -93,7 +93,8 @@ pub(crate) fn routes(count: usize, upstream: &Upstream) -> String {
         .collect()
 }
 
-fn route(path: &str, upstream: &str) -> String {
+/// A route as shipped, to an upstream.
+pub(crate) fn route(path: &str, upstream: &str) -> String {
     format!(
         r#"
             [[routes]]
@@ -102,6 +103,7 @@ fn route(path: &str, upstream: &str) -> String {
             upstream = ["{upstream}"]
             audience = "api.example.com"
             scope = "transactions"
+            client_cert_header = true
             "#
     )
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use crate::arguments::Arguments;
 use crate::instructions::callgrind;
 use anyhow::{Context as _, ensure};
 use oauth_core::time::Timestamp;
@@ -34,17 +33,13 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Builds the services unless they are there, and makes fresh certificates.
-    pub(crate) fn prepare(arguments: &Arguments, core: usize) -> anyhow::Result<Self> {
-        let directory = &arguments.directory;
-        let program = env::current_exe().context("where this program is")?;
-        let binaries = program
-            .parent()
-            .context("this program is in no directory")?
-            .to_owned();
-        if !arguments.as_built {
-            build_services(&binaries)?;
-        }
+    /// Makes fresh certificates; the services are those in `binaries`.
+    pub(crate) fn prepare(
+        directory: &Path,
+        binaries: PathBuf,
+        database: Option<String>,
+        core: usize,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
         let ground = Self {
             // nginx and the services get whole paths, wherever they run.
@@ -52,7 +47,7 @@ impl Ground {
             binaries,
             counted: None,
             core,
-            database: arguments.store.clone(),
+            database,
         };
         let preparation = Preparation {
             existing: Existing::Replace,
@@ -155,10 +150,15 @@ pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]
         .map_err(|_| anyhow::anyhow!("there are not as many addresses as listeners"))
 }
 
-/// With the profile of this program, so that the binaries lie beside it.
-fn build_services(binaries: &Path) -> anyhow::Result<()> {
+/// Builds the services with the profile that the directory of their binaries is named after, as `with` says.
+///
+/// # Errors
+///
+/// Services that do not build.
+pub(crate) fn build_services(binaries: &Path, with: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     let mut cargo = cargo("build", binaries);
     cargo.arg("--bins");
+    with(&mut cargo);
     for service in SERVICES {
         cargo.args(["--package", service]);
     }

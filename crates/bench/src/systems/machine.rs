@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::nginx;
 
-/// The commit under measurement, processor, kernel and the versions of the peers, a line each.
-pub(crate) fn machine() -> Vec<String> {
+/// The commit under measurement, how ours were `built`, processor, kernel and the versions of the peers, a line each.
+pub(crate) fn machine(built: &str) -> Vec<String> {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor
         .lines()
@@ -20,6 +20,7 @@ pub(crate) fn machine() -> Vec<String> {
     );
     vec![
         commit(),
+        built.to_owned(),
         format!("{processor}, Linux {}", kernel.trim()),
         nginx::version().unwrap_or_else(|_| "no nginx".to_owned()),
         node,
@@ -27,7 +28,7 @@ pub(crate) fn machine() -> Vec<String> {
 }
 
 /// Of what these binaries were built, as far as the working directory tells.
-pub(crate) fn commit() -> String {
+fn commit() -> String {
     let described = Command::new("git")
         .args(["describe", "--always", "--dirty"])
         .output();

@@ -39,12 +39,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` on `core`, its standard error (and output, unless piped) going to `log`.
+    /// Starts `command` on `core`, its standard error going to `log`.
     pub(crate) fn start(command: &mut Command, role: Role, core: usize, log: &Path) -> anyhow::Result<Self> {
         let file = File::create(log).with_context(|| log.display().to_string())?;
         command
             .stdin(Stdio::null())
-            .stderr(file.try_clone()?)
+            .stderr(file)
             // As shipped: the environment of whoever measures configures nothing.
             .env_remove("RUST_LOG");
         Ok(Self {
