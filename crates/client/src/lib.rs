@@ -32,6 +32,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod partner;
+mod token_keeper;
 mod token_request;
 mod transport;
 
