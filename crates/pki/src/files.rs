@@ -80,6 +80,15 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, E
     }
 }
 
+/// Removes a file; whether it was there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::Io(error).in_file(path)),
+    }
+}
+
 /// Waits until nobody else works on the directory; the lock falls when the returned file is closed.
 pub(crate) fn lock(directory: &Path) -> Result<File, Error> {
     let open_and_lock = || {

@@ -26,7 +26,7 @@ mod subject;
 mod subject_alternative_name;
 mod validity;
 
-pub use authority::{Authority, FileName, Overwrite};
+pub use authority::{Authority, FileName, Issued, Overwrite};
 pub use certificate::Certificate;
 pub use demo_set::{DemoSet, Member};
 pub use description::{Description, Registration};
