@@ -1,6 +1,6 @@
 //! A directory with a root in it, as an authority at work: it issues, revokes and signs its revocation list anew.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -110,9 +110,7 @@ impl Authority {
     ///
     /// [`Error::SubjectTaken`] names the certificate that does.
     pub fn verify_subject_is_free(&self, subject: &Subject) -> Result<(), Error> {
-        let in_directory = |error| Error::Io(error).in_file(&self.directory);
-        for entry in fs::read_dir(&self.directory).map_err(in_directory)? {
-            let path = entry.map_err(in_directory)?.path();
+        for path in files::entries(&self.directory)? {
             if path.extension().is_none_or(|extension| extension != "pem") {
                 continue;
             }
