@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod linger;
 pub mod network;
 mod patience;
+mod pem;
 pub mod pinned;
 pub mod provider;
 pub mod proxy_protocol;
