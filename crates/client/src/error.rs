@@ -4,6 +4,17 @@ use reqwest::StatusCode;
 
 use crate::transport::{Peer, TransportError};
 
+/// Bounds what others can have us say.
+const LONGEST_QUOTATION: usize = 200;
+
+/// What another says, in a sentence of ours: of it what a terminal can show without being told to do anything.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| matches!(character, ' '..='~'))
+        .take(LONGEST_QUOTATION)
+        .collect()
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -19,7 +19,7 @@ use crate::discovery;
 use crate::error::{ClientError, TokenError};
 use crate::token_keeper::TokenKeeper;
 use crate::token_request::TokenRequest;
-use crate::transport::{Peer, Received, Transport};
+use crate::transport::{Peer, Received, Transport, https_url};
 
 /// Bounds the memory that one answer of the API can take.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -100,11 +100,7 @@ impl Client {
     /// [`ClientError`] where there is no answer. An answer is no error, whatever its status.
     pub async fn call(&self, method: Method, url: &str, body: Option<Bytes>) -> Result<Answer, ClientError> {
         let not_https = || ClientError::NotHttps { url: url.to_owned() };
-        let url = url
-            .parse::<Url>()
-            .ok()
-            .filter(|url| url.scheme() == "https")
-            .ok_or_else(not_https)?;
+        let url = https_url(url).ok_or_else(not_https)?;
         let call = Call { method, url, body };
 
         let identity = self.0.identity.load_full();

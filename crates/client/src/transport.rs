@@ -64,6 +64,13 @@ async fn receive(request: RequestBuilder, limit: usize) -> Result<Option<Receive
     }))
 }
 
+/// The URL in `text`, if it is an `https` one: to no other is a certificate shown, or a token sent.
+///
+/// RFC 6750 §5.3
+pub fn https_url(text: &str) -> Option<Url> {
+    text.parse::<Url>().ok().filter(|url| url.scheme() == "https")
+}
+
 /// The server at the other end: the host of the URL, and the address it is reached at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
