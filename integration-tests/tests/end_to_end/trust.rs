@@ -1,22 +1,11 @@
 //! Trust that moves while everything runs: revocation on connections that are open, broken files, renewed ones.
 
-use std::{path::Path, time::SystemTime};
+use std::path::Path;
 
 use integration_tests::{TestSystem, log};
-use oauth_core::time::Timestamp;
-use pki::{Authority, Certificate, Member};
+use pki::Member;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
-
-/// Puts a member's certificate on the revocation list that every service watches.
-fn revoke(system: &TestSystem, member: Member) {
-    let directory = system.ground().path().join("certs");
-    let pem = std::fs::read(directory.join(format!("{}.pem", member.path()))).unwrap();
-    let authority = Authority::open(&directory).unwrap();
-    let certificate = Certificate::from_pem_or_der(&pem).unwrap();
-    let now = Timestamp::from(SystemTime::now());
-    authority.revoke(&certificate, now).unwrap().unwrap();
-}
 
 /// T13, T21: at the gateway and at the authorization server, over HTTP/2 and over HTTP/1.1; and the other partner's
 /// connections go on.
@@ -44,8 +33,7 @@ async fn a_revoked_certificate_is_refused_on_connections_already_open_and_no_oth
         assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
     }
 
-    revoke(&system, Member::Example);
-    system.reload();
+    system.revoke(Member::Example);
 
     for partner in &partners {
         let answer = partner.call(Some(&token), HeaderMap::new()).await;
@@ -84,8 +72,7 @@ async fn a_revoked_gateway_is_refused_by_the_services_behind_it() {
     let token = system.partner_token().await;
     let answer = system.partner().call(Some(&token), HeaderMap::new()).await;
     assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
-    revoke(&system, Member::Gateway);
-    system.reload();
+    system.revoke(Member::Gateway);
     let answer = system.partner().call(Some(&token), HeaderMap::new()).await;
     let request_id = answer.header("x-request-id").unwrap();
     let reason = log::field_of_request(request_id, "reason").await;
