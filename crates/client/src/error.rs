@@ -21,7 +21,7 @@ pub fn printable(text: &str) -> String {
 pub enum ClientError {
     /// The certificate or the trust anchors cannot be used.
     #[error(transparent)]
-    Setup(#[from] mtls::client::ClientError),
+    Setup(#[from] mtls::ClientError),
     /// A token is never sent over anything but TLS. RFC 6750 §5.3
     #[error("{url} is not an https URL, and no token is sent to any other")]
     NotHttps {
