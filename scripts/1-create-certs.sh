@@ -3,7 +3,7 @@
 # kept, unless it has expired. The first run compiles the programs, which takes a few minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/compose-functions
+source scripts/functions
 
 accept_no_arguments "$@"
 require_docker_engine

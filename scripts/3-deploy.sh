@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Starts the three services and waits until each is healthy. HTTPS_PORT is the host's port for partners (443).
+# Starts the three services and waits until each is healthy. HTTPS_PORT is the host's port for partners, 443 unless
+# deploy/.env says otherwise.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/compose-functions
+source scripts/functions
 
 accept_no_arguments "$@"
 require_docker_engine
@@ -12,5 +13,6 @@ compose up -d --force-recreate "${services[@]}"
 for service in "${services[@]}"; do
     wait_until_healthy "$service"
 done
-say "partners reach https://login.example.com and https://api.example.com on port ${HTTPS_PORT:-443} of this machine"
+published=$(compose port reverse-proxy 3000)
+say "partners reach https://login.example.com and https://api.example.com on port ${published##*:} of this machine"
 say "next: scripts/4-run-client.sh"

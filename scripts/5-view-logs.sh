@@ -4,7 +4,7 @@
 #   scripts/5-view-logs.sh SERVICE [--follow]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/compose-functions
+source scripts/functions
 
 readonly logged=("${services[@]}" certs)
 

@@ -11,12 +11,12 @@ use aws_lc_rs::{
 };
 use axum::{Json, Router, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use mtls::{Alpn, ClientCertificates, Credentials, server_config};
+use mtls::{Alpn, ClientCertificates, server_config};
 use oauth_core::{
     jwt::{SignatureAlgorithm, SigningKey},
     time::Timestamp,
 };
-use pki::{KeyAlgorithm, PrivateKey};
+use pki::{KeyAlgorithm, Member, PrivateKey};
 use serde_json::{Value, json};
 
 use crate::Ground;
@@ -43,11 +43,8 @@ impl Issuer {
     /// Starts it with the login server's certificate.
     pub fn start(ground: &Ground) -> Self {
         mtls::install_crypto_provider();
-        let file = |name: &str| ground.path().join("certs").join(name);
-        let credentials =
-            Credentials::from_pem_files(&file("login.tls.pem"), &file("login.tls.key")).unwrap();
         let tls = server_config(
-            &credentials,
+            &ground.credentials(Member::Login),
             &ClientCertificates::NotRequested,
             Alpn::Http2OrHttp1,
         )

@@ -12,14 +12,17 @@ pub mod processes;
 pub mod raw;
 pub mod upstream;
 
-use std::{ops::Deref, path::Path};
+use std::{ops::Deref, path::Path, time::SystemTime};
 
 use demo::{
     actor::Actor,
     configuration::{Listeners, Parts, Settings},
     system::{System, prepare_certificates},
 };
-use pki::{Existing, KeyAlgorithm, Member, Pkcs12, Preparation};
+use mtls::{Credentials, TrustAnchors};
+use oauth_core::{client_cert_header, time::Timestamp};
+use pki::{Authority, Certificate, Existing, KeyAlgorithm, Member, Pkcs12, Preparation};
+use reqwest::header::{HeaderMap, HeaderName};
 use service::Shutdown;
 use tempfile::TempDir;
 
@@ -56,6 +59,20 @@ impl Ground {
     /// The directory that holds `certs/` and `data/`.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The root that everybody here trusts.
+    pub fn trust(&self) -> TrustAnchors {
+        TrustAnchors::from_pem_files(&[self.path().join("certs/root.pem")]).unwrap()
+    }
+
+    /// A member's certificate and key.
+    pub fn credentials(&self, member: Member) -> Credentials {
+        let file = |extension| {
+            let name = format!("{}.{extension}", member.path());
+            self.path().join("certs").join(name)
+        };
+        Credentials::from_pem_files(&file("pem"), &file("key")).unwrap()
     }
 
     /// Starts the services on free ports; a second start finds what the first one stored.
@@ -119,6 +136,27 @@ impl TestSystem {
     /// The other partner, `CN=other-partner`: the thief, where one is needed.
     pub fn other(&self) -> Actor {
         self.actor(Some(Member::Other)).unwrap()
+    }
+
+    /// A member's certificate as the value of `Client-Cert`. RFC 9440 §2.2
+    pub fn client_cert_value(&self, member: Member) -> String {
+        client_cert_header::encode(self.ground.credentials(member).leaf_der())
+    }
+
+    /// A member's certificate in `Client-Cert`.
+    pub fn client_cert(&self, member: Member) -> HeaderMap {
+        let value = self.client_cert_value(member).parse().unwrap();
+        HeaderMap::from_iter([(HeaderName::from_static("client-cert"), value)])
+    }
+
+    /// Puts a member's certificate on the revocation list, which every service then reads.
+    pub fn revoke(&self, member: Member) {
+        let directory = self.ground.path().join("certs");
+        let certificate = Certificate::from_pem_or_der(self.ground.credentials(member).leaf_der()).unwrap();
+        let authority = Authority::open(&directory).unwrap();
+        let now = Timestamp::from(SystemTime::now());
+        authority.revoke(&certificate, now).unwrap().unwrap();
+        self.reload();
     }
 
     /// A fresh token of the partner's.

@@ -1,6 +1,8 @@
 //! The services as processes of their own, so that a test can kill one.
 
 use std::{
+    ffi::OsStr,
+    fs::File,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +17,7 @@ use crate::Ground;
 /// How long a service may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The path of a binary of this workspace, built if it is not there yet.
+/// The path of a binary of this workspace, as it is now: built with the profile of the test, beside it.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let directory = BUILT.get_or_init(|| {
@@ -27,21 +29,27 @@ pub fn binary(name: &str) -> PathBuf {
             "demo",
             "pki",
         ];
+        // target/debug/deps/end_to_end-… → target/debug
+        let test = std::env::current_exe().unwrap();
+        let directory = test.ancestors().nth(2).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--locked", "--bins"]);
+        cargo.args(["--profile", profile(directory)]);
         for package in packages {
             cargo.args(["--package", package]);
         }
         assert!(cargo.status().unwrap().success(), "the binaries build");
-        // target/debug/deps/end_to_end-… → target/debug
-        std::env::current_exe()
-            .unwrap()
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .to_owned()
+        directory.to_owned()
     });
     directory.join(name)
+}
+
+/// Cargo names the directory after the profile, with one exception.
+fn profile(directory: &Path) -> &str {
+    match directory.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    }
 }
 
 /// A service, killed when dropped.
@@ -146,18 +154,27 @@ impl Processes {
     }
 
     /// Starts a service and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// With what it has logged, when it ends instead, or is not ready in time.
     pub fn spawn(&mut self, service: Service) {
         let configuration = file(&self.directory, service);
+        let log = self.directory.join(format!("{}.log", service.name()));
         let child = Command::new(binary(service.name()))
             .arg("--config")
             .arg(&configuration)
-            .stderr(Stdio::null())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
-        self.running[service as usize] = Some(Process { child });
+        let process = self.running[service as usize].insert(Process { child });
+        let logged = || std::fs::read_to_string(&log).unwrap();
         let started = Instant::now();
         while !is_ready(service, &configuration) {
-            assert!(started.elapsed() < PATIENCE, "{service:?} is ready in time");
+            let ended = process.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{service:?} ended: {}", logged());
+            let in_time = started.elapsed() < PATIENCE;
+            assert!(in_time, "{service:?} is ready in time: {}", logged());
         }
     }
 }
@@ -205,4 +222,29 @@ fn is_ready(service: Service, configuration: &Path) -> bool {
 fn free_ports() -> [u16; 7] {
     let listeners: [TcpListener; 7] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_profile_by_the_directory() {
+        let of = |directory| profile(Path::new(directory));
+        assert_eq!(
+            ["target/debug", "target/release", "target/counted"].map(of),
+            ["dev", "release", "counted"]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "unknown field `unheard_of`")]
+    fn says_why_a_service_ends_instead_of_becoming_ready() {
+        let gateway = "unheard_of = 1".to_owned();
+        let settings = Settings {
+            gateway,
+            ..Settings::default()
+        };
+        Processes::start_with(&Ground::new(), settings);
+    }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::Request};
 use http_body_util::BodyExt as _;
-use mtls::{Alpn, ClientCertificates, Credentials, server_config};
+use mtls::{Alpn, ClientCertificates, server_config};
+use pki::Member;
 
 use crate::Ground;
 
@@ -46,12 +47,8 @@ impl RecordingUpstream {
     /// Starts it with the internal API's certificate; its answers carry `headers`.
     pub fn start(ground: &Ground, headers: HeaderMap) -> Self {
         mtls::install_crypto_provider();
-        let file = |name: &str| ground.path().join("certs").join(name);
-        let credentials =
-            Credentials::from_pem_files(&file("api-internal.tls.pem"), &file("api-internal.tls.key"))
-                .unwrap();
         let tls = server_config(
-            &credentials,
+            &ground.credentials(Member::ApiInternal),
             &ClientCertificates::NotRequested,
             Alpn::Http2OrHttp1,
         )

@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use mtls::chain::OtherAnchor;
-use mtls::{ChainVerifier, PresentedChain, TrustAnchors};
+use mtls::{ChainVerifier, OtherAnchor, PresentedChain, TrustAnchors};
 use oauth_core::time::Timestamp;
 use service::configuration::Problems;
 

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
-use client::{ClientConfiguration, Method, TokenEndpoint};
+use client::{ClientConfiguration, Method, TokenEndpoint, https_url};
 use mtls::{ConnectTo, Credentials, Timeouts, TrustAnchors};
 use oauth_core::metadata::{ResourceIdentifier, metadata_url};
 use oauth_core::scope::Scope;
-use reqwest::Url;
 
 use crate::connect_to::{Mapping, resolve};
 
@@ -227,14 +226,14 @@ impl Arguments {
 fn checked_token_endpoint(url: &str, issuer: Option<&str>) -> anyhow::Result<TokenEndpoint> {
     let Some(issuer) = issuer else {
         ensure!(
-            is_https(url),
+            https_url(url).is_some(),
             "--token-endpoint: `{url}` is not an https URL, and no certificate is shown to any other"
         );
         return Ok(TokenEndpoint::Url(url.to_owned()));
     };
     let metadata = metadata_url(issuer).ok();
     ensure!(
-        metadata.is_some_and(|url| is_https(&url)),
+        metadata.is_some_and(|url| https_url(&url).is_some()),
         "--issuer: `{issuer}` is not an https URL without query and fragment"
     );
     Ok(TokenEndpoint::Issuer(issuer.to_owned()))
@@ -245,7 +244,7 @@ fn checked_resource(text: &str) -> anyhow::Result<TokenEndpoint> {
         .parse()
         .with_context(|| format!("--resource: `{text}` is none"))?;
     ensure!(
-        is_https(&resource.metadata_url()),
+        https_url(&resource.metadata_url()).is_some(),
         "--resource: `{text}` is not an https URL"
     );
     Ok(TokenEndpoint::Resource(resource))
@@ -268,14 +267,10 @@ fn checked_url(url: &str) -> anyhow::Result<String> {
         "the URL is empty; name one, or unset CERTBOUND_URL to call the demo's API"
     );
     ensure!(
-        is_https(url),
+        https_url(url).is_some(),
         "`{url}` is not an https URL, and no token is sent to any other"
     );
     Ok(url.to_owned())
-}
-
-fn is_https(url: &str) -> bool {
-    url.parse::<Url>().is_ok_and(|url| url.scheme() == "https")
 }
 
 async fn resolved(mappings: &[Mapping]) -> anyhow::Result<Vec<ConnectTo>> {

@@ -4,13 +4,24 @@ use reqwest::StatusCode;
 
 use crate::transport::{Peer, TransportError};
 
+/// Bounds what others can have us say.
+const LONGEST_QUOTATION: usize = 200;
+
+/// What another says, in a sentence of ours: of it what a terminal can show without being told to do anything.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| matches!(character, ' '..='~'))
+        .take(LONGEST_QUOTATION)
+        .collect()
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The certificate or the trust anchors cannot be used.
     #[error(transparent)]
-    Setup(#[from] mtls::client::ClientError),
+    Setup(#[from] mtls::ClientError),
     /// A token is never sent over anything but TLS. RFC 6750 §5.3
     #[error("{url} is not an https URL, and no token is sent to any other")]
     NotHttps {

@@ -32,13 +32,14 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod partner;
+mod token_keeper;
 mod token_request;
 mod transport;
 
 pub use access_token::AccessToken;
 pub use bytes::Bytes;
 pub use configuration::{ClientConfiguration, TokenEndpoint};
-pub use error::{ClientError, DiscoveryError, TokenError};
+pub use error::{ClientError, DiscoveryError, TokenError, printable};
 pub use partner::{Answer, Client};
 pub use reqwest::{Method, StatusCode, header::HeaderMap};
-pub use transport::{Peer, TransportError};
+pub use transport::{Peer, TransportError, https_url};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use client::{AccessToken, Answer};
+use client::{AccessToken, Answer, printable};
 
 use crate::arguments::Head;
 
@@ -53,14 +53,6 @@ pub(crate) fn verdict(answer: &Answer) -> String {
 #[expect(clippy::print_stderr, reason = "the last word of a command line program")]
 pub(crate) fn complain(sentence: &str) {
     eprintln!("client: {sentence}");
-}
-
-/// Keeps what a terminal can show without being told to do anything.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| matches!(character, ' '..='~'))
-        .take(200)
-        .collect()
 }
 
 #[cfg(test)]

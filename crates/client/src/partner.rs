@@ -10,15 +10,16 @@ use mtls::{ClientTls, Credentials};
 use oauth_core::thumbprint::CertificateThumbprint;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode, Url};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::access_token::{AccessToken, HeldToken};
 use crate::challenge::calls_token_invalid;
 use crate::configuration::{ClientConfiguration, TokenEndpoint};
 use crate::discovery;
 use crate::error::{ClientError, TokenError};
+use crate::token_keeper::TokenKeeper;
 use crate::token_request::TokenRequest;
-use crate::transport::{Peer, Received, Transport};
+use crate::transport::{Peer, Received, Transport, https_url};
 
 /// Bounds the memory that one answer of the API can take.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -31,8 +32,7 @@ struct Partner {
     configuration: ClientConfiguration,
     identity: ArcSwap<Identity>,
     discovered: OnceCell<String>,
-    // Whoever holds the lock fetches a token; the others wait for it.
-    held: Mutex<Option<HeldToken>>,
+    tokens: TokenKeeper,
 }
 
 /// A certificate and the connections opened with it.
@@ -65,7 +65,7 @@ impl Client {
             configuration,
             identity,
             discovered: OnceCell::new(),
-            held: Mutex::new(None),
+            tokens: TokenKeeper::default(),
         })))
     }
 
@@ -100,11 +100,7 @@ impl Client {
     /// [`ClientError`] where there is no answer. An answer is no error, whatever its status.
     pub async fn call(&self, method: Method, url: &str, body: Option<Bytes>) -> Result<Answer, ClientError> {
         let not_https = || ClientError::NotHttps { url: url.to_owned() };
-        let url = url
-            .parse::<Url>()
-            .ok()
-            .filter(|url| url.scheme() == "https")
-            .ok_or_else(not_https)?;
+        let url = https_url(url).ok_or_else(not_https)?;
         let call = Call { method, url, body };
 
         let identity = self.0.identity.load_full();
@@ -133,23 +129,8 @@ impl Partner {
         identity: &Identity,
         refused: Option<&AccessToken>,
     ) -> Result<AccessToken, TokenError> {
-        let mut held = self.held.lock().await;
-        held.take_if(|held| refused.is_some_and(|refused| held.is(refused)));
-        if let Some(held) = held
-            .as_ref()
-            .filter(|held| held.is_fresh(&identity.thumbprint, Instant::now()))
-        {
-            return Ok(held.token.clone());
-        }
-        let fetched = self.fetch(identity).await;
-        match (fetched, held.as_ref()) {
-            (Ok(fetched), _) => Ok(held.insert(fetched).token.clone()),
-            (Err(error), Some(held)) if held.is_usable(&identity.thumbprint, Instant::now()) => {
-                tracing::warn!(reason = %error, "no new token; the old one serves until it expires: {error}");
-                Ok(held.token.clone())
-            }
-            (Err(error), _) => Err(error),
-        }
+        let fetch = self.fetch(identity);
+        self.tokens.token(&identity.thumbprint, refused, fetch).await
     }
 
     async fn fetch(&self, identity: &Identity) -> Result<HeldToken, TokenError> {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use mtls::ConnectTo;
 use oauth_core::scope::Scope;
-use reqwest::{StatusCode, Url, header};
+use reqwest::{StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::access_token::AccessToken;
-use crate::error::TokenError;
-use crate::transport::{Peer, Received, Transport};
+use crate::error::{TokenError, printable};
+use crate::transport::{Peer, Received, Transport, https_url};
 
 /// Bounds the memory that a stranger in the authorization server's place can take.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -20,9 +20,6 @@ const UNKNOWN_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Bounds what is used of `expires_in`: no clock counts further than it is asked to.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What is printed of a server's words.
-const LONGEST_DESCRIPTION: usize = 200;
 
 /// What to ask for.
 pub(crate) struct TokenRequest<'a> {
@@ -54,12 +51,7 @@ impl TokenRequest<'_> {
         let not_https = || TokenError::NotHttps {
             url: self.endpoint.to_owned(),
         };
-        let url = self
-            .endpoint
-            .parse::<Url>()
-            .ok()
-            .filter(|url| url.scheme() == "https")
-            .ok_or_else(not_https)?;
+        let url = https_url(self.endpoint).ok_or_else(not_https)?;
         let peer = Peer::of(&url, self.connect_to);
         let scope = self.scope.to_string();
         let mut form = vec![
@@ -117,14 +109,6 @@ pub(crate) fn parse_token(body: &[u8], peer: Peer) -> Result<(AccessToken, Durat
         .map_or(UNKNOWN_LIFETIME, Duration::from_secs)
         .min(LONGEST_LIFETIME);
     Ok((AccessToken::new(answer.access_token), lifetime))
-}
-
-/// Keeps what a terminal can show without being told to do anything.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| matches!(character, ' '..='~'))
-        .take(LONGEST_DESCRIPTION)
-        .collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use mtls::{Alert, ClientTls, ConnectTo, ServerCertificateFault, server_certificate_fault};
@@ -63,6 +64,13 @@ async fn receive(request: RequestBuilder, limit: usize) -> Result<Option<Receive
     }))
 }
 
+/// The URL in `text`, if it is an `https` one: to no other is a certificate shown, or a token sent.
+///
+/// RFC 6750 §5.3
+pub fn https_url(text: &str) -> Option<Url> {
+    text.parse::<Url>().ok().filter(|url| url.scheme() == "https")
+}
+
 /// The server at the other end: the host of the URL, and the address it is reached at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -77,7 +85,7 @@ impl Peer {
         let port = url.port_or_known_default().unwrap_or_default();
         let address = match connect_to.iter().find(|mapping| mapping.host == host) {
             Some(ConnectTo { address, .. }) if url.port().is_none() => address.to_string(),
-            Some(ConnectTo { address, .. }) => format!("{}:{port}", address.ip()),
+            Some(ConnectTo { address, .. }) => SocketAddr::new(address.ip(), port).to_string(),
             None => format!("{host}:{port}"),
         };
         Self { host, address }
@@ -267,5 +275,17 @@ mod tests {
             peer("https://login.example.com/a"),
             "login.example.com (login.example.com:443)"
         );
+    }
+
+    #[test]
+    fn a_peer_with_an_ipv6_address_is_named_by_one_that_can_be_called() {
+        let mappings = ["api.example.com=[::1]:3000".parse().unwrap()];
+        let peer = |url: &str| Peer::of(&url.parse().unwrap(), &mappings).to_string();
+        assert_eq!(peer("https://api.example.com/a"), "api.example.com ([::1]:3000)");
+        assert_eq!(
+            peer("https://api.example.com:8443/a"),
+            "api.example.com ([::1]:8443)"
+        );
+        assert_eq!(peer("https://[::1]:8443/a"), "[::1] ([::1]:8443)");
     }
 }

@@ -85,6 +85,15 @@ pub struct Settings {
 
 const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
 
+/// The authorization server's own demo.
+const DEMO: &str = include_str!("../../authorization-server/src/demo.toml");
+
+/// Its registrations, which are the last part of it.
+fn registrations() -> &'static str {
+    let start = DEMO.find("[[clients]]").unwrap_or(DEMO.len());
+    &DEMO[start..]
+}
+
 /// The authorization server's.
 pub fn authorization_server(parts: &Parts) -> String {
     let Parts {
@@ -118,30 +127,7 @@ pub fn authorization_server(parts: &Parts) -> String {
         keys = {keys:?}
         [tokens]
         {tokens}
-        [[clients]]
-        client_id = "partner-client"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_subject_dn = "CN=demo-partner"
-        grant_types = ["client_credentials"]
-        scope = "transactions"
-        audience = "api.example.com"
-        [[clients]]
-        client_id = "other-client"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_subject_dn = "CN=other-partner"
-        grant_types = ["client_credentials"]
-        scope = "transactions"
-        audience = "api.example.com"
-        [[clients]]
-        client_id = "gateway"
-        token_endpoint_auth_method = "tls_client_auth"
-        tls_client_auth_san_dns = "gateway-internal.example.com"
-        resource_server = "api.example.com"
-        [[clients]]
-        client_id = "introspect-client"
-        token_endpoint_auth_method = "client_secret_basic"
-        client_secret_hash = "{introspect_secret}"
-        resource_server = "api.example.com"
+        {registrations}
         {clients}
         "#,
         certificate = certificates.join("login.tls.pem"),
@@ -151,7 +137,7 @@ pub fn authorization_server(parts: &Parts) -> String {
         store = data.join("authorization-server/tokens.redb"),
         keys = data.join("authorization-server/keys"),
         tokens = settings.tokens,
-        introspect_secret = oauth_core::client::ClientSecretDigest::of("Password1"),
+        registrations = registrations(),
         clients = settings.clients,
     )
 }
@@ -273,4 +259,20 @@ pub fn gateway(parts: &Parts, tls: SocketAddr, mutual_tls: SocketAddr, sample_ap
         upstream = upstream,
         routes = settings.gateway_routes,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clients(toml: &str) -> toml::Value {
+        toml.parse::<toml::Table>().unwrap().remove("clients").unwrap()
+    }
+
+    #[test]
+    fn the_deployment_registers_the_clients_of_the_demo() {
+        let deployed = include_str!("../../../deploy/authorization-server.toml");
+        assert_eq!(clients(deployed), clients(DEMO));
+        assert_eq!(clients(registrations()), clients(DEMO));
+    }
 }

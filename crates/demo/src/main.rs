@@ -5,7 +5,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, builder::FalseyValueParser};
 use demo::{
     configuration::{Listeners, Parts, Settings},
     narration::{Narration, Outcome},
@@ -29,7 +29,7 @@ use service::Shutdown;
 struct CommandLine {
     /// Listen on the documented ports (gateway 3000, authorization server 8443 and 8444, API 3001), keep tokens in
     /// data/, and stay up after the story until Ctrl-C.
-    #[arg(long, env = "CERTBOUND_KEEP_RUNNING")]
+    #[arg(long, env = "CERTBOUND_KEEP_RUNNING", value_parser = FalseyValueParser::new())]
     keep_running: bool,
     /// Where the certificates lie.
     #[arg(
@@ -141,6 +141,30 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    /// A test cannot set its environment: what stands there is read by the argument's own parser, here as an argument.
+    fn keeps_running(value: &str) -> bool {
+        let command_line = CommandLine::command();
+        let keep_running = command_line
+            .get_arguments()
+            .find(|argument| argument.get_id() == "keep_running")
+            .unwrap();
+        assert_eq!(keep_running.get_env().unwrap(), "CERTBOUND_KEEP_RUNNING");
+        let parser = keep_running.get_value_parser().clone();
+        let reader = clap::Command::new("demo").arg(clap::Arg::new("value").value_parser(parser));
+        let matches = reader.try_get_matches_from(["demo", value]).unwrap();
+        *matches.get_one("value").unwrap()
+    }
+
+    #[test]
+    fn keeps_running_where_the_environment_says_so_in_any_usual_word() {
+        for yes in ["1", "true", "yes"] {
+            assert!(keeps_running(yes), "{yes}");
+        }
+        for no in ["0", "false", "no", ""] {
+            assert!(!keeps_running(no), "{no:?}");
+        }
     }
 
     #[test]

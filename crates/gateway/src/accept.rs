@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
-use mtls::server_tls::Offer;
-use mtls::{ServerTls, TrustedProxies};
+use mtls::{Offer, ServerTls, TrustedProxies};
 use oauth_core::time::Timestamp;
 use rustls::AlertDescription;
 use service::Shutdown;
@@ -295,7 +294,7 @@ enum Refusal {
     UnknownServerName(String),
     #[error("the handshake did not end in time")]
     TooSlow,
-    #[error("{}", mtls::acceptor::handshake_failure(.0))]
+    #[error("{}", mtls::handshake_failure(.0))]
     Handshake(io::Error),
     #[error("{0}")]
     UnreadableCertificate(oauth_core::certificate::CertificateError),

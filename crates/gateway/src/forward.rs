@@ -39,7 +39,7 @@ impl Forwarder {
     /// # Errors
     ///
     /// When the TLS configuration cannot be made.
-    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::client::ClientError> {
+    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::ClientError> {
         Ok(Self {
             connector: Arc::new(Connector::new(tls)?),
             worker: 0,

@@ -75,7 +75,7 @@ impl Connection {
 
 /// The acceptor of one TLS listener, to be given to `axum_server`.
 #[derive(Clone, Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     tls: ServerTls,
     limits: Limits,
     vacancies: Arc<Semaphore>,
@@ -83,11 +83,11 @@ pub struct Acceptor {
 }
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub type AcceptedStream = Until<Patience<TlsStream<TcpStream>>, Ends>;
+pub(crate) type AcceptedStream = Until<Patience<TlsStream<TcpStream>>, Ends>;
 
 /// Why an accepted connection ends before its peer ends it.
 #[derive(Debug)]
-pub struct Ends {
+pub(crate) struct Ends {
     untrusted: Untrusted,
     idle: Idle,
     start: StartDeadline,
@@ -117,7 +117,7 @@ impl Reason for Ends {
 
 impl Acceptor {
     /// Accepts under this TLS configuration, as it stands at each handshake, and within these limits.
-    pub fn new(tls: impl Into<ServerTls>, limits: Limits) -> Self {
+    pub(crate) fn new(tls: impl Into<ServerTls>, limits: Limits) -> Self {
         Self {
             tls: tls.into(),
             limits,
@@ -128,7 +128,7 @@ impl Acceptor {
 
     /// Accepts connections of these proxies alone, each of which begins with a PROXY header.
     #[must_use]
-    pub fn behind(mut self, proxies: TrustedProxies) -> Self {
+    pub(crate) fn behind(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
         self
     }

@@ -63,7 +63,7 @@ impl Drop for InHand {
 
 /// The service of a connection that counts its requests, from their head to the head of their answer.
 #[derive(Clone, Debug)]
-pub struct Counted<S> {
+pub(crate) struct Counted<S> {
     service: S,
     requests: Arc<Requests>,
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::file::{self, UnreadableFile};
+use crate::pem;
 use crate::provider::crypto_provider;
 
 /// A certificate chain, leaf first, and the private key of its leaf.
@@ -150,14 +151,7 @@ impl CredentialsError {
 }
 
 fn chain_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-    let chain = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| CredentialsError::DamagedPem(error.to_string()))?;
-    if chain.is_empty() {
-        Err(CredentialsError::NoCertificate)
-    } else {
-        Ok(chain)
-    }
+    pem::certificates(pem, CredentialsError::DamagedPem)?.ok_or(CredentialsError::NoCertificate)
 }
 
 fn key_from_pem(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CredentialsError> {

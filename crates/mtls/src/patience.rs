@@ -8,8 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails a write that makes no progress for as long as its limit; a peer that reads nothing would otherwise hold its
-/// place and its answer for good.
+/// Fails a write or a flush that is not done within its limit; a peer that reads nothing would otherwise hold its place
+/// and its answer for good.
+///
+/// A flush is bounded as a whole, however much of it the peer reads meanwhile: over TLS, up to the 64 KiB of records that
+/// rustls keeps for a peer who is slower than the answer.
 #[derive(Debug)]
 pub struct Patience<S> {
     stream: S,
@@ -19,7 +22,7 @@ pub struct Patience<S> {
 }
 
 impl<S> Patience<S> {
-    /// Waits for the peer of `stream` to read, up to `limit`.
+    /// Waits for the peer of `stream` to take each write and each flush, up to `limit`.
     pub const fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use oauth_core::revocation::{CertificateId, RevokedCertificates};
@@ -67,7 +67,7 @@ impl RevocationLists {
     pub(crate) fn add(&mut self, file: &[u8]) -> Result<(), RevocationError> {
         for list in lists_in(file)? {
             let parsed = parse(&list)?;
-            self.next_update = earliest(self.next_update, expiry_of(&parsed));
+            self.next_update = earliest(self.next_update, next_update_of(&parsed).map(Timestamp::from));
             add_revoked(&mut self.revoked, &parsed)?;
             self.lists.push(list);
         }
@@ -100,7 +100,11 @@ impl RevocationLists {
 
     /// Refuses a list that bears the name of a trusted authority and is not signed by it: put in force, it would
     /// refuse everybody.
-    pub(crate) fn verify_signatures(&self, trust: &TrustAnchors) -> Result<(), RevocationError> {
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError::Forged`].
+    pub fn verify_signatures(&self, trust: &TrustAnchors) -> Result<(), RevocationError> {
         let all_signed = self
             .lists
             .iter()
@@ -212,9 +216,8 @@ fn parse(list: &CertificateRevocationListDer<'_>) -> Result<ParsedList, Revocati
     ParsedList::from_der(list).map_err(|error| RevocationError::Damaged(error.to_string()))
 }
 
-fn expiry_of(list: &ParsedList) -> Option<Timestamp> {
-    let next_update = list.tbs_cert_list.next_update?;
-    Some(Timestamp::from(next_update.to_system_time()))
+fn next_update_of(list: &ParsedList) -> Option<SystemTime> {
+    Some(list.tbs_cert_list.next_update?.to_system_time())
 }
 
 /// RFC 5280 §5.3
@@ -233,9 +236,8 @@ fn add_revoked(revoked: &mut RevokedCertificates, list: &ParsedList) -> Result<(
 /// The ends of the lists among these bytes; what is broken has none.
 pub(crate) fn ends_in(bytes: &[u8]) -> Vec<SystemTime> {
     let lists = lists_in(bytes).unwrap_or_default();
-    let ends = lists.iter().filter_map(|list| expiry_of(&parse(list).ok()?));
-    ends.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end.as_unix_seconds()))
-        .collect()
+    let ends = lists.iter().filter_map(|list| next_update_of(&parse(list).ok()?));
+    ends.collect()
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::file::{self, UnreadableFile};
+use crate::pem;
 
 /// One or more trusted certification authorities. RFC 5280 §6.1.1.
 #[derive(Clone, Debug)]
@@ -106,14 +106,7 @@ pub(crate) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>
 }
 
 fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let certificates = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TrustError::DamagedPem(error.to_string()))?;
-    if certificates.is_empty() {
-        Err(TrustError::NoCertificate)
-    } else {
-        Ok(certificates)
-    }
+    pem::certificates(pem, TrustError::DamagedPem)?.ok_or(TrustError::NoCertificate)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) trait Reason {
 
 /// A stream that its peer ends, or the reason `R`.
 #[derive(Debug)]
-pub struct Until<S, R> {
+pub(crate) struct Until<S, R> {
     stream: S,
     reason: R,
 }

@@ -181,7 +181,8 @@ pub(crate) struct NewLeaf {
     pub(crate) lifetime: LeafLifetime,
     #[command(flatten)]
     pub(crate) key: Key,
-    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`
+    /// Write NAME.*.p12 as well: certificate, key and root, password `Password1`. Without it, --force
+    /// removes the one with the former key
     #[arg(long)]
     pub(crate) p12: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! A directory with a root in it, as an authority at work: it issues, revokes and signs its revocation list anew.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -53,6 +53,17 @@ impl FromStr for FileName {
     }
 }
 
+/// A certificate that was issued, and what that has done in the directory.
+#[derive(Debug)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// The files it lies in, with its key.
+    pub made: Vec<PathBuf>,
+    /// The archive of the key before it, which nothing took the place of.
+    pub removed: Option<PathBuf>,
+}
+
 /// A root at work in its directory. Nobody else works there until it is dropped.
 #[derive(Debug)]
 pub struct Authority {
@@ -99,9 +110,7 @@ impl Authority {
     ///
     /// [`Error::SubjectTaken`] names the certificate that does.
     pub fn verify_subject_is_free(&self, subject: &Subject) -> Result<(), Error> {
-        let in_directory = |error| Error::Io(error).in_file(&self.directory);
-        for entry in fs::read_dir(&self.directory).map_err(in_directory)? {
-            let path = entry.map_err(in_directory)?.path();
+        for path in files::entries(&self.directory)? {
             if path.extension().is_none_or(|extension| extension != "pem") {
                 continue;
             }
@@ -117,7 +126,8 @@ impl Authority {
         Ok(())
     }
 
-    /// Makes a key and a certificate as `NAME.tls.*` or `NAME.client.*`; answers with the certificate and the files.
+    /// Makes a key and a certificate as `NAME.tls.*` or `NAME.client.*`. An archive with the key that was there before
+    /// does not outlive it.
     ///
     /// # Errors
     ///
@@ -130,37 +140,45 @@ impl Authority {
         key_algorithm: KeyAlgorithm,
         pkcs12: Pkcs12,
         overwrite: Overwrite,
-    ) -> Result<(Certificate, Vec<PathBuf>), Error> {
+    ) -> Result<Issued, Error> {
         let stem = match usage {
             Usage::Server => format!("{}.tls", name.as_str()),
             Usage::Client => format!("{}.client", name.as_str()),
         };
-        let mut paths = vec![
-            file(&self.directory, &stem, "key"),
-            file(&self.directory, &stem, "pem"),
-        ];
-        if pkcs12 != Pkcs12::Skip {
-            paths.insert(1, file(&self.directory, &stem, "p12"));
-        }
+        let [key_path, archive_path, certificate_path] =
+            ["key", "p12", "pem"].map(|extension| file(&self.directory, &stem, extension));
+        let paths = [&key_path, &archive_path, &certificate_path];
         if let (Overwrite::Refuse, Some(path)) = (overwrite, paths.iter().find(|path| path.exists())) {
             return Err(Error::AlreadyExists.in_file(path));
         }
-        let identity = self
-            .root
-            .issue(usage, leaf, PrivateKey::generate(key_algorithm)?)?;
-        let mut remaining = paths.iter();
-        let mut write = |contents: &[u8], readers| {
-            remaining
-                .next()
-                .map_or(Ok(()), |path| files::write(path, contents, readers, overwrite))
+        let key = PrivateKey::generate(key_algorithm)?;
+        let identity = self.root.issue(usage, leaf, key)?;
+        let removed = match pkcs12 {
+            Pkcs12::Skip => files::remove_if_there(&archive_path)?.then(|| archive_path.clone()),
+            Pkcs12::Write { .. } => None,
         };
-        write(identity.key_pem().as_bytes(), Readers::Owner)?;
+        let mut made = Vec::new();
+        let mut write = |path: PathBuf, contents: &[u8], readers| {
+            files::write(&path, contents, readers, overwrite)?;
+            made.push(path);
+            Ok::<_, Error>(())
+        };
+        write(key_path, identity.key_pem().as_bytes(), Readers::Owner)?;
         if let Pkcs12::Write { iterations } = pkcs12 {
-            let pkcs12 = identity.pkcs12(self.root.certificate(), PKCS12_PASSWORD, iterations)?;
-            write(&pkcs12, Readers::Owner)?;
+            let archive = identity.pkcs12(self.root.certificate(), PKCS12_PASSWORD, iterations)?;
+            write(archive_path, &archive, Readers::Owner)?;
         }
-        write(identity.certificate_pem()?.as_bytes(), Readers::Everybody)?;
-        Ok((identity.certificate().clone(), paths))
+        let certificate = identity.certificate();
+        write(
+            certificate_path,
+            certificate.pem()?.as_bytes(),
+            Readers::Everybody,
+        )?;
+        Ok(Issued {
+            certificate: certificate.clone(),
+            made,
+            removed,
+        })
     }
 
     /// The revocation list as it stands.

@@ -101,7 +101,7 @@ fn issue(usage: Usage, arguments: &NewLeaf, out: &mut impl Write, now: Timestamp
         Pkcs12::Skip
     };
     let algorithm = arguments.key.key_algorithm;
-    let (certificate, paths) = authority.issue(
+    let issued = authority.issue(
         &arguments.name,
         usage,
         &leaf,
@@ -109,10 +109,17 @@ fn issue(usage: Usage, arguments: &NewLeaf, out: &mut impl Write, now: Timestamp
         pkcs12,
         arguments.force.overwrite(),
     )?;
-    for path in paths {
+    for path in &issued.made {
         writeln!(out, "made     {}", path.display())?;
     }
-    write!(out, "\n{}", Description::of(&certificate, now)?)?;
+    if let Some(path) = &issued.removed {
+        writeln!(
+            out,
+            "removed  {}: it held the former key; --p12 makes a new one",
+            path.display()
+        )?;
+    }
+    write!(out, "\n{}", Description::of(&issued.certificate, now)?)?;
     Ok(())
 }
 

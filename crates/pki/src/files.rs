@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::{authority::Overwrite, error::Error};
+use crate::{authority::Overwrite, error::Error, hand_out::Owner};
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +16,22 @@ pub(crate) enum Readers {
     Owner,
     /// Everybody: 0644.
     Everybody,
+    /// Another owner alone, to whom the file is given: 0600.
+    Other(Owner),
 }
 
 impl Readers {
-    fn permissions(self) -> Permissions {
-        Permissions::from_mode(match self {
-            Self::Owner => 0o600,
+    /// Lets them read, before the file has its name: nobody ever meets one that is not for him, or that he cannot read.
+    fn admit_to(self, file: &File) -> io::Result<()> {
+        let mode = match self {
+            Self::Owner | Self::Other(_) => 0o600,
             Self::Everybody => 0o644,
-        })
+        };
+        file.set_permissions(Permissions::from_mode(mode))?;
+        match self {
+            Self::Owner | Self::Everybody => Ok(()),
+            Self::Other(Owner { uid, gid }) => fchown(file, Some(uid), Some(gid)),
+        }
     }
 }
 
@@ -62,7 +70,7 @@ fn write_atomically(path: &Path, contents: &[u8], readers: Readers, overwrite: O
         .suffix(".tmp")
         .tempfile_in(directory)?;
     file.write_all(contents)?;
-    file.as_file().set_permissions(readers.permissions())?;
+    readers.admit_to(file.as_file())?;
     file.as_file().sync_all()?;
     match overwrite {
         Overwrite::Refuse => file.persist_noclobber(path)?,
@@ -76,6 +84,22 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, E
     match fs::read(path) {
         Ok(contents) => Ok(Some(Zeroizing::new(contents))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Io(error).in_file(path)),
+    }
+}
+
+/// What lies in a directory.
+pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>());
+    entries.map_err(|error| Error::Io(error).in_file(directory))
+}
+
+/// Removes a file; whether it was there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::Io(error).in_file(path)),
     }
 }

@@ -6,20 +6,21 @@
 use std::{
     ffi::OsString,
     fmt,
-    fs::{self, DirBuilder, File, Permissions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, fchown},
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use crate::{error::Error, files};
+use crate::{
+    authority::Overwrite,
+    error::Error,
+    files::{self, Readers, entries},
+};
 
 /// A service's directory is closed to all others.
 const DIRECTORY_MODE: u32 = 0o700;
-
-/// So is every file in it, secret or not.
-const FILE_MODE: u32 = 0o600;
 
 /// The superuser, as whom a deployment may run this.
 const ROOT: u32 = 0;
@@ -27,8 +28,8 @@ const ROOT: u32 = 0;
 /// A user and a group, written `UID:GID`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    uid: u32,
-    gid: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// What one service is handed, written `DIRECTORY=FILE,FILE,...`: which files, and the directory they go to.
@@ -88,8 +89,8 @@ impl Share {
             let source = certificates.join(name);
             let contents = files::read_if_there(&source)?
                 .ok_or_else(|| Error::Io(io::ErrorKind::NotFound.into()).in_file(&source))?;
-            let target = self.directory.join(name);
-            in_file(&target, replace(&target, &contents, owner))?;
+            let (target, readers) = (self.directory.join(name), Readers::Other(owner));
+            files::write(&target, &contents, readers, Overwrite::Replace)?;
         }
         self.remove_others()?;
         in_file(
@@ -155,24 +156,6 @@ fn make_private(directory: &Path) -> io::Result<()> {
         DIRECTORY_MODE => Ok(()),
         _ => fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)),
     }
-}
-
-/// The file changes hands before it takes its name, so the service never meets one that it cannot read.
-fn replace(target: &Path, contents: &[u8], owner: Owner) -> io::Result<()> {
-    let directory = target.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(contents)?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(FILE_MODE))?;
-    fchown(file.as_file(), Some(owner.uid), Some(owner.gid))?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    File::open(directory)?.sync_all()
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect();
-    in_file(directory, paths())
 }
 
 fn in_file<T>(path: &Path, result: io::Result<T>) -> Result<T, Error> {

@@ -3,12 +3,14 @@
 //! Every half of a pair without the other, and every file that does not belong to the rest, is named here: nothing is
 //! repaired by guessing.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    certificate::Certificate, demo_set::Member, error::Error, files::read_if_there, key::PrivateKey,
+    certificate::Certificate,
+    demo_set::Member,
+    error::Error,
+    files::{self, read_if_there},
+    key::PrivateKey,
     root::Root,
 };
 
@@ -119,7 +121,7 @@ impl Inventory {
 fn holds_issued(directory: &Path) -> Result<bool, Error> {
     let root = file(directory, ROOT, "pem");
     for folder in [directory.to_owned(), directory.join("refused")] {
-        let paths = paths_in(&folder).map_err(|error| Error::Io(error).in_file(&folder))?;
+        let paths = files::entries(&folder)?;
         let mut certificates = paths
             .iter()
             .filter(|path| path.extension().is_some_and(|end| end == "pem"));
@@ -128,8 +130,4 @@ fn holds_issued(directory: &Path) -> Result<bool, Error> {
         }
     }
     Ok(false)
-}
-
-fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }

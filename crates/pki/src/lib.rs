@@ -26,7 +26,7 @@ mod subject;
 mod subject_alternative_name;
 mod validity;
 
-pub use authority::{Authority, FileName, Overwrite};
+pub use authority::{Authority, FileName, Issued, Overwrite};
 pub use certificate::Certificate;
 pub use demo_set::{DemoSet, Member};
 pub use description::{Description, Registration};
@@ -35,14 +35,11 @@ pub use files::write_public;
 pub use hand_out::{Owner, Share, give_to_directory_owner};
 pub use identity::Identity;
 pub use key::{KeyAlgorithm, PrivateKey};
-pub use pkcs12::{PKCS12_ITERATIONS, PKCS12_PASSWORD, Pkcs12};
+pub use pkcs12::{PKCS12_ITERATIONS, Pkcs12};
 pub use prepare::{Existing, Outcome, Preparation, Report, ReportEntry, prepare};
 pub use request::CertificateRequest;
 pub use revocation::{RevocationList, RevokedCertificate};
 pub use root::{Leaf, Root, Usage};
 pub use subject::Subject;
 pub use subject_alternative_name::SubjectAlternativeName;
-pub use validity::{
-    BACKDATE, CLIENT_DAYS, Days, MAX_LEAF_DAYS, MAX_REVOCATION_LIST_DAYS, RENEWAL_MARGIN,
-    REVOCATION_LIST_DAYS, ROOT_DAYS, SERVER_DAYS, Validity,
-};
+pub use validity::{Days, RENEWAL_MARGIN, Validity};

@@ -9,7 +9,7 @@ use p12_keystore::{
 use crate::{certificate::Certificate, error::Error, identity::Identity};
 
 /// The password of every PKCS#12 file in `certs/`: a demo's, known to all; the files are mode 0600 like keys.
-pub const PKCS12_PASSWORD: &str = "Password1";
+pub(crate) const PKCS12_PASSWORD: &str = "Password1";
 
 /// How often the password is hashed: bounds how fast somebody with a stolen file can guess at it.
 pub const PKCS12_ITERATIONS: u32 = 100_000;

@@ -11,25 +11,16 @@ use time::OffsetDateTime;
 use crate::error::Error;
 
 /// How far a certificate's notBefore lies in the past, so that a peer whose clock is a little slow accepts it.
-pub const BACKDATE: Duration = Duration::from_secs(5 * 60);
+pub(crate) const BACKDATE: Duration = Duration::from_secs(5 * 60);
 
 /// The root: long enough that nobody re-distributes trust in the middle of a project.
-pub const ROOT_DAYS: u32 = 3650;
-
-/// A client certificate, unless `--days` says otherwise.
-pub const CLIENT_DAYS: u32 = 365;
-
-/// A server certificate, unless `--days` says otherwise: the longest that Apple's systems accept from a private root.
-pub const SERVER_DAYS: u32 = 825;
+pub(crate) const ROOT_DAYS: u32 = 3650;
 
 /// The longest life of any leaf: bounds how long a lost key is useful where nobody reads the revocation list.
-pub const MAX_LEAF_DAYS: u32 = 825;
-
-/// From a revocation list's thisUpdate to its nextUpdate, unless `--days` says otherwise.
-pub const REVOCATION_LIST_DAYS: u32 = 30;
+const MAX_LEAF_DAYS: u32 = 825;
 
 /// The longest life of a revocation list: bounds how long an old list can be replayed to hide a revocation.
-pub const MAX_REVOCATION_LIST_DAYS: u32 = 365;
+const MAX_REVOCATION_LIST_DAYS: u32 = 365;
 
 /// What expires within this time counts as expired already, so that nothing runs out in the middle of a demo.
 pub const RENEWAL_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,15 +30,15 @@ pub const RENEWAL_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Days(u32);
 
 impl Days {
-    /// A client certificate's usual lifetime, [`CLIENT_DAYS`].
-    pub const CLIENT: Self = Self(CLIENT_DAYS);
-    /// A server certificate's usual lifetime, [`SERVER_DAYS`].
-    pub const SERVER: Self = Self(SERVER_DAYS);
-    /// A revocation list's usual lifetime, [`REVOCATION_LIST_DAYS`].
-    pub const REVOCATION_LIST: Self = Self(REVOCATION_LIST_DAYS);
+    /// A client certificate, unless `--days` says otherwise.
+    pub const CLIENT: Self = Self(365);
+    /// A server certificate, unless `--days` says otherwise: the longest that Apple's systems accept from a private root.
+    pub const SERVER: Self = Self(825);
+    /// From a revocation list's thisUpdate to its nextUpdate, unless `--days` says otherwise.
+    pub const REVOCATION_LIST: Self = Self(30);
     pub(crate) const ROOT: Self = Self(ROOT_DAYS);
 
-    /// The lifetime of a leaf, up to [`MAX_LEAF_DAYS`].
+    /// The lifetime of a leaf: up to 825 days.
     ///
     /// # Errors
     ///
@@ -56,7 +47,7 @@ impl Days {
         Self::bounded(days, MAX_LEAF_DAYS)
     }
 
-    /// The lifetime of a revocation list, up to [`MAX_REVOCATION_LIST_DAYS`].
+    /// The lifetime of a revocation list: up to 365 days.
     ///
     /// # Errors
     ///
@@ -89,7 +80,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From [`BACKDATE`] before `now` until `days` after it.
+    /// From five minutes before `now` until `days` after it.
     pub fn starting(days: Days, now: Timestamp) -> Self {
         Self {
             not_before: now.minus(BACKDATE),

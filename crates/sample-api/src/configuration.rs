@@ -131,8 +131,8 @@ fn server_files(file: &ConfigurationFile, problems: &mut Problems) -> Option<Ser
     );
     let lists = RevocationLists::load(&section.crl, section.crl_policy);
     let lists = problems.take("client_certificates.crl", lists);
-    tls.zip(trust).zip(lists)?;
-    problems.take("client_certificates", section.verification())?;
+    let (_, (trust, lists)) = tls.zip(trust.zip(lists))?;
+    problems.take("client_certificates.crl", lists.verify_signatures(&trust))?;
     let files = ServerFiles::new(file.tls.clone()).asking_for(section, Presence::Required);
     let ClientCertificatesSection { admit, gateways, .. } = &file.client_certificates;
     Some(match admit {

@@ -3,12 +3,8 @@
 use demo::{actor::Answer, configuration::Settings};
 use integration_tests::TestSystem;
 use mtls::Alert;
-use oauth_core::client_cert_header;
 use pki::Member;
-use reqwest::{
-    Method, StatusCode,
-    header::{HeaderMap, HeaderName},
-};
+use reqwest::{Method, StatusCode, header::HeaderMap};
 
 use crate::authorization_server::introspect_as_jwt;
 
@@ -22,11 +18,6 @@ async fn call_directly(system: &TestSystem, caller: Member, token: &str, headers
         .unwrap()
         .request(Method::POST, &url, Some(token), headers)
         .await
-}
-
-fn client_cert(system: &TestSystem, member: Member) -> HeaderMap {
-    let value = client_cert_header::encode(system.credentials(member).unwrap().leaf_der());
-    HeaderMap::from_iter([(HeaderName::from_static("client-cert"), value.parse().unwrap())])
 }
 
 fn assert_invalid_token(answer: &Answer) {
@@ -46,7 +37,7 @@ async fn lets_in_nobody_but_the_gateway() {
         &system,
         Member::Example,
         &jwt,
-        client_cert(&system, Member::Example),
+        system.client_cert(Member::Example),
     )
     .await;
     assert!(matches!(answer, Answer::Refused(Alert::AccessDenied)), "{answer}");
@@ -54,7 +45,7 @@ async fn lets_in_nobody_but_the_gateway() {
         &system,
         Member::Gateway,
         &jwt,
-        client_cert(&system, Member::Example),
+        system.client_cert(Member::Example),
     )
     .await;
     assert_eq!(answer.status(), Some(StatusCode::OK), "{answer}");
@@ -66,13 +57,7 @@ async fn verifies_the_binding_again_against_the_gateways_header() {
     let system = TestSystem::start().await;
     let jwt = introspect_as_jwt(&system, &system.partner_token().await).await;
     assert_invalid_token(
-        &call_directly(
-            &system,
-            Member::Gateway,
-            &jwt,
-            client_cert(&system, Member::Other),
-        )
-        .await,
+        &call_directly(&system, Member::Gateway, &jwt, system.client_cert(Member::Other)).await,
     );
     assert_invalid_token(&call_directly(&system, Member::Gateway, &jwt, HeaderMap::new()).await);
 }
@@ -87,7 +72,7 @@ async fn believes_no_opaque_token_and_no_changed_jwt() {
     changed.truncate(jwt.len() - 4);
     changed.push_str("AAAA");
     for token in [opaque, changed, "a.b.c".to_owned()] {
-        let headers = client_cert(&system, Member::Example);
+        let headers = system.client_cert(Member::Example);
         assert_invalid_token(&call_directly(&system, Member::Gateway, &token, headers).await);
     }
 }
@@ -101,22 +86,10 @@ async fn judges_direct_callers_by_their_own_certificate_where_it_lets_them_in() 
     };
     let system = TestSystem::start_with(open).await;
     let jwt = introspect_as_jwt(&system, &system.partner_token().await).await;
-    let mine = call_directly(
-        &system,
-        Member::Example,
-        &jwt,
-        client_cert(&system, Member::Other),
-    )
-    .await;
+    let mine = call_directly(&system, Member::Example, &jwt, system.client_cert(Member::Other)).await;
     assert_eq!(mine.status(), Some(StatusCode::OK), "{mine}");
     assert_invalid_token(&call_directly(&system, Member::Other, &jwt, HeaderMap::new()).await);
     assert_invalid_token(
-        &call_directly(
-            &system,
-            Member::Other,
-            &jwt,
-            client_cert(&system, Member::Example),
-        )
-        .await,
+        &call_directly(&system, Member::Other, &jwt, system.client_cert(Member::Example)).await,
     );
 }

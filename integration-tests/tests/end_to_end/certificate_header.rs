@@ -12,7 +12,7 @@ use demo::{
 use integration_tests::{Ground, TestSystem, log, raw::RawClient, upstream::RecordingUpstream};
 use mtls::{Alpn, Credentials};
 use oauth_core::{client_cert_header, time::Timestamp};
-use pki::{Authority, Certificate, KeyAlgorithm, Member, Root};
+use pki::{KeyAlgorithm, Member, Root};
 use reqwest::{StatusCode, header::HeaderMap};
 
 /// The gateway's own client certificate plays the balancer's.
@@ -36,10 +36,6 @@ fn settings(trusted_peers: &str, further: &str) -> Settings {
 
 async fn system(trusted_peers: &str) -> TestSystem {
     TestSystem::start_with(settings(trusted_peers, "")).await
-}
-
-fn certificate_of(system: &TestSystem, member: Member) -> String {
-    client_cert_header::encode(system.credentials(member).unwrap().leaf_der())
 }
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -78,8 +74,8 @@ async fn assert_unauthorized(answer: &Answer, reason: &str) {
 async fn a_certificate_in_a_trusted_balancers_header_is_the_clients() {
     let system = system(BY_NAME).await;
     let token = system.partner_token().await;
-    let partner = certificate_of(&system, Member::Example);
-    let other = certificate_of(&system, Member::Other);
+    let partner = system.client_cert_value(Member::Example);
+    let other = system.client_cert_value(Member::Other);
     for balancer in [
         system.actor(Some(BALANCER)).unwrap(),
         system.http1_actor(Some(BALANCER)).unwrap(),
@@ -101,10 +97,10 @@ async fn a_certificate_in_a_trusted_balancers_header_is_the_clients() {
 async fn the_same_header_from_anybody_else_is_ignored() {
     let system = system(BY_NAME).await;
     let token = system.partner_token().await;
-    let partner = certificate_of(&system, Member::Example);
+    let partner = system.client_cert_value(Member::Example);
     let stolen = call(&system.other(), &token, &[(HEADER, &partner)]).await;
     assert_unauthorized(&stolen, "certificate_mismatch").await;
-    let other = certificate_of(&system, Member::Other);
+    let other = system.client_cert_value(Member::Other);
     assert_accepted(&call(&system.partner(), &token, &[(HEADER, &other)]).await);
     assert_accepted(&call(&system.partner(), &token, &[(HEADER, "no certificate")]).await);
 }
@@ -116,7 +112,7 @@ async fn a_balancer_without_certificate_is_told_by_its_address() {
         let peers = format!(r#"["{network}"]"#);
         let system = TestSystem::start_with(settings(&peers, r#"client_certificate = "optional""#)).await;
         let token = system.partner_token().await;
-        let partner = certificate_of(&system, Member::Example);
+        let partner = system.client_cert_value(Member::Example);
         let balancer = system.actor(None).unwrap();
         let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
         match trusted {
@@ -133,7 +129,7 @@ async fn address_and_certificate_must_both_be_the_balancers_where_both_are_confi
         let peers = format!(r#"[{{ network = "{network}", san_dns = "gateway-internal.example.com" }}]"#);
         let system = system(&peers).await;
         let token = system.partner_token().await;
-        let partner = certificate_of(&system, Member::Example);
+        let partner = system.client_cert_value(Member::Example);
         let balancer = system.actor(Some(BALANCER)).unwrap();
         let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
         match trusted {
@@ -151,7 +147,7 @@ async fn a_header_that_cannot_be_read_is_the_balancers_fault_and_a_bad_request()
     let system = system(BY_NAME).await;
     let token = system.partner_token().await;
     let balancer = system.actor(Some(BALANCER)).unwrap();
-    let partner = certificate_of(&system, Member::Example);
+    let partner = system.client_cert_value(Member::Example);
     let bare = partner.trim_matches(':');
     for (value, detail) in [
         (bare, "it is encoded as base64-der"),
@@ -176,7 +172,7 @@ async fn two_headers_and_other_spellings_are_refused() {
     let system = system(BY_NAME).await;
     let token = system.partner_token().await;
     let balancer = system.actor(Some(BALANCER)).unwrap();
-    let value = certificate_of(&system, Member::Example);
+    let value = system.client_cert_value(Member::Example);
     let value = value.as_str();
     let two = format!("{value}, {value}");
     for fields in [
@@ -205,7 +201,7 @@ async fn a_certificate_that_a_handshake_would_refuse_is_refused_in_the_header() 
         (Member::Expired, "certificate_expired"),
         (Member::NotYetValid, "certificate_expired"),
     ] {
-        let value = certificate_of(&system, member);
+        let value = system.client_cert_value(member);
         assert_unauthorized(&call(&balancer, &token, &[(HEADER, &value)]).await, reason).await;
     }
 }
@@ -219,31 +215,21 @@ async fn a_certificate_in_the_header_is_refused_once_it_is_revoked() {
     let others = others.access_token().unwrap();
     let balancer = system.actor(Some(BALANCER)).unwrap();
     let (partner, other) = (
-        certificate_of(&system, Member::Example),
-        certificate_of(&system, Member::Other),
+        system.client_cert_value(Member::Example),
+        system.client_cert_value(Member::Other),
     );
     assert_accepted(&call(&balancer, &token, &[(HEADER, &partner)]).await);
     assert_accepted(&call(&balancer, &others, &[(HEADER, &other)]).await);
 
-    revoke(&system, Member::Example);
+    system.revoke(Member::Example);
     let answer = call(&balancer, &token, &[(HEADER, &partner)]).await;
     assert_unauthorized(&answer, "certificate_untrusted").await;
     assert_accepted(&call(&balancer, &others, &[(HEADER, &other)]).await);
 
     // The balancer's own: nothing it says counts any more.
-    revoke(&system, BALANCER);
+    system.revoke(BALANCER);
     let answer = call(&balancer, &others, &[(HEADER, &other)]).await;
-    assert_ne!(answer.status(), Some(StatusCode::OK), "{answer}");
-}
-
-fn revoke(system: &TestSystem, member: Member) {
-    let directory = system.ground().path().join("certs");
-    let pem = std::fs::read(directory.join(format!("{}.pem", member.path()))).unwrap();
-    let certificate = Certificate::from_pem_or_der(&pem).unwrap();
-    let now = Timestamp::from(std::time::SystemTime::now());
-    let authority = Authority::open(&directory).unwrap();
-    authority.revoke(&certificate, now).unwrap().unwrap();
-    system.reload();
+    assert_unauthorized(&answer, "certificate_untrusted").await;
 }
 
 /// W8, H3, H5, X5: the API gets the header if the operator says so, from trusted peers alone, and `Client-Cert` as the
@@ -258,8 +244,8 @@ async fn the_header_reaches_the_api_only_where_it_is_to() {
         settings.gateway_upstream = Some(upstream.url());
         let system = TestSystem::on(ground, settings).await;
         let token = system.partner_token().await;
-        let partner = certificate_of(&system, Member::Example);
-        let lie = certificate_of(&system, Member::Other);
+        let partner = system.client_cert_value(Member::Example);
+        let lie = system.client_cert_value(Member::Other);
 
         let balancer = system.actor(Some(BALANCER)).unwrap();
         let fields = [
@@ -305,8 +291,8 @@ async fn the_header_does_not_reach_the_api_in_trailers_or_through_connection_opt
     };
     let system = TestSystem::on(ground, settings).await;
     let token = system.partner_token().await;
-    let partner = certificate_of(&system, Member::Example);
-    let lie = certificate_of(&system, Member::Other);
+    let partner = system.client_cert_value(Member::Example);
+    let lie = system.client_cert_value(Member::Other);
     for (peer, said) in [(BALANCER, &partner), (Member::Example, &lie)] {
         let request = format!(
             "POST /api/transactions HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\

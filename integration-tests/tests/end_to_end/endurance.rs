@@ -14,7 +14,8 @@ use integration_tests::{
     Ground,
     processes::{Memory, Processes, Service},
 };
-use mtls::{Alpn, ClientTls, ConnectTo, Credentials, Timeouts, TrustAnchors};
+use mtls::{Alpn, ClientTls, ConnectTo, Timeouts};
+use pki::Member;
 use reqwest::{Client, StatusCode};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
@@ -54,11 +55,7 @@ impl Scene {
     }
 
     fn tls(&self) -> ClientTls {
-        let file = |name: &str| self.ground.path().join("certs").join(name);
-        let credentials =
-            Credentials::from_pem_files(&file("example.client.pem"), &file("example.client.key")).unwrap();
-        let trust = TrustAnchors::from_pem_files(&[file("root.pem")]).unwrap();
-        ClientTls::new(trust).with_credentials(credentials)
+        ClientTls::new(self.ground.trust()).with_credentials(self.ground.credentials(Member::Example))
     }
 
     pub(crate) fn gateway(&self) -> SocketAddr {

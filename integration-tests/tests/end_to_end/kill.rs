@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use demo::configuration::{self, Listeners, Settings};
 use integration_tests::{Ground, processes::binary};
-use mtls::{ClientTls, Credentials, Timeouts, TrustAnchors};
+use mtls::{ClientTls, Timeouts};
+use pki::Member;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -192,11 +193,7 @@ struct Partner {
 
 impl Partner {
     fn of(ground: &Ground, server: SocketAddr) -> Self {
-        let file = |name: &str| ground.path().join("certs").join(name);
-        let credentials =
-            Credentials::from_pem_files(&file("example.client.pem"), &file("example.client.key"));
-        let trust = TrustAnchors::from_pem_files(&[file("root.pem")]).unwrap();
-        let tls = ClientTls::new(trust).with_credentials(credentials.unwrap());
+        let tls = ClientTls::new(ground.trust()).with_credentials(ground.credentials(Member::Example));
         let http = tls.http_client(Timeouts::default(), &[]).unwrap();
         Self { http, server }
     }

@@ -2,11 +2,10 @@
 
 use demo::{actor::Answer, configuration::Settings};
 use integration_tests::{TestSystem, log};
-use oauth_core::client_cert_header;
 use pki::Member;
 use reqwest::{
     StatusCode,
-    header::{HeaderMap, HeaderName, WWW_AUTHENTICATE},
+    header::{HeaderMap, WWW_AUTHENTICATE},
 };
 
 /// The demo's system, and one more client of the partner's.
@@ -100,19 +99,18 @@ async fn a_stolen_token_is_worth_nothing_from_the_cache_and_on_a_kept_alive_conn
 async fn a_client_cert_header_helps_no_thief_and_harms_no_owner() {
     let system = TestSystem::start().await;
     let token = system.partner_token().await;
-    let header = |member| {
-        let value = client_cert_header::encode(system.credentials(member).unwrap().leaf_der());
-        HeaderMap::from_iter([(HeaderName::from_static("client-cert"), value.parse().unwrap())])
-    };
     assert_refused(
-        &system.other().call(Some(&token), header(Member::Example)).await,
+        &system
+            .other()
+            .call(Some(&token), system.client_cert(Member::Example))
+            .await,
         "certificate_mismatch",
     )
     .await;
     assert_eq!(
         system
             .partner()
-            .call(Some(&token), header(Member::Other))
+            .call(Some(&token), system.client_cert(Member::Other))
             .await
             .status(),
         Some(StatusCode::OK)

@@ -1,7 +1,6 @@
 //! The files that a configuration names: each is read once before the start, so that all that is wrong is said at once.
 
-use mtls::credentials::CredentialsError;
-use mtls::{RevocationLists, TlsSection, TrustAnchors};
+use mtls::{CredentialsError, RevocationLists, TlsSection, TrustAnchors};
 use service::configuration::Problems;
 
 use super::{ConfigurationFile, client_trust};

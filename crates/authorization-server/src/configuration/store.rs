@@ -6,9 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mtls::client::ClientError;
-use mtls::trust::TrustError;
-use mtls::{Alpn, ClientTls, TrustAnchors};
+use mtls::{Alpn, ClientError, ClientTls, TrustAnchors, TrustError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use service::configuration::Problems;

@@ -5,8 +5,7 @@
 
 use std::io;
 
-use mtls::linger;
-use mtls::server_tls::Offer;
+use mtls::{Offer, linger};
 use oauth_core::time::Timestamp;
 use rustls::AlertDescription;
 use rustls::server::Accepted;

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use mtls::credentials::CredentialsError;
-use mtls::{Credentials, PinnedCertificates, RevocationLists, TlsSection, TrustAnchors, UnreadableFile};
+use mtls::{
+    Credentials, CredentialsError, PinnedCertificates, RevocationLists, TlsSection, TrustAnchors,
+    UnreadableFile,
+};
 use service::Problems;
 
 use super::client_certificates::{CertificateVerification, ClientCertificatesSection};

@@ -45,12 +45,12 @@ impl Connector {
     /// # Errors
     ///
     /// When the TLS configuration cannot be made.
-    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::client::ClientError> {
+    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::ClientError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(ADDRESSES));
-        let builder = || -> Result<_, mtls::client::ClientError> {
+        let builder = || -> Result<_, mtls::ClientError> {
             let config = tls.rustls_client_config(Alpn::Unset)?;
             Ok(HttpsConnectorBuilder::new()
                 .with_tls_config(config)

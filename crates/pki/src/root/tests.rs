@@ -61,7 +61,10 @@ fn may_sign_leaves_and_lists_but_no_further_authority() {
 #[test]
 fn lives_ten_years_from_five_minutes_ago() {
     let root = root();
-    assert_eq!(root.certificate().not_before(), NOW.minus(crate::BACKDATE));
+    assert_eq!(
+        root.certificate().not_before(),
+        NOW.minus(crate::validity::BACKDATE)
+    );
     assert_eq!(root.certificate().not_after(), NOW.plus(Days::ROOT.duration()));
 }
 
@@ -172,7 +175,7 @@ fn refuses_to_issue_after_its_own_end() {
 fn keeps_key_and_subject_when_renewed() {
     let root = root();
     let identity = root.issue_client(&leaf("CN=a"), KeyAlgorithm::EcdsaP256).unwrap();
-    let later = root.certificate().not_after().plus(crate::BACKDATE);
+    let later = root.certificate().not_after().plus(crate::validity::BACKDATE);
     let renewed = root.renew(later).unwrap();
     assert!(renewed.has_issued(identity.certificate()));
     assert!(renewed.certificate().not_after() > later);
