@@ -4,6 +4,7 @@ mod bare_api;
 mod certificates;
 mod issuers;
 mod peer;
+mod refusals;
 mod stubs;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub(crate) use self::bare_api::{acceptor, read_request, serve};
 pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
 pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
 pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
+pub(crate) use self::refusals::reason_of;
 pub(crate) use self::stubs::{Answer, Stubs};
 
 pub(crate) const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
@@ -137,6 +139,7 @@ impl Harness {
     }
 
     pub(crate) async fn start_with(variation: Variation) -> Self {
+        refusals::keep();
         let directory = tempfile::tempdir().unwrap();
         write_certificates(directory.path());
         let (stubs, stubs_shutdown) = (Stubs::new(), Shutdown::new());
@@ -237,12 +240,6 @@ impl Harness {
     pub(crate) async fn call_at(&self, path: &str, member: Member, token: &str) -> Answered {
         self.exchange(member, &with_token(&format!("GET {path}"), token, ""))
             .await
-    }
-
-    /// Whether a request was refused for this reason, here or in another test of this process.
-    pub(crate) async fn has_refused_for(&self, reason: &str) -> bool {
-        let counted = format!(r#"certbound_gateway_rejections_total{{reason="{reason}"}}"#);
-        get_plain(self.admin, "/metrics").await.body.contains(&counted)
     }
 }
 
