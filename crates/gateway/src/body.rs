@@ -42,6 +42,7 @@ enum End {
 pub(crate) struct UploadProgress {
     activity: Activity,
     waits_for_caller: AtomicBool,
+    is_broken_off: AtomicBool,
 }
 
 impl<B> Upload<B> {
@@ -51,6 +52,7 @@ impl<B> Upload<B> {
         let progress = Arc::new(UploadProgress {
             activity: Activity::new(),
             waits_for_caller: AtomicBool::new(false),
+            is_broken_off: AtomicBool::new(false),
         });
         let upload = Self {
             body,
@@ -99,6 +101,11 @@ impl UploadProgress {
     pub(crate) fn waits_for_caller(&self) -> bool {
         self.waits_for_caller.load(Ordering::Relaxed)
     }
+
+    /// Whether the caller has broken the body off, or sent what is none: nobody can make a request of it.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.is_broken_off.load(Ordering::Relaxed)
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
@@ -119,6 +126,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
             .store(polled.is_pending(), Ordering::Relaxed);
         if polled.is_ready() {
             self.progress.activity.touch();
+        }
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.progress.is_broken_off.store(true, Ordering::Relaxed);
         }
         let name = self.certificate_header.as_ref();
         polled

@@ -8,7 +8,7 @@ use pki::Member;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use crate::support::{Api, DEADLINE, Harness, Variation, read_request, serve};
+use crate::support::{Api, DEADLINE, Harness, Variation, read_request, reason_of, serve, with_token};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
@@ -113,6 +113,40 @@ async fn waits_for_an_answer_as_long_as_the_route_says() {
     let answered = harness.call(Member::Example, "opaque").await;
     assert_eq!(answered.status, 504);
     assert_eq!(answered.json()["error"], "gateway_timeout");
+}
+
+/// RFC 9112 §8: over both protocols, and for both kinds of body.
+#[tokio::test]
+async fn a_body_that_its_caller_breaks_off_is_not_the_apis_fault() {
+    let harness = harness(Api::Up, "").await;
+    let http1 = |text: &str| text.replace("path = \"/both\"\n", "path = \"/both\"\nupstream_http2 = false\n");
+    harness.reconfigure(http1);
+    for path in ["/api", "/both"] {
+        for (last, status) in [("0\n\n", 200), ("no chunk\n\n", 400)] {
+            let request = with_token(&format!("POST {path}"), "opaque", "Transfer-Encoding: chunked\n");
+            let answered = harness
+                .exchange(Member::Example, &(request + "4\nbody\n" + last))
+                .await;
+            assert_eq!(answered.status, status, "{path} {answered:?}");
+            if status != 200 {
+                assert_eq!(reason_of(&answered), "request_body_incomplete", "{path}");
+            }
+        }
+    }
+}
+
+/// The twin: whoever breaks off while the body is awaited is the one at fault.
+#[tokio::test]
+async fn an_api_that_breaks_off_while_a_body_is_awaited_is_the_one_that_failed() {
+    let (address, _) = serve(|mut stream| async move {
+        read_request(&mut stream).await;
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    let request = with_token("POST /api", "opaque", "Content-Length: 100\n");
+    let answered = harness.exchange(Member::Example, &request).await;
+    assert_eq!(answered.status, 502, "{answered:?}");
+    assert_eq!(reason_of(&answered), "upstream_failed");
 }
 
 /// It is there, and another request, or another route's, may be answered in time.
