@@ -1,18 +1,23 @@
 //! Requests' bodies on their way to the API: streamed, never collected, and never waited for without end.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Version};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::{Activity, UnderWay};
 use crate::headers;
-use crate::upstream::UpstreamPlace;
+use crate::upstream::{OpenStream, UpstreamPlace};
+
+/// For more of a body whose answer is over. Over HTTP/1.1, the connection sees to it.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// A request's body on its way to the API. What becomes of it can be watched from the [`UploadProgress`].
 #[derive(Debug)]
@@ -26,6 +31,19 @@ pub(crate) struct Upload<B> {
     /// the answer is over.
     under_way: Option<UnderWay>,
     place: Option<UpstreamPlace>,
+    /// The stream to the API, over HTTP/2.
+    stream: Option<OpenStream>,
+    /// Runs while more is waited for over such a stream; boxed, since most bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why a request's body does not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    #[error("the caller broke it off")]
+    Caller(#[source] Box<dyn Error + Send + Sync>),
+    #[error("nothing more of it came for too long after its answer")]
+    Stalled,
 }
 
 /// How a body's end is told from a break.
@@ -61,8 +79,30 @@ impl<B> Upload<B> {
             end: End::Unmarked,
             under_way: None,
             place: None,
+            stream: None,
+            timer: None,
         };
         (upload, progress)
+    }
+
+    /// Keeps the stream open over which it goes, if any, for as long as something of the body is left.
+    pub(crate) fn over_stream(&mut self, stream: Option<OpenStream>) {
+        self.stream = stream;
+    }
+
+    /// Ready once the answer is over, and no more of the body has come for long enough.
+    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(stream) = &self.stream else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if stream.is_last() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + STALLED);
+        }
     }
 }
 
@@ -92,6 +132,17 @@ impl UploadProgress {
         self.activity.touch();
     }
 
+    fn note<E>(&self, polled: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+        self.waits_for_caller
+            .store(polled.is_pending(), Ordering::Relaxed);
+        if polled.is_ready() {
+            self.activity.touch();
+        }
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.is_broken_off.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Resolves once nothing of the body has passed for as long as `limit`.
     pub(crate) async fn stalled_for(&self, limit: Duration) {
         self.activity.quiet_for(limit).await;
@@ -108,31 +159,32 @@ impl UploadProgress {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
+impl<B> Body for Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = UploadError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let mut polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) && self.end == End::Marked && !self.body.is_end_stream() {
             // Whoever reset it is told nothing more, and the API must not take it for whole.
             polled = Poll::Pending;
         }
-        self.progress
-            .waits_for_caller
-            .store(polled.is_pending(), Ordering::Relaxed);
-        if polled.is_ready() {
-            self.progress.activity.touch();
+        self.progress.note(&polled);
+        if polled.is_pending() {
+            ready!(self.poll_stalled(context));
+            return Poll::Ready(Some(Err(UploadError::Stalled)));
         }
-        if matches!(polled, Poll::Ready(Some(Err(_)))) {
-            self.progress.is_broken_off.store(true, Ordering::Relaxed);
-        }
+        self.timer = None;
         let name = self.certificate_header.as_ref();
         polled
             .map_ok(|frame| clean_trailers(frame, |trailers| headers::clean_request_trailers(trailers, name)))
+            .map_err(|error| UploadError::Caller(error.into()))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -161,6 +213,7 @@ mod tests {
 
     use futures_util::{FutureExt, stream};
     use http_body_util::{BodyExt, Full, StreamBody};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -196,6 +249,24 @@ mod tests {
         let (upload, _progress) = Upload::new(whole, None);
         let mut upload = upload.over(Version::HTTP_2, &activity);
         assert!(upload.frame().now_or_never().unwrap().is_none());
+    }
+
+    /// Over HTTP/2 nothing else ends it; before its answer is over, whoever waits for that does.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_given_up_once_its_answer_is_over_and_no_sooner() {
+        let activity = Arc::new(Activity::new());
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, io::Error>>());
+        let (upload, _progress) = Upload::new(silent, None);
+        let mut upload = upload.over(Version::HTTP_2, &activity);
+        let answer = OpenStream::of_test();
+        upload.over_stream(Some(answer.clone()));
+        assert!(timeout(10 * STALLED, upload.frame()).await.is_err());
+        drop(answer);
+        let given_up = timeout(STALLED, upload.frame()).await.unwrap();
+        assert!(matches!(given_up, Some(Err(UploadError::Stalled))));
+        // Over HTTP/1.1 there is no stream.
+        upload.over_stream(None);
+        assert!(timeout(10 * STALLED, upload.frame()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

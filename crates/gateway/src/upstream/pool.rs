@@ -48,13 +48,28 @@ struct Open {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     sender: http2::SendRequest<Outbound>,
-    streams: Arc<AtomicU32>,
-    idle_since: Arc<Mutex<Instant>>,
+    streams: Arc<Streams>,
 }
 
-/// One request's stream.
 #[derive(Debug)]
-pub(crate) struct Stream(Shared);
+struct Streams {
+    open: AtomicU32,
+    idle_since: Mutex<Instant>,
+}
+
+/// A stream for one request.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    sender: http2::SendRequest<Outbound>,
+    open: OpenStream,
+}
+
+/// That a stream is not over; clones are of the same one, and it is over with the last of them.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenStream(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened(Arc<Streams>);
 
 impl Pool {
     /// A connection made since `generation`, over which a request can go; older ones are let go.
@@ -97,8 +112,7 @@ impl Pool {
         }
         let shared = Shared {
             sender,
-            streams: Arc::default(),
-            idle_since: Arc::new(Mutex::new(Instant::now())),
+            streams: Arc::new(Streams::new()),
         };
         if generation == open.generation {
             open.shared.push(shared.clone());
@@ -168,30 +182,66 @@ impl Open {
 
 impl Shared {
     fn has_room(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) < MOST_STREAMS
+        self.streams.open.load(Ordering::Relaxed) < MOST_STREAMS
     }
 
     fn is_idle(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) == 0 && lock(&self.idle_since).elapsed() >= IDLE
+        let Streams { open, idle_since } = &*self.streams;
+        open.load(Ordering::Relaxed) == 0 && lock(idle_since).elapsed() >= IDLE
+    }
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self {
+            open: AtomicU32::new(0),
+            idle_since: Mutex::new(Instant::now()),
+        }
     }
 }
 
 impl Stream {
     fn of(shared: &Shared) -> Self {
-        shared.streams.fetch_add(1, Ordering::Relaxed);
-        Self(shared.clone())
+        Self {
+            sender: shared.sender.clone(),
+            open: OpenStream::of(&shared.streams),
+        }
     }
 
     pub(super) const fn sender(&mut self) -> &mut http2::SendRequest<Outbound> {
-        &mut self.0.sender
+        &mut self.sender
+    }
+
+    pub(super) fn open(&self) -> OpenStream {
+        self.open.clone()
     }
 }
 
-impl Drop for Stream {
+impl OpenStream {
+    fn of(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Opened(Arc::clone(streams))))
+    }
+
+    /// Whether nobody else holds the stream open.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+impl Drop for Opened {
     fn drop(&mut self) {
-        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             *lock(&self.0.idle_since) = Instant::now();
         }
+    }
+}
+
+#[cfg(test)]
+impl OpenStream {
+    /// Of a connection that nobody has.
+    pub(crate) fn of_test() -> Self {
+        Self::of(&Arc::new(Streams::new()))
     }
 }
 

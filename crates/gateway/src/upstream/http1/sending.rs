@@ -14,6 +14,7 @@ use super::ExchangeError;
 use super::exchange::OutgoingBody;
 use super::request_head::{self, BodyForm};
 use super::stream::Stream;
+use crate::body::UploadError;
 use crate::upstream::OwnField;
 
 const LAST_CHUNK: &str = "0\r\n";
@@ -102,10 +103,9 @@ impl Sending {
         }
     }
 
-    fn take_up(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), ExchangeError> {
+    fn take_up(&mut self, frame: Option<Result<Frame<Bytes>, UploadError>>) -> Result<(), ExchangeError> {
         self.progress = Progress::Begun;
-        let frame = frame.transpose().map_err(ExchangeError::Upload)?;
-        match frame.map(Frame::into_data) {
+        match frame.transpose()?.map(Frame::into_data) {
             Some(Ok(data)) if data.is_empty() => Ok(()),
             Some(Ok(data)) => self.take_up_data(data),
             Some(Err(frame)) => self.take_up_end(&frame.into_trailers().unwrap_or_default()),
