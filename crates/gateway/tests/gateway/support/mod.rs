@@ -2,6 +2,7 @@
 
 mod bare_api;
 mod certificates;
+mod http2_api;
 mod issuers;
 mod peer;
 mod refusals;
@@ -25,8 +26,9 @@ use self::stubs::{closed_port, serve_broken_api, serve_login};
 
 pub(crate) use self::bare_api::{acceptor, read_request, serve};
 pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
+pub(crate) use self::http2_api::{Frame, serve_http2};
 pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
-pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
+pub(crate) use self::peer::{Answered, connect_http2, connect_tls, get_plain, send, with_token};
 pub(crate) use self::refusals::reason_of;
 pub(crate) use self::stubs::{Answer, Stubs};
 
@@ -131,6 +133,19 @@ impl Default for Variation {
             route: "",
         }
     }
+}
+
+/// A gateway of one worker before this API, on whose route stand these further keys, and the token `opaque`.
+pub(crate) async fn harness(api: Api, route: &'static str) -> Harness {
+    let variation = Variation {
+        api,
+        route,
+        workers: 1,
+        ..Variation::default()
+    };
+    let harness = Harness::start_with(variation).await;
+    harness.stubs.issue("opaque", Member::Example);
+    harness
 }
 
 impl Harness {
