@@ -42,6 +42,8 @@ pub(crate) struct Upload<B> {
 pub(crate) enum UploadError {
     #[error("the caller broke it off")]
     Caller(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the caller reset its stream before it ended")]
+    Reset,
     #[error("nothing more of it came for too long after its answer")]
     Stalled,
 }
@@ -124,6 +126,11 @@ impl<B: Body> Upload<B> {
             self.place = Some(place.clone());
         }
     }
+
+    /// Of a body of which nothing more comes: whether that is not its end.
+    fn was_reset(&self) -> bool {
+        self.end == End::Marked && !self.body.is_end_stream()
+    }
 }
 
 impl UploadProgress {
@@ -132,7 +139,7 @@ impl UploadProgress {
         self.activity.touch();
     }
 
-    fn note<E>(&self, polled: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+    fn note(&self, polled: &Poll<Option<Result<Frame<Bytes>, UploadError>>>) {
         self.waits_for_caller
             .store(polled.is_pending(), Ordering::Relaxed);
         if polled.is_ready() {
@@ -170,10 +177,12 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let mut polled = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(polled, Poll::Ready(None)) && self.end == End::Marked && !self.body.is_end_stream() {
-            // Whoever reset it is told nothing more, and the API must not take it for whole.
-            polled = Poll::Pending;
+        let mut polled = Pin::new(&mut self.body)
+            .poll_frame(context)
+            .map_err(|error| UploadError::Caller(error.into()));
+        if matches!(polled, Poll::Ready(None)) && self.was_reset() {
+            // The API must not take it for whole, and nobody is to wait for more of it.
+            polled = Poll::Ready(Some(Err(UploadError::Reset)));
         }
         self.progress.note(&polled);
         if polled.is_pending() {
@@ -184,7 +193,6 @@ where
         let name = self.certificate_header.as_ref();
         polled
             .map_ok(|frame| clean_trailers(frame, |trailers| headers::clean_request_trailers(trailers, name)))
-            .map_err(|error| UploadError::Caller(error.into()))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -239,16 +247,20 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_was_reset_has_not_ended() {
         let activity = Arc::new(Activity::new());
-        for (version, ends) in [(Version::HTTP_11, true), (Version::HTTP_2, false)] {
-            let reset = StreamBody::new(stream::empty::<Result<Frame<Bytes>, io::Error>>());
-            let (upload, _progress) = Upload::new(reset, None);
-            let mut upload = upload.over(version, &activity);
-            assert_eq!(upload.frame().now_or_never().is_some(), ends, "{version:?}");
-        }
-        let whole = Full::<Bytes>::default();
-        let (upload, _progress) = Upload::new(whole, None);
-        let mut upload = upload.over(Version::HTTP_2, &activity);
-        assert!(upload.frame().now_or_never().unwrap().is_none());
+        let ended = || StreamBody::new(stream::empty::<Result<Frame<Bytes>, io::Error>>());
+        let (upload, progress) = Upload::new(ended(), None);
+        let reset = upload.over(Version::HTTP_2, &activity).frame().now_or_never();
+        assert!(matches!(reset, Some(Some(Err(UploadError::Reset)))), "{reset:?}");
+        assert!(progress.is_broken_off());
+
+        let (upload, progress) = Upload::new(ended(), None);
+        let over_http1 = upload.over(Version::HTTP_11, &activity).frame().now_or_never();
+        assert!(over_http1.unwrap().is_none());
+        assert!(!progress.is_broken_off());
+
+        let (upload, _progress) = Upload::new(Full::<Bytes>::default(), None);
+        let whole = upload.over(Version::HTTP_2, &activity).frame().now_or_never();
+        assert!(whole.unwrap().is_none());
     }
 
     /// Over HTTP/2 nothing else ends it; before its answer is over, whoever waits for that does.
