@@ -297,3 +297,15 @@ async fn an_unfinished_request_keeps_its_stream_behind_its_answer_and_others_get
         );
     }
 }
+
+/// RFC 9113 §5.1.2
+#[tokio::test]
+async fn no_request_waits_on_a_connection_that_has_as_many_streams_as_its_api_allows() {
+    for (unfinished, connections) in [(7, 1), (8, 2), (15, 2), (16, 3)] {
+        assert_eq!(
+            connections_behind(unfinished, 8).await,
+            connections,
+            "{unfinished}"
+        );
+    }
+}
