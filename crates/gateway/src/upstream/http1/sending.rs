@@ -1,5 +1,6 @@
 //! A request on its way out.
 
+use std::fmt;
 use std::io::IoSlice;
 use std::mem::take;
 use std::pin::Pin;
@@ -24,7 +25,6 @@ const RECORD: usize = 16 * 1024;
 const SMALL: usize = 1024;
 
 /// What of a request has not been written yet, but for the body that is still to come.
-#[derive(Debug)]
 pub(super) struct Sending {
     /// The head, and what stands before each piece of the body and behind the last.
     lines: Vec<u8>,
@@ -44,6 +44,22 @@ enum Progress {
     /// Neither has a byte been written, nor anything of the body been taken.
     Untouched,
     Begun,
+}
+
+impl fmt::Debug for Sending {
+    /// Lengths alone: the head holds the token, and the body is the caller's.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sending")
+            .field("lines", &self.lines.len())
+            .field("written", &self.written)
+            .field("sent", &self.sent)
+            .field("data", &self.data.len())
+            .field("form", &self.form)
+            .field("progress", &self.progress)
+            .field("has_all", &self.has_all)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sending {
