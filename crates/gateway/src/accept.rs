@@ -162,7 +162,6 @@ impl Frontier {
             Ok((server_name, Destination::Terminate)) => {
                 let offer = self.tls.offer();
                 let stream = handshake(stream, hello.accepted, &offer, now(), deadline).await?;
-                metrics::connection("terminated");
                 self.serve(stream, offer, server_name, ends.source).await
             }
             Err(refusal) => refuse(stream, refusal).await,
@@ -193,6 +192,7 @@ impl Frontier {
             .transpose()
             .map_err(Refusal::UnreadableCertificate)?
             .map(|certificate| PresentedCertificate::new(certificate, offer.standing(session)));
+        metrics::connection("terminated");
         let connection = Connection::new(server_name, peer, certificate)
             .with_chain(chain.iter().skip(1).map(AsRef::as_ref));
         let connection = match &self.certificate_header {

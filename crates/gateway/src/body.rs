@@ -1,18 +1,23 @@
 //! Requests' bodies on their way to the API: streamed, never collected, and never waited for without end.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Version};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::{Activity, UnderWay};
 use crate::headers;
-use crate::upstream::UpstreamPlace;
+use crate::upstream::{OpenStream, UpstreamPlace};
+
+/// For more of a body whose answer is over. Over HTTP/1.1, the connection sees to it.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// A request's body on its way to the API. What becomes of it can be watched from the [`UploadProgress`].
 #[derive(Debug)]
@@ -26,6 +31,21 @@ pub(crate) struct Upload<B> {
     /// the answer is over.
     under_way: Option<UnderWay>,
     place: Option<UpstreamPlace>,
+    /// The stream to the API, over HTTP/2.
+    stream: Option<OpenStream>,
+    /// Runs while more is waited for over such a stream; boxed, since most bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why a request's body does not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    #[error("the caller broke it off")]
+    Caller(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the caller reset its stream before it ended")]
+    Reset,
+    #[error("nothing more of it came for too long after its answer")]
+    Stalled,
 }
 
 /// How a body's end is told from a break.
@@ -42,6 +62,7 @@ enum End {
 pub(crate) struct UploadProgress {
     activity: Activity,
     waits_for_caller: AtomicBool,
+    is_broken_off: AtomicBool,
 }
 
 impl<B> Upload<B> {
@@ -51,6 +72,7 @@ impl<B> Upload<B> {
         let progress = Arc::new(UploadProgress {
             activity: Activity::new(),
             waits_for_caller: AtomicBool::new(false),
+            is_broken_off: AtomicBool::new(false),
         });
         let upload = Self {
             body,
@@ -59,8 +81,30 @@ impl<B> Upload<B> {
             end: End::Unmarked,
             under_way: None,
             place: None,
+            stream: None,
+            timer: None,
         };
         (upload, progress)
+    }
+
+    /// Keeps the stream open over which it goes, if any, for as long as something of the body is left.
+    pub(crate) fn over_stream(&mut self, stream: Option<OpenStream>) {
+        self.stream = stream;
+    }
+
+    /// Ready once the answer is over, and no more of the body has come for long enough.
+    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(stream) = &self.stream else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if stream.is_last() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + STALLED);
+        }
     }
 }
 
@@ -82,12 +126,28 @@ impl<B: Body> Upload<B> {
             self.place = Some(place.clone());
         }
     }
+
+    /// Of a body of which nothing more comes: whether that is not its end.
+    fn was_reset(&self) -> bool {
+        self.end == End::Marked && !self.body.is_end_stream()
+    }
 }
 
 impl UploadProgress {
     /// A body that begins now, or whose way begins anew.
     pub(crate) fn touch(&self) {
         self.activity.touch();
+    }
+
+    fn note(&self, polled: &Poll<Option<Result<Frame<Bytes>, UploadError>>>) {
+        self.waits_for_caller
+            .store(polled.is_pending(), Ordering::Relaxed);
+        if polled.is_ready() {
+            self.activity.touch();
+        }
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.is_broken_off.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Resolves once nothing of the body has passed for as long as `limit`.
@@ -99,27 +159,37 @@ impl UploadProgress {
     pub(crate) fn waits_for_caller(&self) -> bool {
         self.waits_for_caller.load(Ordering::Relaxed)
     }
+
+    /// Whether the caller has broken the body off, or sent what is none: nobody can make a request of it.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.is_broken_off.load(Ordering::Relaxed)
+    }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Upload<B> {
+impl<B> Body for Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = UploadError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let mut polled = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(polled, Poll::Ready(None)) && self.end == End::Marked && !self.body.is_end_stream() {
-            // Whoever reset it is told nothing more, and the API must not take it for whole.
-            polled = Poll::Pending;
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let mut polled = Pin::new(&mut self.body)
+            .poll_frame(context)
+            .map_err(|error| UploadError::Caller(error.into()));
+        if matches!(polled, Poll::Ready(None)) && self.was_reset() {
+            // The API must not take it for whole, and nobody is to wait for more of it.
+            polled = Poll::Ready(Some(Err(UploadError::Reset)));
         }
-        self.progress
-            .waits_for_caller
-            .store(polled.is_pending(), Ordering::Relaxed);
-        if polled.is_ready() {
-            self.progress.activity.touch();
+        self.progress.note(&polled);
+        if polled.is_pending() {
+            ready!(self.poll_stalled(context));
+            return Poll::Ready(Some(Err(UploadError::Stalled)));
         }
+        self.timer = None;
         let name = self.certificate_header.as_ref();
         polled
             .map_ok(|frame| clean_trailers(frame, |trailers| headers::clean_request_trailers(trailers, name)))
@@ -151,6 +221,7 @@ mod tests {
 
     use futures_util::{FutureExt, stream};
     use http_body_util::{BodyExt, Full, StreamBody};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -176,16 +247,38 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_was_reset_has_not_ended() {
         let activity = Arc::new(Activity::new());
-        for (version, ends) in [(Version::HTTP_11, true), (Version::HTTP_2, false)] {
-            let reset = StreamBody::new(stream::empty::<Result<Frame<Bytes>, io::Error>>());
-            let (upload, _progress) = Upload::new(reset, None);
-            let mut upload = upload.over(version, &activity);
-            assert_eq!(upload.frame().now_or_never().is_some(), ends, "{version:?}");
-        }
-        let whole = Full::<Bytes>::default();
-        let (upload, _progress) = Upload::new(whole, None);
+        let ended = || StreamBody::new(stream::empty::<Result<Frame<Bytes>, io::Error>>());
+        let (upload, progress) = Upload::new(ended(), None);
+        let reset = upload.over(Version::HTTP_2, &activity).frame().now_or_never();
+        assert!(matches!(reset, Some(Some(Err(UploadError::Reset)))), "{reset:?}");
+        assert!(progress.is_broken_off());
+
+        let (upload, progress) = Upload::new(ended(), None);
+        let over_http1 = upload.over(Version::HTTP_11, &activity).frame().now_or_never();
+        assert!(over_http1.unwrap().is_none());
+        assert!(!progress.is_broken_off());
+
+        let (upload, _progress) = Upload::new(Full::<Bytes>::default(), None);
+        let whole = upload.over(Version::HTTP_2, &activity).frame().now_or_never();
+        assert!(whole.unwrap().is_none());
+    }
+
+    /// Over HTTP/2 nothing else ends it; before its answer is over, whoever waits for that does.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_given_up_once_its_answer_is_over_and_no_sooner() {
+        let activity = Arc::new(Activity::new());
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, io::Error>>());
+        let (upload, _progress) = Upload::new(silent, None);
         let mut upload = upload.over(Version::HTTP_2, &activity);
-        assert!(upload.frame().now_or_never().unwrap().is_none());
+        let answer = OpenStream::of_test();
+        upload.over_stream(Some(answer.clone()));
+        assert!(timeout(10 * STALLED, upload.frame()).await.is_err());
+        drop(answer);
+        let given_up = timeout(STALLED, upload.frame()).await.unwrap();
+        assert!(matches!(given_up, Some(Err(UploadError::Stalled))));
+        // Over HTTP/1.1 there is no stream.
+        upload.over_stream(None);
+        assert!(timeout(10 * STALLED, upload.frame()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -192,6 +192,10 @@ async fn send_over(
             Ok(response)
         }
         Err(Unanswered::NotSent) => Err(Failure::NotSent),
+        Err(Unanswered::Failed(_)) if progress.is_broken_off() => {
+            server.health().reached();
+            Err(Failure::Final(Rejection::RequestBodyIncomplete))
+        }
         Err(Unanswered::Failed(error)) => {
             log_failure(server, &error);
             Err(Failure::Final(Rejection::UpstreamFailed))

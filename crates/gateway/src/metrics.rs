@@ -7,7 +7,7 @@
 //! | `certbound_gateway_request_duration_seconds` | | from a request's head to its answer's |
 //! | `certbound_gateway_rejections_total` | `reason` | requests not forwarded, by reason code |
 //! | `certbound_gateway_token_lookups_total` | `result` | `hit`, `refused` (remembered as such), `miss` (not remembered when asked for); `stale`: served while the authorization server gives no answer, beside the `miss` that tried |
-//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `refused` (active, but bound to another certificate or of the wrong kind), `busy` (not asked, too many at once), `failed` |
+//! | `certbound_gateway_introspections_total` | `outcome` | `active`, `inactive`, `refused` (active, but bound to something else than a certificate), `busy` (not asked, too many at once), `failed` |
 //! | `certbound_gateway_jwt_verifications_total` | `outcome` | of JWTs that callers present: `verified`, `refused`, `failed` |
 
 use std::sync::OnceLock;

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `host_malformed` | 400 | no `Host`, more than one, or one that is no host |
 //! | `framing_ambiguous` | 400 | more than one way to find the end of the body |
+//! | `request_body_incomplete` | 400 | the caller broke its body off, or sent what is none |
 //! | `path_ambiguous` | 400 | the path could be read in more than one way, or be taken for another route's |
 //! | `token_in_query` | 400 | `access_token` in the query |
 //! | `token_malformed` | 400 | two `Authorization` fields, or a token that breaks the grammar |
@@ -73,6 +74,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 pub(crate) enum Rejection {
     HostMalformed,
     FramingAmbiguous,
+    RequestBodyIncomplete,
     PathAmbiguous,
     TokenInQuery,
     TokenMalformed,
@@ -145,6 +147,7 @@ impl Rejection {
         match self {
             Self::HostMalformed => "host_malformed",
             Self::FramingAmbiguous => "framing_ambiguous",
+            Self::RequestBodyIncomplete => "request_body_incomplete",
             Self::PathAmbiguous => "path_ambiguous",
             Self::TokenInQuery => "token_in_query",
             Self::TokenMalformed => "token_malformed",
@@ -228,6 +231,7 @@ impl Rejection {
             }
             Self::HostMalformed => bad_request("send one Host"),
             Self::FramingAmbiguous => bad_request("send a body of one length, or in chunks"),
+            Self::RequestBodyIncomplete => bad_request("send the whole body"),
             Self::PathAmbiguous => bad_request(
                 "write the path in its plain form: without dot segments, empty segments, needless percent-encoding, \
                  parameters or other letter case",

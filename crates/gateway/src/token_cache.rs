@@ -282,6 +282,9 @@ impl Tokens {
             let longest = longest.min(now.until(token.expires_at()));
             let stale = self.to_remember(token.clone(), longest, Freshness::Stale);
             self.stale.insert(key, stale);
+        } else {
+            // What was said before is overtaken.
+            self.stale.remove(&key);
         }
         self.to_remember(token, kept_for, Freshness::Fresh)
     }
@@ -439,12 +442,18 @@ mod tests {
         by_default.0.settle(key, Ok(learnt()), NOW).unwrap();
         assert!(by_default.0.settle(key, Err(no_answer()), NOW).is_err());
         let lenient = cache(Duration::from_secs(60));
-        let not_to_be_kept = Learnt {
+        let not_to_be_kept = || Learnt {
             max_age: Some(Duration::ZERO),
             ..learnt()
         };
-        lenient.0.settle(key, Ok(not_to_be_kept), NOW).unwrap();
-        assert!(lenient.0.settle(key, Err(no_answer()), NOW).is_err());
+        for before in [None, Some(learnt())] {
+            if let Some(before) = before {
+                lenient.0.settle(key, Ok(before), NOW).unwrap();
+                assert!(lenient.0.settle(key, Err(no_answer()), NOW).is_ok());
+            }
+            lenient.0.settle(key, Ok(not_to_be_kept()), NOW).unwrap();
+            assert!(lenient.0.settle(key, Err(no_answer()), NOW).is_err());
+        }
     }
 
     /// P13.

@@ -15,7 +15,7 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    /// Of both, the longest that is looked at, in bytes. Bounds what each made-up token costs; an authorization server
+    /// The longest of this kind that is looked at, in bytes. Bounds what each made-up token costs; an authorization server
     /// takes no larger form.
     pub(crate) const fn longest(self) -> usize {
         match self {

@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) use self::connector::Connector;
 pub(crate) use self::http1::Switched;
 pub(crate) use self::lease::{AnswerBody, AnswerError, Lease, Outbound, Unanswered};
+pub(crate) use self::pool::OpenStream;
 pub(crate) use self::server::{MalformedUpstream, Protocols, Server};
 pub(crate) use self::servers::Servers;
 pub(crate) use self::upstreams::Upstreams;

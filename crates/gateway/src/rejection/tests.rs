@@ -31,6 +31,7 @@ fn every_rejection() -> Vec<Rejection> {
     vec![
         Rejection::HostMalformed,
         Rejection::FramingAmbiguous,
+        Rejection::RequestBodyIncomplete,
         Rejection::PathAmbiguous,
         Rejection::TokenInQuery,
         Rejection::TokenMalformed,

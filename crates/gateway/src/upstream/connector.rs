@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use hyper::client::conn::http2;
-use hyper::rt::{Read, Write};
 use hyper::service::Service;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
@@ -15,9 +14,9 @@ use hyper_util::service::TowerToHyperService;
 use mtls::{Alpn, ClientTls};
 use tokio::time::timeout;
 
-use super::http1::{self, Lent};
-use super::lease::{Lease, Outbound};
-use super::pool::MOST_STREAMS;
+use super::http1::{self, Connected, Lent};
+use super::lease::Lease;
+use super::pool::{MOST_STREAMS, Shared};
 use super::server::{Protocols, Server};
 
 /// For one of several addresses a name has; the whole is bounded by the route.
@@ -109,16 +108,13 @@ impl Connector {
             }
             return Ok(Lease::Http1(Lent::new(Box::new(connection), Arc::clone(server))));
         }
-        let sender = http2_connection(stream).await?;
+        let shared = http2_connection(stream).await?;
         let pool = server.pool(worker);
-        Ok(Lease::Http2(pool.share(sender, generation, server)))
+        Ok(Lease::Http2(pool.share(shared, generation, server)))
     }
 }
 
-async fn http2_connection<S>(stream: S) -> Result<http2::SendRequest<Outbound>, ConnectError>
-where
-    S: Read + Write + Send + Unpin + 'static,
-{
+async fn http2_connection(stream: Connected) -> Result<Shared, ConnectError> {
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
@@ -129,8 +125,7 @@ where
         .handshake(stream)
         .await
         .map_err(ConnectError::of)?;
-    tokio::spawn(connection);
-    Ok(sender)
+    Ok(Shared::driven(sender, connection))
 }
 
 /// Why there is no connection.

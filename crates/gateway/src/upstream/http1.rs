@@ -24,8 +24,10 @@ pub(crate) use self::connection::{Connection, Switched};
 pub(crate) use self::early_answer::EarlyAnswer;
 pub(crate) use self::exchange::{Exchange, Lent};
 pub(super) use self::framing::settle_content_length;
+pub(super) use self::stream::Connected;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::stream::Stream;
+use crate::body::UploadError;
 
 /// Why an exchange came to nothing, or its answer breaks off.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,7 @@ pub(crate) enum ExchangeError {
     #[error("the connection broke")]
     Broken(#[from] io::Error),
     #[error("the request broke off")]
-    Upload(#[source] hyper::Error),
+    Upload(#[from] UploadError),
     #[error("the request's body is not as long as it said")]
     UploadLength,
 }

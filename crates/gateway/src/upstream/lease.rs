@@ -64,6 +64,7 @@ async fn send_over_http2(
 ) -> Result<Response<AnswerBody>, Unanswered> {
     let mut taken = request.take().ok_or(Unanswered::NotSent)?;
     put_own_fields(taken.headers_mut(), own_fields.clone());
+    taken.body_mut().over_stream(Some(stream.open()));
     match stream.sender().try_send_request(taken).await {
         Ok(mut response) => {
             http1::settle_content_length(response.headers_mut());
@@ -79,6 +80,7 @@ async fn send_over_http2(
             };
             // The next connection gets them anew, perhaps in another form.
             take_own_fields(unsent.headers_mut(), own_fields);
+            unsent.body_mut().over_stream(None);
             Err(Unanswered::NotSent)
         }
     }

@@ -3,16 +3,19 @@
 //! The one used last is used next, so that those a quiet hour does not need end.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use super::MOST_REQUESTS_PER_SERVER;
-use super::http1::{Connection, Lent};
+use super::http1::{Connected, Connection, Lent};
 use super::lease::{Lease, Outbound};
 use super::server::Server;
 
@@ -25,9 +28,9 @@ const SWEEPS_OF_IDLE: u64 = IDLE.as_secs() / BETWEEN_SWEEPS.as_secs();
 /// Bounds the descriptors idle connections take. As many as one route's requests can need, so that a rush does not close
 /// and open connections all the while.
 const MOST_IDLE: usize = MOST_REQUESTS_PER_SERVER;
-/// Streams of one HTTP/2 connection; further requests open another. No more than its flow-control window has room
-/// for, so that one whose caller does not read holds up no other; and as many as servers should at least allow.
-/// RFC 9113 §6.5.2
+/// Streams of one HTTP/2 connection, unless its server allows fewer; further requests open another. No more than its
+/// flow-control window has room for, so that one whose caller does not read holds up no other; and as many as servers
+/// should at least allow. RFC 9113 §6.5.2
 pub(super) const MOST_STREAMS: u32 = 100;
 
 /// The connections of one worker to one server that have room for a request.
@@ -45,16 +48,35 @@ struct Open {
 }
 
 /// A connection that carries several requests at once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Shared {
     sender: http2::SendRequest<Outbound>,
-    streams: Arc<AtomicU32>,
-    idle_since: Arc<Mutex<Instant>>,
+    /// Until it has ended.
+    connection: Weak<Mutex<Http2Connection>>,
+    streams: Arc<Streams>,
 }
 
-/// One request's stream.
+type Http2Connection = http2::Connection<Connected, Outbound, TokioExecutor>;
+
 #[derive(Debug)]
-pub(crate) struct Stream(Shared);
+struct Streams {
+    open: AtomicU32,
+    idle_since: Mutex<Instant>,
+}
+
+/// A stream for one request.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    sender: http2::SendRequest<Outbound>,
+    open: OpenStream,
+}
+
+/// That a stream is not over; clones are of the same one, and it is over with the last of them.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenStream(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened(Arc<Streams>);
 
 impl Pool {
     /// A connection made since `generation`, over which a request can go; older ones are let go.
@@ -84,27 +106,18 @@ impl Pool {
     }
 
     /// Takes up a new connection for this request and those that come; where another came first, that one.
-    pub(super) fn share(
-        &self,
-        sender: http2::SendRequest<Outbound>,
-        generation: u64,
-        server: &Arc<Server>,
-    ) -> Stream {
+    pub(super) fn share(&self, shared: Shared, generation: u64, server: &Arc<Server>) -> Stream {
         let mut open = self.lock();
         open.renew(generation);
         if let Some(stream) = open.stream() {
             return stream;
         }
-        let shared = Shared {
-            sender,
-            streams: Arc::default(),
-            idle_since: Arc::new(Mutex::new(Instant::now())),
-        };
+        let stream = Stream::of(&shared);
         if generation == open.generation {
-            open.shared.push(shared.clone());
+            open.shared.push(shared);
             self.sweep_from_now_on(&mut open, server);
         }
-        Stream::of(&shared)
+        stream
     }
 
     /// Starts to look after idle connections, unless somebody does.
@@ -167,31 +180,89 @@ impl Open {
 }
 
 impl Shared {
+    /// A new connection, which a task drives from here on.
+    pub(super) fn driven(sender: http2::SendRequest<Outbound>, connection: Http2Connection) -> Self {
+        let connection = Arc::new(Mutex::new(connection));
+        let shared = Self {
+            sender,
+            connection: Arc::downgrade(&connection),
+            streams: Arc::new(Streams::new()),
+        };
+        tokio::spawn(poll_fn(move |context| {
+            Pin::new(&mut *lock(&connection)).poll(context)
+        }));
+        shared
+    }
+
+    /// Beyond what the server allows, requests would wait on the connection for others to end.
     fn has_room(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) < MOST_STREAMS
+        let open = self.streams.open.load(Ordering::Relaxed);
+        open < MOST_STREAMS && (open as usize) < self.allowed_streams()
+    }
+
+    /// How many streams the server allows, which may change at any time. RFC 9113 §5.1.2
+    fn allowed_streams(&self) -> usize {
+        let connection = self.connection.upgrade();
+        connection.map_or(0, |connection| lock(&connection).current_max_send_streams())
     }
 
     fn is_idle(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) == 0 && lock(&self.idle_since).elapsed() >= IDLE
+        let Streams { open, idle_since } = &*self.streams;
+        open.load(Ordering::Relaxed) == 0 && lock(idle_since).elapsed() >= IDLE
+    }
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self {
+            open: AtomicU32::new(0),
+            idle_since: Mutex::new(Instant::now()),
+        }
     }
 }
 
 impl Stream {
     fn of(shared: &Shared) -> Self {
-        shared.streams.fetch_add(1, Ordering::Relaxed);
-        Self(shared.clone())
+        Self {
+            sender: shared.sender.clone(),
+            open: OpenStream::of(&shared.streams),
+        }
     }
 
     pub(super) const fn sender(&mut self) -> &mut http2::SendRequest<Outbound> {
-        &mut self.0.sender
+        &mut self.sender
+    }
+
+    pub(super) fn open(&self) -> OpenStream {
+        self.open.clone()
     }
 }
 
-impl Drop for Stream {
+impl OpenStream {
+    fn of(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Opened(Arc::clone(streams))))
+    }
+
+    /// Whether nobody else holds the stream open.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+impl Drop for Opened {
     fn drop(&mut self) {
-        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             *lock(&self.0.idle_since) = Instant::now();
         }
+    }
+}
+
+#[cfg(test)]
+impl OpenStream {
+    /// Of a connection that nobody has.
+    pub(crate) fn of_test() -> Self {
+        Self::of(&Arc::new(Streams::new()))
     }
 }
 

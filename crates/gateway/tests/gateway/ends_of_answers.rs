@@ -13,7 +13,10 @@ use pki::Member;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::support::{API, Api, DEADLINE, Harness, Variation, acceptor, connect_tls, read_request, serve};
+use crate::support::{
+    API, Api, DEADLINE, Frame, Harness, acceptor, connect_http2, connect_tls, harness, read_request,
+    reason_of, serve, serve_http2,
+};
 
 /// The heads of answers whose ends are told by the end of the connection alone.
 const UNTIL_CLOSED: [&str; 3] = [
@@ -55,7 +58,7 @@ enum End {
 
 /// An API that gives this answer to whatever it is asked.
 async fn api(answer: &str, end: End) -> Api {
-    let (acceptor, answer) = (acceptor(), Arc::<str>::from(answer));
+    let (acceptor, answer) = (acceptor(Alpn::Http1), Arc::<str>::from(answer));
     let (address, _) = serve(move |mut tcp| {
         let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
         async move {
@@ -89,16 +92,6 @@ async fn say(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &str) {
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
     }
-}
-
-async fn harness(answer: &str, end: End) -> Harness {
-    let variation = Variation {
-        api: api(answer, end).await,
-        ..Variation::default()
-    };
-    let harness = Harness::start_with(variation).await;
-    harness.stubs.issue("opaque", Member::Example);
-    harness
 }
 
 /// The API's answer as a caller gets it who speaks this version; `None` where there is none, or it breaks off.
@@ -158,7 +151,7 @@ async fn an_answer_until_the_end_of_its_connection_is_whole_only_where_the_api_e
             (End::Unsaid, &None),
             (End::Garbled, &None),
         ] {
-            let harness = harness(&format!("{head}{body}"), end).await;
+            let harness = harness(api(&format!("{head}{body}"), end).await, "").await;
             for caller in CALLERS {
                 let got = got(&harness, caller).await;
                 assert!(got == *expected, "{head:?} {} {end:?} {caller:?}", body.len());
@@ -174,7 +167,7 @@ async fn an_answer_that_tells_its_own_end_needs_no_other() {
     for end in [End::Closed, End::Said, End::Unsaid] {
         for (answers, expected) in [(&DELIMITED[..], &whole), (&CUT[..], &None)] {
             for answer in answers {
-                let harness = harness(answer, end).await;
+                let harness = harness(api(answer, end).await, "").await;
                 for caller in CALLERS {
                     let got = got(&harness, caller).await;
                     assert_eq!(got, *expected, "{answer:?} {end:?} {caller:?}");
@@ -187,9 +180,48 @@ async fn an_answer_that_tells_its_own_end_needs_no_other() {
 #[tokio::test]
 async fn a_head_that_is_cut_short_is_no_answer() {
     for end in [End::Closed, End::Reset, End::Said, End::Unsaid] {
-        let harness = harness(HEAD_ALONE, end).await;
+        let harness = harness(api(HEAD_ALONE, end).await, "").await;
         let answered = harness.call(Member::Example, "opaque").await;
         assert_eq!(answered.status, 502, "{end:?}");
-        assert!(harness.has_refused_for("upstream_failed").await, "{end:?}");
+        assert_eq!(reason_of(&answered), "upstream_failed", "{end:?}");
+    }
+}
+
+/// RFC 9113 §8.1: whoever resets a stream, even without an error, has not ended it.
+#[tokio::test]
+async fn an_answer_over_http_2_is_whole_only_where_its_stream_was_ended() {
+    let whole = Some(Bytes::from_static(b"all of it"));
+    for (last, expected) in [(Frame::end(), &whole), (Frame::reset(), &None)] {
+        let frames = vec![Frame::head(&[]), Frame::data("all of it"), last.clone()];
+        let harness = harness(serve_http2(frames).await.0, "").await;
+        for caller in CALLERS {
+            let got = got(&harness, caller).await;
+            assert_eq!(got, *expected, "{last:?} {caller:?}");
+        }
+    }
+}
+
+/// RFC 9110 §8.6
+#[tokio::test]
+async fn an_answer_over_http_2_has_one_length_or_none() {
+    for (lengths, expected) in [
+        (&["9"][..], Some(&["9"][..])),
+        (&["9", "9"], Some(&["9"])),
+        (&[], Some(&[])),
+        (&["9", "8"], None),
+    ] {
+        let frames = vec![Frame::head(lengths), Frame::data("all of it"), Frame::end()];
+        let harness = harness(serve_http2(frames).await.0, "").await;
+        let request = Request::get(format!("https://{API}/api")).header("authorization", "Bearer opaque");
+        let mut caller = connect_http2(harness.public).await;
+        let answering = caller.send_request(request.body(Empty::<Bytes>::new()).unwrap());
+        let answered = timeout(DEADLINE, answering).await.unwrap().unwrap();
+        let Some(expected) = expected else {
+            assert_eq!(answered.status(), StatusCode::BAD_GATEWAY, "{lengths:?}");
+            continue;
+        };
+        assert_eq!(answered.status(), StatusCode::OK, "{lengths:?}");
+        let passed_on: Vec<_> = answered.headers().get_all("content-length").iter().collect();
+        assert_eq!(passed_on, expected, "{lengths:?}");
     }
 }

@@ -9,8 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use mtls::{Alpn, ClientTls, Credentials};
 use oauth_core::client_cert_header;
 use pki::Member;
@@ -21,34 +19,11 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use crate::support::{
-    API, Api, DEADLINE, Harness, PKI, Variation, connect_tls, read_request, send, serve, trust, with_token,
+    API, Api, DEADLINE, Harness, PKI, Variation, connect_http2, harness, read_request, send, serve, trust,
+    with_token,
 };
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
-
-async fn harness(api: Api, route: &'static str) -> Harness {
-    let variation = Variation {
-        api,
-        route,
-        ..Variation::default()
-    };
-    let harness = Harness::start_with(variation).await;
-    harness.stubs.issue("opaque", Member::Example);
-    harness
-}
-
-/// An HTTP/2 connection of the partner's.
-async fn http2(harness: &Harness) -> http2::SendRequest<Body> {
-    let stream = connect_tls(harness.public, API, Some(Member::Example), Alpn::Http2OrHttp1)
-        .await
-        .unwrap();
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    sender
-}
 
 fn post() -> http::request::Builder {
     Request::post(format!("https://{API}/api/transactions")).header("authorization", "Bearer opaque")
@@ -86,7 +61,7 @@ async fn carries_trailers_both_ways_and_none_that_only_the_gateway_may_write() {
             .header("te", "trailers")
             .header("trailer", "checksum, client-cert")
             .body(with_trailers(&trailers));
-        let response = http2(&harness)
+        let response = connect_http2(harness.public)
             .await
             .send_request(request.unwrap())
             .await
@@ -117,7 +92,7 @@ async fn the_balancers_header_is_none_in_a_trailer() {
             ("balancer-says", ":Zm9yZ2Vk:"),
             ("balancer_says", ":Zm9yZ2Vk:"),
         ]));
-    let response = http2(&harness)
+    let response = connect_http2(harness.public)
         .await
         .send_request(request.unwrap())
         .await
@@ -181,7 +156,11 @@ async fn fields_beyond_the_limit_are_a_431_over_both_versions() {
         );
 
         let request = post().header("x-long", value).body(empty()).unwrap();
-        let response = http2(&harness).await.send_request(request).await.unwrap();
+        let response = connect_http2(harness.public)
+            .await
+            .send_request(request)
+            .await
+            .unwrap();
         assert_eq!(response.status(), status);
     }
 }
@@ -261,7 +240,7 @@ async fn an_answer_that_its_api_breaks_off_is_broken_off() {
     })
     .await;
     let harness = harness(Api::At(address), "").await;
-    let mut sender = http2(&harness).await;
+    let mut sender = connect_http2(harness.public).await;
     let ask = |path: &str| {
         let request =
             Request::get(format!("https://{API}/api/{path}")).header("authorization", "Bearer opaque");

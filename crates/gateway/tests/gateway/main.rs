@@ -16,5 +16,6 @@ mod requests;
 mod resumption;
 mod shared_servers;
 mod support;
+mod unfinished_requests;
 mod upstreams;
 mod websockets;

@@ -9,23 +9,11 @@ use pki::Member;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use crate::support::{Api, Harness, Variation, read_request, serve};
+use crate::support::{Api, Harness, harness, read_request, serve};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 /// Far below the time after which a connection that nobody uses ends anyway.
 const SOON: Duration = Duration::from_secs(10);
-
-/// A gateway with several routes to the one server.
-async fn harness(api: Api) -> Harness {
-    let harness = Harness::start_with(Variation {
-        api,
-        workers: 1,
-        ..Variation::default()
-    })
-    .await;
-    harness.stubs.issue("opaque", Member::Example);
-    harness
-}
 
 /// An API that counts its connections, and those of them that ended.
 async fn counting_api() -> (SocketAddr, Arc<AtomicUsize>, Arc<Semaphore>) {
@@ -64,7 +52,7 @@ async fn seen_at(harness: &Harness, path: &str) -> (String, String) {
 #[tokio::test]
 async fn routes_to_one_server_use_one_connection_until_the_last_of_them_is_gone() {
     let (address, connections, ended) = counting_api().await;
-    let harness = harness(Api::At(address)).await;
+    let harness = harness(Api::At(address), "").await;
     for path in ["/api", "/both", "/api", "/both"] {
         let answered = harness.call_at(path, Member::Example, "opaque").await;
         assert_eq!(answered.status, 200, "{path}");
@@ -87,7 +75,7 @@ async fn routes_to_one_server_use_one_connection_until_the_last_of_them_is_gone(
 #[tokio::test]
 async fn a_route_added_later_uses_the_connection_that_is_there() {
     let (address, connections, _) = counting_api().await;
-    let harness = harness(Api::At(address)).await;
+    let harness = harness(Api::At(address), "").await;
     assert_eq!(harness.call(Member::Example, "opaque").await.status, 200);
     harness.reconfigure(|text| text.replace("path = \"/both\"", "path = \"/new\""));
     let answered = harness.call_at("/new", Member::Example, "opaque").await;
@@ -98,7 +86,7 @@ async fn a_route_added_later_uses_the_connection_that_is_there() {
 /// Where requests share a connection, one route's callers could break another's off.
 #[tokio::test]
 async fn routes_share_connections_of_https_servers_unless_they_may_speak_http2() {
-    let harness = harness(Api::Up).await;
+    let harness = harness(Api::Up, "").await;
     let (first, second) = (seen_at(&harness, "/api").await, seen_at(&harness, "/both").await);
     for (version, _) in [&first, &second] {
         assert_eq!(version, "HTTP/2.0");

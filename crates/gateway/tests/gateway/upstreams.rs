@@ -3,26 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use http::Request;
+use http_body_util::Empty;
+use hyper::client::conn::http2::SendRequest;
 use pki::Member;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use crate::support::{Api, DEADLINE, Harness, Variation, read_request, serve};
+use crate::support::{
+    API, Api, DEADLINE, Harness, Variation, connect_http2, harness, read_request, reason_of, serve,
+    serve_http2, with_token,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-
-async fn harness(api: Api, route: &'static str) -> Harness {
-    let variation = Variation {
-        api,
-        route,
-        workers: 1,
-        ..Variation::default()
-    };
-    let harness = Harness::start_with(variation).await;
-    harness.stubs.issue("opaque", Member::Example);
-    harness
-}
 
 #[tokio::test]
 async fn keeps_a_connection_for_the_requests_to_come() {
@@ -115,6 +111,92 @@ async fn waits_for_an_answer_as_long_as_the_route_says() {
     assert_eq!(answered.json()["error"], "gateway_timeout");
 }
 
+/// The twin: here it is the caller who is waited for.
+#[tokio::test]
+async fn waits_for_a_body_as_long_as_the_route_says() {
+    let (address, _) =
+        serve(|mut stream| async move { while read_request(&mut stream).await.is_some() {} }).await;
+    let harness = harness(Api::At(address), "answer_timeout = \"100ms\"").await;
+    let request = with_token("POST /api", "opaque", "Content-Length: 100\n");
+    let answered = harness.exchange(Member::Example, &request).await;
+    assert_eq!(answered.status, 408);
+    assert_eq!(reason_of(&answered), "request_body_timeout");
+}
+
+/// Over HTTP/2, so that a thousand requests need few connections.
+#[tokio::test]
+async fn a_route_with_its_fill_of_a_server_is_busy_and_no_other_is() {
+    const STREAMS: u32 = 100;
+    let (api, arrived) = serve_http2(Vec::new()).await;
+    let harness = harness(api, "").await;
+    let uri = format!("https://{API}/api");
+    let ask = async |caller: &mut SendRequest<_>| {
+        let request = Request::get(&uri).header("authorization", "Bearer opaque");
+        caller.ready().await.unwrap();
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        tokio::spawn(caller.send_request(request));
+    };
+    let arrive = async |requests| {
+        timeout(DEADLINE, arrived.acquire_many(requests))
+            .await
+            .unwrap()
+            .unwrap()
+            .forget()
+    };
+    for _ in 0..10 {
+        let mut caller = connect_http2(harness.public).await;
+        // The first opens the connection that the others take.
+        for requests in [1, STREAMS - 1] {
+            for _ in 0..requests {
+                ask(&mut caller).await;
+            }
+            arrive(requests).await;
+        }
+    }
+    let answered = harness.call(Member::Example, "opaque").await;
+    assert_eq!(answered.status, 503);
+    assert_eq!(reason_of(&answered), "upstream_busy");
+    let others = harness.call_at("/both", Member::Example, "opaque");
+    tokio::select! {
+        answered = others => panic!("{answered:?}"),
+        () = arrive(1) => {}
+    }
+}
+
+/// RFC 9112 §8: over both protocols, and for both kinds of body.
+#[tokio::test]
+async fn a_body_that_its_caller_breaks_off_is_not_the_apis_fault() {
+    let harness = harness(Api::Up, "").await;
+    let http1 = |text: &str| text.replace("path = \"/both\"\n", "path = \"/both\"\nupstream_http2 = false\n");
+    harness.reconfigure(http1);
+    for path in ["/api", "/both"] {
+        for (last, status) in [("0\n\n", 200), ("no chunk\n\n", 400)] {
+            let request = with_token(&format!("POST {path}"), "opaque", "Transfer-Encoding: chunked\n");
+            let answered = harness
+                .exchange(Member::Example, &(request + "4\nbody\n" + last))
+                .await;
+            assert_eq!(answered.status, status, "{path} {answered:?}");
+            if status != 200 {
+                assert_eq!(reason_of(&answered), "request_body_incomplete", "{path}");
+            }
+        }
+    }
+}
+
+/// The twin: whoever breaks off while the body is awaited is the one at fault.
+#[tokio::test]
+async fn an_api_that_breaks_off_while_a_body_is_awaited_is_the_one_that_failed() {
+    let (address, _) = serve(|mut stream| async move {
+        read_request(&mut stream).await;
+    })
+    .await;
+    let harness = harness(Api::At(address), "").await;
+    let request = with_token("POST /api", "opaque", "Content-Length: 100\n");
+    let answered = harness.exchange(Member::Example, &request).await;
+    assert_eq!(answered.status, 502, "{answered:?}");
+    assert_eq!(reason_of(&answered), "upstream_failed");
+}
+
 /// It is there, and another request, or another route's, may be answered in time.
 #[tokio::test]
 async fn a_server_that_does_not_answer_in_time_is_not_left_alone() {
@@ -189,10 +271,7 @@ async fn a_shutdown_lets_every_worker_finish_the_requests_in_hand() {
         answers.iter().all(|answered| answered.status == 200),
         "{answers:?}"
     );
-    tokio::time::timeout(DEADLINE, harness.finished())
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(DEADLINE, harness.finished()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -239,7 +318,7 @@ async fn no_request_follows_one_that_is_not_over_or_an_answer_that_is_more_than_
             let mut stream = harness.connect(Member::Example).await;
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut head = [0; 12];
-            let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut head));
+            let read = timeout(DEADLINE, stream.read_exact(&mut head));
             read.await.unwrap().unwrap();
             assert_eq!(String::from_utf8_lossy(&head), format!("HTTP/1.1 {status}"));
             streams.push(stream);

@@ -1,6 +1,5 @@
 //! Connections that are switched to WebSocket: authorized like any request, and ended with the right to them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use pki::Member;
@@ -8,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{API, Answer, Api, DEADLINE, Harness, Variation, now, read_request, serve};
+use crate::support::{API, Answer, Api, DEADLINE, Harness, harness, now, read_request, serve};
 
 const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// An API that tells what it was asked, and from then on says everything twice.
-async fn serve_echo() -> SocketAddr {
+async fn echo() -> Api {
     let (address, _) = serve(|mut stream| async move {
         let Some(request) = read_request(&mut stream).await else {
             return;
@@ -31,18 +30,7 @@ async fn serve_echo() -> SocketAddr {
         let _ended = tokio::io::copy(&mut reader, &mut writer).await;
     })
     .await;
-    address
-}
-
-async fn harness(route: &'static str) -> Harness {
-    let variation = Variation {
-        api: Api::At(serve_echo().await),
-        route,
-        ..Variation::default()
-    };
-    let harness = Harness::start_with(variation).await;
-    harness.stubs.issue("opaque", Member::Example);
-    harness
+    Api::At(address)
 }
 
 async fn ask(harness: &Harness, token: &str, upgrade: &str) -> TlsStream<TcpStream> {
@@ -78,7 +66,7 @@ async fn open(harness: &Harness) -> (TlsStream<TcpStream>, String) {
     (stream, asked)
 }
 
-async fn echo(stream: &mut TlsStream<TcpStream>) {
+async fn says_twice(stream: &mut TlsStream<TcpStream>) {
     stream.write_all(b"ping").await.unwrap();
     let mut echoed = [0; 4];
     tokio::time::timeout(DEADLINE, stream.read_exact(&mut echoed))
@@ -96,7 +84,7 @@ async fn ends(stream: &mut TlsStream<TcpStream>) {
 /// P9.
 #[tokio::test]
 async fn carries_a_websocket_whose_request_was_authorized_and_cleaned() {
-    let harness = harness("upgrade = [\"websocket\"]").await;
+    let harness = harness(echo().await, "upgrade = [\"websocket\"]").await;
     let jwt = harness
         .stubs
         .issue("opaque", Member::Example)
@@ -112,14 +100,14 @@ async fn carries_a_websocket_whose_request_was_authorized_and_cleaned() {
         "{asked}"
     );
     assert!(asked.contains("\r\nsec-websocket-key: "), "{asked}");
-    echo(&mut stream).await;
-    echo(&mut stream).await;
+    says_twice(&mut stream).await;
+    says_twice(&mut stream).await;
 }
 
 /// M36, B5.
 #[tokio::test]
 async fn switches_no_connection_without_a_good_token() {
-    let harness = harness("upgrade = [\"websocket\"]").await;
+    let harness = harness(echo().await, "upgrade = [\"websocket\"]").await;
     harness.stubs.issue("stolen", Member::Other);
     for token in ["unknown", "stolen"] {
         let mut stream = ask(&harness, token, "websocket").await;
@@ -132,7 +120,7 @@ async fn switches_no_connection_without_a_good_token() {
 #[tokio::test]
 async fn forwards_a_wish_to_switch_as_a_plain_request_where_the_route_allows_none_or_it_is_another() {
     for (route, upgrade) in [("", "websocket"), ("upgrade = [\"websocket\"]", "h2c")] {
-        let harness = harness(route).await;
+        let harness = harness(echo().await, route).await;
         let mut stream = ask(&harness, "opaque", upgrade).await;
         let head = read_head(&mut stream).await;
         assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -146,32 +134,32 @@ async fn forwards_a_wish_to_switch_as_a_plain_request_where_the_route_allows_non
 
 #[tokio::test]
 async fn a_websocket_ends_with_its_token() {
-    let harness = harness("upgrade = [\"websocket\"]").await;
+    let harness = harness(echo().await, "upgrade = [\"websocket\"]").await;
     let mut claims = harness.stubs.claims(Some(Member::Example));
     claims.exp = now().plus(Duration::from_secs(2));
     let jwt = claims.sign(&harness.stubs.signing_key).unwrap();
     harness.stubs.answer("opaque", Answer::Jwt(jwt));
     let (mut stream, _) = open(&harness).await;
-    echo(&mut stream).await;
+    says_twice(&mut stream).await;
     ends(&mut stream).await;
 }
 
 /// T21.
 #[tokio::test]
 async fn a_websocket_ends_once_its_certificate_is_revoked() {
-    let harness = harness("upgrade = [\"websocket\"]").await;
+    let harness = harness(echo().await, "upgrade = [\"websocket\"]").await;
     let (mut stream, _) = open(&harness).await;
-    echo(&mut stream).await;
+    says_twice(&mut stream).await;
     harness.revoke(Member::Example);
     ends(&mut stream).await;
 }
 
 #[tokio::test]
 async fn a_websocket_goes_on_during_a_shutdown_and_its_end_is_waited_for() {
-    let mut harness = harness("upgrade = [\"websocket\"]").await;
+    let mut harness = harness(echo().await, "upgrade = [\"websocket\"]").await;
     let (mut stream, _) = open(&harness).await;
     harness.shutdown.trigger();
-    echo(&mut stream).await;
+    says_twice(&mut stream).await;
     stream.shutdown().await.unwrap();
     ends(&mut stream).await;
     tokio::time::timeout(DEADLINE, harness.finished())

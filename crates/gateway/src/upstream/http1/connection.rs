@@ -1,5 +1,6 @@
 //! A connection over which one request goes at a time.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
 use std::mem::{MaybeUninit, take};
@@ -21,7 +22,6 @@ use super::{ExchangeError, Malformed};
 const FIRST_READ: usize = 8 * 1024;
 
 /// A connection, and what was read from it and not been used.
-#[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) stream: Stream,
     pub(super) read: Bytes,
@@ -31,6 +31,20 @@ pub(crate) struct Connection {
     pub(in crate::upstream) worker: usize,
     /// Which client certificate it shows.
     pub(in crate::upstream) generation: u64,
+}
+
+impl fmt::Debug for Connection {
+    /// Of what was read, the length alone: it is the caller's.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("stream", &self.stream)
+            .field("read", &self.read.len())
+            .field("scanned", &self.scanned)
+            .field("worker", &self.worker)
+            .field("generation", &self.generation)
+            .finish()
+    }
 }
 
 impl Connection {

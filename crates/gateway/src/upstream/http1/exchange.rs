@@ -15,6 +15,7 @@ use http::{Request, Response, StatusCode};
 use super::framing::{Framing, settle_content_length};
 use super::sending::Sending;
 use super::{Body, Connection, ExchangeError, Malformed};
+use crate::body::UploadError;
 use crate::upstream::{OwnField, Server, Unanswered};
 
 /// Before the answer itself. RFC 9110 §15.2
@@ -52,11 +53,11 @@ pub(crate) struct Exchange<'a, B> {
 
 /// The body of a request on its way to an API.
 pub(crate) trait OutgoingBody:
-    http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin
+    http_body::Body<Data = Bytes, Error = UploadError> + Send + Unpin
 {
 }
 
-impl<B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin> OutgoingBody for B {}
+impl<B: http_body::Body<Data = Bytes, Error = UploadError> + Send + Unpin> OutgoingBody for B {}
 
 /// What is left of a request whose answer came early.
 pub(super) struct Unsent<B: ?Sized = dyn OutgoingBody> {

@@ -1,7 +1,7 @@
 //! The head of a request, as it is written.
 
 use http::header::{CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Request};
 use http_body::Body;
 
 use super::framing::content_length;
@@ -36,9 +36,8 @@ const NO_TRAILERS: [HeaderName; 12] = {
     ]
 };
 
-/// Writes the head, and says how the body follows: of the length that is announced or else known, or in chunks. Methods
-/// that hardly ever have a body get none of unknown length. The gateway's own fields stand behind the request's, which
-/// has none of their names.
+/// Writes the head, and says how the body follows: of the length that is announced or else known, or in chunks. The
+/// gateway's own fields stand behind the request's, which has none of their names.
 pub(super) fn write<'a, B: Body>(
     request: &Request<B>,
     own_fields: impl Iterator<Item = OwnField<'a>> + Clone,
@@ -46,12 +45,10 @@ pub(super) fn write<'a, B: Body>(
     let fields = request.headers();
     let announced = content_length(fields).ok().flatten();
     let known = request.body().size_hint().exact();
-    let is_rare = matches!(*request.method(), Method::GET | Method::HEAD | Method::CONNECT);
     let form = match (announced, request.body().is_end_stream(), known) {
         (Some(length), ..) => BodyForm::Plain(length),
         (None, true, _) => BodyForm::Plain(0),
         (None, false, Some(length)) => BodyForm::Plain(length),
-        (None, false, None) if is_rare => BodyForm::Plain(0),
         (None, false, None) => BodyForm::Chunks(announced_trailers(fields)),
     };
     let mut head = Vec::with_capacity(room(request, own_fields.clone()));

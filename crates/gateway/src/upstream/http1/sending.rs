@@ -1,5 +1,6 @@
 //! A request on its way out.
 
+use std::fmt;
 use std::io::IoSlice;
 use std::mem::take;
 use std::pin::Pin;
@@ -14,6 +15,7 @@ use super::ExchangeError;
 use super::exchange::OutgoingBody;
 use super::request_head::{self, BodyForm};
 use super::stream::Stream;
+use crate::body::UploadError;
 use crate::upstream::OwnField;
 
 const LAST_CHUNK: &str = "0\r\n";
@@ -23,7 +25,6 @@ const RECORD: usize = 16 * 1024;
 const SMALL: usize = 1024;
 
 /// What of a request has not been written yet, but for the body that is still to come.
-#[derive(Debug)]
 pub(super) struct Sending {
     /// The head, and what stands before each piece of the body and behind the last.
     lines: Vec<u8>,
@@ -43,6 +44,22 @@ enum Progress {
     /// Neither has a byte been written, nor anything of the body been taken.
     Untouched,
     Begun,
+}
+
+impl fmt::Debug for Sending {
+    /// Lengths alone: the head holds the token, and the body is the caller's.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sending")
+            .field("lines", &self.lines.len())
+            .field("written", &self.written)
+            .field("sent", &self.sent)
+            .field("data", &self.data.len())
+            .field("form", &self.form)
+            .field("progress", &self.progress)
+            .field("has_all", &self.has_all)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sending {
@@ -102,10 +119,9 @@ impl Sending {
         }
     }
 
-    fn take_up(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), ExchangeError> {
+    fn take_up(&mut self, frame: Option<Result<Frame<Bytes>, UploadError>>) -> Result<(), ExchangeError> {
         self.progress = Progress::Begun;
-        let frame = frame.transpose().map_err(ExchangeError::Upload)?;
-        match frame.map(Frame::into_data) {
+        match frame.transpose()?.map(Frame::into_data) {
             Some(Ok(data)) if data.is_empty() => Ok(()),
             Some(Ok(data)) => self.take_up_data(data),
             Some(Err(frame)) => self.take_up_end(&frame.into_trailers().unwrap_or_default()),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// What the connector makes.
-type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(in crate::upstream) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// The way to an API.
 #[derive(Debug)]

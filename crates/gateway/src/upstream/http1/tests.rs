@@ -24,7 +24,7 @@ use crate::upstream::{Protocols, Server, Unanswered};
 
 const PIPE: usize = 256 * 1024;
 
-type TestBody = UnsyncBoxBody<Bytes, hyper::Error>;
+type TestBody = UnsyncBoxBody<Bytes, UploadError>;
 
 /// What the caller is told of an answer, in full.
 #[derive(Clone, Debug, PartialEq)]

@@ -32,9 +32,9 @@ where
 }
 
 /// The API's side of TLS, which asks for no certificate.
-pub(crate) fn acceptor() -> TlsAcceptor {
+pub(crate) fn acceptor(alpn: Alpn) -> TlsAcceptor {
     let credentials = credentials(Member::ApiInternal);
-    let tls = server_config(&credentials, &ClientCertificates::NotRequested, Alpn::Http1).unwrap();
+    let tls = server_config(&credentials, &ClientCertificates::NotRequested, alpn).unwrap();
     TlsAcceptor::from(tls)
 }
 

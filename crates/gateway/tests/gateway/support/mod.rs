@@ -2,8 +2,10 @@
 
 mod bare_api;
 mod certificates;
+mod http2_api;
 mod issuers;
 mod peer;
+mod refusals;
 mod stubs;
 
 use std::net::SocketAddr;
@@ -24,8 +26,10 @@ use self::stubs::{closed_port, serve_broken_api, serve_login};
 
 pub(crate) use self::bare_api::{acceptor, read_request, serve};
 pub(crate) use self::certificates::{PKI, certificate_of, client_tls, new_signing_key, now, trust};
+pub(crate) use self::http2_api::{Frame, serve_http2};
 pub(crate) use self::issuers::{Metadata, StubIssuer, StubIssuers};
-pub(crate) use self::peer::{Answered, connect_tls, get_plain, send, with_token};
+pub(crate) use self::peer::{Answered, connect_http2, connect_tls, get_plain, send, with_token};
+pub(crate) use self::refusals::reason_of;
 pub(crate) use self::stubs::{Answer, Stubs};
 
 pub(crate) const ISSUER: &str = "https://login.example.com/oauth/v2/oauth-anonymous";
@@ -131,12 +135,26 @@ impl Default for Variation {
     }
 }
 
+/// A gateway of one worker before this API, on whose route stand these further keys, and the token `opaque`.
+pub(crate) async fn harness(api: Api, route: &'static str) -> Harness {
+    let variation = Variation {
+        api,
+        route,
+        workers: 1,
+        ..Variation::default()
+    };
+    let harness = Harness::start_with(variation).await;
+    harness.stubs.issue("opaque", Member::Example);
+    harness
+}
+
 impl Harness {
     pub(crate) async fn start() -> Self {
         Self::start_with(Variation::default()).await
     }
 
     pub(crate) async fn start_with(variation: Variation) -> Self {
+        refusals::keep();
         let directory = tempfile::tempdir().unwrap();
         write_certificates(directory.path());
         let (stubs, stubs_shutdown) = (Stubs::new(), Shutdown::new());
@@ -237,12 +255,6 @@ impl Harness {
     pub(crate) async fn call_at(&self, path: &str, member: Member, token: &str) -> Answered {
         self.exchange(member, &with_token(&format!("GET {path}"), token, ""))
             .await
-    }
-
-    /// Whether a request was refused for this reason, here or in another test of this process.
-    pub(crate) async fn has_refused_for(&self, reason: &str) -> bool {
-        let counted = format!(r#"certbound_gateway_rejections_total{{reason="{reason}"}}"#);
-        get_plain(self.admin, "/metrics").await.body.contains(&counted)
     }
 }
 

@@ -1,9 +1,13 @@
 //! The gateway's peer: raw requests over TLS, written byte by byte where it matters.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
+use hyper::body::Body;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use mtls::Alpn;
 use pki::Member;
 use rustls::pki_types::ServerName;
@@ -31,6 +35,18 @@ pub(crate) async fn connect_tls(
     connector
         .connect(ServerName::try_from(server_name.to_owned()).unwrap(), tcp)
         .await
+}
+
+/// An HTTP/2 connection of the partner's.
+pub(crate) async fn connect_http2<B>(address: SocketAddr) -> http2::SendRequest<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+{
+    let stream = connect_tls(address, API, Some(Member::Example), Alpn::Http2OrHttp1).await;
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream.unwrap()));
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    sender
 }
 
 /// Sends a request that asks to close, as written but for `\n`, and reads the answer to its end.

@@ -171,7 +171,9 @@ async fn jwks(State(stubs): State<Arc<Stubs>>) -> Response {
 /// Answers with what it was asked.
 async fn echo(State(stubs): State<Arc<Stubs>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let collected = body.collect().await.unwrap();
+    let Ok(collected) = body.collect().await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let trailers: Vec<_> = collected
         .trailers()
         .into_iter()

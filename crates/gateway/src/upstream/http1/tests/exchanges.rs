@@ -3,12 +3,14 @@
 use std::task::Poll;
 
 use futures_util::poll;
+use http::header::AUTHORIZATION;
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
+use crate::upstream::OwnField;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
@@ -213,5 +215,31 @@ async fn a_connection_without_requests_ends_in_time_and_sooner_where_its_server_
         }
         assert_eq!(heard(&mut api).await, "");
         assert!(seconds.contains(&started.elapsed().as_secs()), "{seconds:?}");
+    }
+}
+
+/// The token goes to the API and nowhere else, and bodies are the caller's.
+#[tokio::test]
+async fn lengths_stand_for_token_and_bodies_where_an_exchange_is_formatted() {
+    let (gateway, _api) = duplex(16);
+    let mut lent = lent(gateway, &server());
+    lent.connection.read = Bytes::from_static(b"HTTP/1.1 200 OK\r\nSet-Cookie: session=1");
+    let mut request = Some(post(boxed(Full::from("a caller's words".repeat(100)))));
+    let own_field: OwnField<'_> = (&AUTHORIZATION, [&b"Bearer "[..], b"header.claims.signature"]);
+    let mut exchange = Exchange::new(lent, &mut request, iter::once(own_field));
+    let untouched = format!("{exchange:?}");
+    assert!(poll!(&mut exchange).is_pending());
+    let begun = format!("{exchange:?}");
+    for secret in ["header.claims.signature", "a caller's words", "session=1"] {
+        // As text, and as the numbers of its bytes.
+        let numbers = format!("{:?}", secret.as_bytes());
+        for secret in [secret, numbers.trim_matches(['[', ']'])] {
+            assert!(!untouched.contains(secret), "{untouched}");
+            assert!(!begun.contains(secret), "{begun}");
+        }
+    }
+    for (formatted, data) in [(untouched, "data: 0,"), (begun, "data: 1600,")] {
+        assert!(formatted.contains("read: 38,"), "{formatted}");
+        assert!(formatted.contains(data), "{formatted}");
     }
 }
