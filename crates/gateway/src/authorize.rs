@@ -25,28 +25,28 @@ use crate::well_formed::WellFormedRequest;
 
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
-pub(crate) struct AuthorizedRequest<B> {
+pub(crate) struct AuthorizedRequest<'a, B> {
     request: Box<Request<B>>,
-    route: Arc<Route>,
+    route: &'a Route,
     token: AcceptedToken,
-    certificate: Option<Arc<PresentedCertificate>>,
-    connection: Arc<Connection>,
+    certificate: Option<&'a Arc<PresentedCertificate>>,
+    connection: &'a Connection,
 }
 
-impl<B> AuthorizedRequest<B> {
+impl<'a, B> AuthorizedRequest<'a, B> {
     /// The API the request goes to.
-    pub(crate) fn route(&self) -> &Arc<Route> {
-        &self.route
+    pub(crate) const fn route(&self) -> &'a Route {
+        self.route
     }
 
     /// The connection it came over.
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(crate) const fn connection(&self) -> &'a Connection {
+        self.connection
     }
 
     /// Its client's certificate.
-    pub(crate) const fn certificate(&self) -> Option<&Arc<PresentedCertificate>> {
-        self.certificate.as_ref()
+    pub(crate) const fn certificate(&self) -> Option<&'a Arc<PresentedCertificate>> {
+        self.certificate
     }
 
     /// When its token ends, and with it whatever the token began.
@@ -86,18 +86,18 @@ impl Authorizer {
     /// [`Rejection`], one for each check.
     ///
     /// [RFC 8705 §3](https://www.rfc-editor.org/rfc/rfc8705#section-3), RFC 6750 §3.1
-    pub(crate) async fn authorize<B>(
-        &self,
+    pub(crate) async fn authorize<'a, B>(
+        &'a self,
         request: WellFormedRequest<B>,
-        certificate: Option<Arc<PresentedCertificate>>,
-        connection: &Arc<Connection>,
+        certificate: Option<&'a Arc<PresentedCertificate>>,
+        connection: &'a Connection,
         now: Timestamp,
-    ) -> Result<AuthorizedRequest<B>, Rejection> {
+    ) -> Result<AuthorizedRequest<'a, B>, Rejection> {
         let token = bearer_token(request.headers())?;
         let route = self.routes.find(&connection.server_name, request.path());
         let kind = self.verify_kind(token, route, connection)?;
         let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
-        verify_certificate(certificate.as_deref(), binding, now)?;
+        verify_certificate(certificate.map(AsRef::as_ref), binding, now)?;
         let token = self
             .tokens
             .find(kind, token, now)
@@ -106,18 +106,18 @@ impl Authorizer {
         token.verify_time(now).map_err(rejection_of_jwt)?;
         let grant = token.grant();
         let confirmation = self.confirmation(grant);
-        verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
-        let route = Arc::clone(route.map_err(rejection_of_path)?);
-        verify_method(request.method(), &route)?;
-        verify_issuer(grant, &route)?;
-        verify_audience(grant, &route)?;
-        verify_scope(grant, &route)?;
+        verify_holder(confirmation.as_ref(), certificate.map(AsRef::as_ref), binding)?;
+        let route = route.map_err(rejection_of_path)?;
+        verify_method(request.method(), route)?;
+        verify_issuer(grant, route)?;
+        verify_audience(grant, route)?;
+        verify_scope(grant, route)?;
         Ok(AuthorizedRequest {
             request: request.into_request(),
             route,
             token,
             certificate,
-            connection: Arc::clone(connection),
+            connection,
         })
     }
 

@@ -64,13 +64,13 @@ impl Forwarder {
     /// [`Rejection`] where no server of the API can be reached or takes more, or none answers in time.
     pub(crate) fn forward<'a>(
         &'a self,
-        authorized: AuthorizedRequest<Incoming>,
+        authorized: AuthorizedRequest<'a, Incoming>,
         request_id: &'a RequestId,
     ) -> impl Future<Output = Result<Response<Content>, Rejection>> + Send + use<'a> {
-        let route = Arc::clone(authorized.route());
+        let route = authorized.route();
         let mut outgoing = Outgoing::new(authorized, request_id);
         async move {
-            let (response, place) = self.send(&mut outgoing, &route).await?;
+            let (response, place) = self.send(&mut outgoing, route).await?;
             match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS => switch(response, place, outgoing),
                 _ => Ok(incoming(response, place)),

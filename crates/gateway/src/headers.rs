@@ -8,6 +8,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, Entry, HOST, HeaderMap,
     HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
 };
+use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use service::request_id::X_REQUEST_ID;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -93,9 +94,12 @@ static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
     let accepts_trailers = accepts_trailers(headers);
     remove_nominated(headers);
+    // Almost every request has a token, and hardly any has more that must go.
+    headers.remove(AUTHORIZATION);
     // The gateway has answered the expectation itself by reading the body.
+    headers.remove(EXPECT);
     remove_where(headers, |name| {
-        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || *name == AUTHORIZATION || *name == EXPECT
+        HOP_BY_HOP.contains(name) || could_mislead_the_api(name)
     });
     join_cookies(headers);
     if accepts_trailers {
@@ -144,7 +148,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
         headers.remove(CONTENT_LENGTH);
     }
     clean_response_trailers(headers);
-    if list_members(headers, &VARY).any(|member| is_client_cert(&canonical(&member.to_ascii_lowercase()))) {
+    if list_members(headers, &VARY).any(is_client_cert) {
         headers.insert(VARY, HeaderValue::from_static("*"));
     }
 }
@@ -153,7 +157,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
 pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
     remove_nominated(trailers);
     remove_where(trailers, |name| {
-        HOP_BY_HOP.contains(name) || is_client_cert(&canonical(name.as_str()))
+        HOP_BY_HOP.contains(name) || is_client_cert(name.as_str())
     });
 }
 
@@ -247,8 +251,17 @@ pub(crate) fn reads_as_hop_or_request(canonical_name: &str) -> bool {
     names.any(|name| name == canonical_name)
 }
 
-fn is_client_cert(canonical_name: &str) -> bool {
-    matches!(canonical_name, "client-cert" | "client-cert-chain")
+/// In any letter case, and with `_` for `-`.
+fn is_client_cert(name: &str) -> bool {
+    [CLIENT_CERT, CLIENT_CERT_CHAIN]
+        .iter()
+        .any(|wanted| reads_as(name, wanted))
+}
+
+fn reads_as(name: &str, canonical_name: &str) -> bool {
+    let is_same =
+        |(byte, wanted): (u8, u8)| byte.eq_ignore_ascii_case(&wanted) || (byte, wanted) == (b'_', b'-');
+    name.len() == canonical_name.len() && name.bytes().zip(canonical_name.bytes()).all(is_same)
 }
 
 /// A field's name as some servers read it. Field names are in lower case already.
