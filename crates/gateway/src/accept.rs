@@ -7,7 +7,6 @@ mod client_hello;
 mod handshake;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +29,6 @@ use crate::certificate_header::CertificateHeader;
 use crate::connection::{Connection, PresentedCertificate};
 use crate::gate::Gate;
 use crate::host::HostName;
-use crate::hosts::LiveHosts;
 use crate::metrics;
 use crate::passthrough::{PassThrough, pass_through};
 use crate::read_certificates::ReadCertificates;
@@ -47,11 +45,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What becomes of the connections of the public port.
-#[derive(Clone)]
 pub(crate) struct Frontier {
     /// Those who tell where connections come from.
     pub(crate) proxies: TrustedProxies,
-    pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
     pub(crate) certificates: Arc<ReadCertificates>,
     /// Where load balancers hand on their clients' certificates.
@@ -174,7 +170,7 @@ impl Frontier {
         let server_name = server_name.ok_or(Refusal::NoServerName)?;
         let unknown = || Refusal::UnknownServerName(server_name.to_owned());
         let host = HostName::parse(server_name).map_err(|_| unknown())?;
-        let destination = self.hosts.now().destinations.get(&host).cloned();
+        let destination = self.handler.hosts.now().destinations.get(&host).cloned();
         Ok((host, destination.ok_or_else(unknown)?))
     }
 
@@ -208,15 +204,6 @@ impl Frontier {
         // Most of what a connection takes: not before there is a handshake, and not moved with what came before.
         Box::pin(serve(stream, protocol, connection, handler, &self.shutdown)).await;
         Ok(())
-    }
-}
-
-impl fmt::Debug for Frontier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Frontier")
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
     }
 }
 

@@ -11,19 +11,16 @@ use std::time::{Duration, SystemTime};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use oauth_core::time::Timestamp;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
-use crate::activity::Activity;
 use crate::connection::{Connection, PresentedCertificate};
 use crate::rejection::Rejection;
 use crate::upstream::{Switched, UpstreamPlace};
-use crate::watched::Watched;
+use crate::watched::carry;
 
 /// For the caller's side to have switched, once the API's has.
 const SWITCH: Duration = Duration::from_secs(10);
-/// Without a byte in either direction.
-const IDLE: Duration = Duration::from_secs(5 * 60);
 /// Bounds for how long a tunnel outlives the right to it.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
 /// For the last words to each side.
@@ -81,12 +78,10 @@ impl Tunnel {
         let Ok(Ok(caller)) = timeout(SWITCH, self.caller).await else {
             return;
         };
-        let activity = Activity::new();
-        let mut caller = Watched::new(TokioIo::new(caller), &activity);
+        let mut caller = TokioIo::new(caller);
         let mut api = self.api;
         let ended = tokio::select! {
-            _ = copy_bidirectional_with_sizes(&mut caller, &mut api, BUFFER, BUFFER) => None,
-            () = activity.quiet_for(IDLE) => None,
+            _ended = carry(&mut caller, &mut api, BUFFER) => None,
             reason = right_ends(connection, &self.right) => Some(reason),
         };
         if let Some(reason) = ended {
@@ -118,7 +113,7 @@ fn log(connection: &Connection, rejection: &Rejection) {
     tracing::info!(reason, peer.address = %peer, "the WebSocket of {peer} ends: {reason}");
 }
 
-async fn say_farewell(caller: &mut Watched<'_, TokioIo<Upgraded>>, api: &mut Switched) {
+async fn say_farewell(caller: &mut TokioIo<Upgraded>, api: &mut Switched) {
     let both = async { tokio::join!(caller.shutdown(), api.shutdown()) };
     // Either may be gone.
     let _unheard = timeout(FAREWELL, both).await;
