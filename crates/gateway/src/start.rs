@@ -45,7 +45,6 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         issuers,
         cache,
         routes,
-        resources,
         ..
     } = configuration;
     let mut running = Running::new(shutdown.clone());
@@ -67,11 +66,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         issuers: names,
         hex_thumbprints,
     };
-    let followed = Followed {
-        passthrough,
-        routes,
-        resources,
-    };
+    let followed = Followed { passthrough, routes };
     let hosts = LiveHosts::new(foundation.hosts(followed));
     if let Some(origin) = configuration.origin {
         follow_file(&mut running, origin, hosts.clone(), foundation);

@@ -17,9 +17,8 @@ use crate::configuration::{
 use crate::host::HostName;
 use crate::introspection_client::{AnswerReader, Authentication, IntrospectionClient};
 use crate::issuers::{Issuers, JwtProfile, TrustedIssuer};
-use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
+use crate::route::AllowedMethods;
 use crate::token_source::TokenSource;
-use crate::upstream::Upstreams;
 
 const TOKEN: &str = "opaque";
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -79,17 +78,9 @@ fn accepted(claims: &AccessTokenClaims) -> AcceptedToken {
 
 fn route(path: &str, binding: BindingPolicy) -> Route {
     Route {
-        host: HostName::parse("api.example.com").unwrap(),
-        prefix: PathPrefix::parse(path).unwrap(),
         methods: AllowedMethods::These(vec![Method::GET]),
-        upstreams: Upstreams::new(Vec::new()),
-        audience: "api.example.com".to_owned(),
-        scope: "transactions".parse().unwrap(),
         binding,
-        tokens: vec![TokenKind::Opaque],
-        issuers: None,
-        client_cert_header: ClientCertHeader::NotSent,
-        forwarding: Forwarding::default(),
+        ..Route::of_test("api.example.com", path)
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn configured(routes: &str) -> (Resources, Routes) {
         .into_iter()
         .map(|issuer| issuer.issuer)
         .collect();
-    let resources = Resources::describe(&configuration.routes, &configuration.resources, &issuers);
+    let resources = Resources::describe(&configuration.routes, &issuers);
     (resources, configuration.routes)
 }
 

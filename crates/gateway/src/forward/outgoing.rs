@@ -140,13 +140,14 @@ fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, ro
     if let Some((name, value)) = &presented.handed_on_in {
         fields.insert(name, value.clone());
     }
-    if route.client_cert_header == ClientCertHeader::Sent {
-        fields.insert(CLIENT_CERTIFICATE, presented.header());
-        if let (ClientCertHeader::Sent, Some(chain)) =
-            (route.forwarding.client_cert_chain, &presented.chain_header)
-        {
-            fields.insert(CLIENT_CERTIFICATE_CHAIN, chain.clone());
-        }
+    if route.client_cert_header == ClientCertHeader::NotSent {
+        return;
+    }
+    fields.insert(CLIENT_CERTIFICATE, presented.header());
+    if let (ClientCertHeader::SentWithChain, Some(chain)) =
+        (route.client_cert_header, &presented.chain_header)
+    {
+        fields.insert(CLIENT_CERTIFICATE_CHAIN, chain.clone());
     }
 }
 

@@ -1,25 +1,14 @@
 use std::time::SystemTime;
 
 use http::Method;
-use oauth_core::confirmation::BindingPolicy;
 
 use super::*;
-use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
-use crate::upstream::Upstreams;
+use crate::route::AllowedMethods;
 
 fn route() -> Arc<Route> {
     Arc::new(Route {
-        host: host(),
-        prefix: PathPrefix::parse("/").unwrap(),
         methods: AllowedMethods::These(vec![Method::GET, Method::POST]),
-        upstreams: Upstreams::new(Vec::new()),
-        audience: "api.example.com".to_owned(),
-        scope: "transactions".parse().unwrap(),
-        binding: BindingPolicy::Required,
-        tokens: Vec::new(),
-        issuers: None,
-        client_cert_header: ClientCertHeader::NotSent,
-        forwarding: Forwarding::default(),
+        ..Route::of_test("api.example.com", "/")
     })
 }
 
