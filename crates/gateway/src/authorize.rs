@@ -16,7 +16,7 @@ use oauth_core::token_facts::Grant;
 
 use crate::accepted_token::AcceptedToken;
 use crate::connection::{Connection, PresentedCertificate};
-use crate::rejection::{JwtFault, Rejection};
+use crate::rejection::Rejection;
 use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
 use crate::token_error::{TokenError, TokenRefusal};
@@ -103,7 +103,7 @@ impl Authorizer {
             .find(kind, token, now)
             .await
             .map_err(|error| rejection_of(&error))?;
-        token.verify_time(now).map_err(rejection_of_jwt)?;
+        token.verify_time(now).map_err(Rejection::TokenRefused)?;
         let grant = token.grant();
         let confirmation = self.confirmation(grant);
         verify_holder(confirmation.as_ref(), certificate.map(AsRef::as_ref), binding)?;
@@ -219,7 +219,7 @@ fn verify_audience(grant: &Grant, route: &Route) -> Result<(), Rejection> {
     if grant.aud.contains(&route.audience) {
         Ok(())
     } else {
-        Err(Rejection::AudienceMismatch)
+        Err(Rejection::TokenRefused(VerificationError::OtherAudience))
     }
 }
 
@@ -238,7 +238,7 @@ fn rejection_of(error: &TokenError) -> Rejection {
             TokenRefusal::Inactive => Rejection::TokenInactive,
             TokenRefusal::BoundOtherwise => Rejection::TokenBoundOtherwise,
             TokenRefusal::Kind => Rejection::TokenKindRefused,
-            TokenRefusal::Jwt(error) => rejection_of_jwt(*error),
+            TokenRefusal::Jwt(error) => Rejection::TokenRefused(*error),
         },
         TokenError::IntrospectionBusy => Rejection::IntrospectionBusy,
         TokenError::VerificationBusy => Rejection::JwtVerificationBusy,
@@ -257,23 +257,6 @@ fn rejection_of(error: &TokenError) -> Rejection {
         | TokenError::NoAudience
         | TokenError::Assertion(_) => Rejection::IntrospectionFailed,
     }
-}
-
-const fn rejection_of_jwt(error: VerificationError) -> Rejection {
-    let fault = match error {
-        VerificationError::Expired => return Rejection::TokenExpired,
-        VerificationError::NotYetValid => return Rejection::TokenNotYetValid,
-        VerificationError::OtherAudience => return Rejection::AudienceMismatch,
-        VerificationError::OtherIssuer => JwtFault::IssuerUnknown,
-        VerificationError::OtherType => JwtFault::TypeRefused,
-        VerificationError::CriticalHeader => JwtFault::HeaderCritical,
-        VerificationError::AlgorithmNotAccepted => JwtFault::AlgorithmRefused,
-        VerificationError::NoKeyId | VerificationError::UnknownKey => JwtFault::KeyUnknown,
-        VerificationError::Signature => JwtFault::SignatureWrong,
-        VerificationError::Claims => JwtFault::ClaimsMalformed,
-        _ => JwtFault::Malformed,
-    };
-    Rejection::JwtRefused(fault)
 }
 
 #[cfg(test)]

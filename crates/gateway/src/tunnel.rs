@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
@@ -97,7 +98,7 @@ async fn right_ends(connection: &Connection, right: &Right) -> Rejection {
     loop {
         let now = Timestamp::from(SystemTime::now());
         if now >= right.expires_at {
-            return Rejection::TokenExpired;
+            return Rejection::TokenRefused(VerificationError::Expired);
         }
         for presented in [&right.certificate, &connection.client_certificate] {
             if let Some(Err(rejection)) = presented.as_ref().map(|presented| presented.verify(now)) {
