@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, Entry, HOST, HeaderMap,
-    HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
 };
 use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use service::request_id::X_REQUEST_ID;
@@ -89,6 +90,16 @@ pub(crate) static OWN: [HeaderName; 4] = [
 /// Fields without which a request is another one.
 static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
 
+/// Further fields that say how a message is to be read, or ask for something: too late behind it.
+static OF_THE_HEAD: [HeaderName; 6] = [
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TRAILER,
+];
+
 /// Cleans a request's fields for the next hop: what belongs to this one goes, and whatever the API might take for
 /// the gateway's word. The token goes too.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
@@ -132,10 +143,15 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
         take_every_spelling(trailers, name);
     }
     remove_nominated(trailers);
-    // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
-    remove_where(trailers, |name| {
-        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || OF_THE_REQUEST.contains(name)
-    });
+    remove_where(trailers, is_no_request_trailer);
+}
+
+/// Whether a field stands in the head of a request, or nowhere.
+///
+/// [RFC 9110 §6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)
+pub(crate) fn is_no_request_trailer(name: &HeaderName) -> bool {
+    let mut names = HOP_BY_HOP.iter().chain(&OF_THE_REQUEST).chain(&OF_THE_HEAD);
+    names.any(|of_the_head| of_the_head == name) || could_mislead_the_api(name)
 }
 
 /// Cleans a response's fields for the client. A response that was chosen by `Client-Cert` says so to caches that
