@@ -10,12 +10,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
 use mtls::server_tls::Offer;
 use mtls::{ServerTls, TrustedProxies};
-use oauth_core::time::Timestamp;
 use rustls::AlertDescription;
 use service::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +25,7 @@ use self::client_hello::{ClientHello, ClientHelloError};
 use self::handshake::{handshake, send_alert};
 use crate::addresses::AddressPlace;
 use crate::certificate_header::CertificateHeader;
+use crate::clock::now;
 use crate::connection::{Connection, PresentedCertificate};
 use crate::gate::Gate;
 use crate::host::HostName;
@@ -220,10 +220,6 @@ async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> R
             Err(_elapsed) => Err(Refusal::TooSlow),
         },
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }
 
 fn log_refusal(peer: SocketAddr, refusal: &Refusal) {

@@ -5,17 +5,16 @@
 mod tokens;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use mtls::{Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, TlsSection, TrustAnchors, bind};
-use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 use crate::accept::Frontier;
 use crate::admin_pages::admin_pages;
 use crate::audiences::Audiences;
 use crate::certificate_header::CertificateHeader;
+use crate::clock::now;
 use crate::configuration::{Configuration, Followed, Origin, OutboundTlsSection};
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
@@ -155,8 +154,4 @@ fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::
     );
     running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(ClientTls::new(trust).with_identity(identity))
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }

@@ -5,8 +5,8 @@
 //! no longer valid or trusted. It also ends when both sides are silent for too long. During a shutdown it may end by
 //! itself, as long as connections are waited for.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -15,7 +15,9 @@ use oauth_core::time::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
+use crate::clock::now;
 use crate::connection::{Connection, PresentedCertificate};
+use crate::lock::lock;
 use crate::rejection::Rejection;
 use crate::upstream::{Switched, UpstreamPlace};
 use crate::watched::carry;
@@ -54,12 +56,12 @@ pub(crate) struct TunnelSlot(Mutex<Option<Tunnel>>);
 impl TunnelSlot {
     /// Leaves a tunnel.
     pub(crate) fn put(&self, tunnel: Tunnel) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+        *lock(&self.0) = Some(tunnel);
     }
 
     /// The tunnel, if one was left.
     pub(crate) fn take(&self) -> Option<Tunnel> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 
@@ -96,7 +98,7 @@ impl Tunnel {
 /// Resolves when the token or a certificate is not good any more: the client's, or that of the load balancer between.
 async fn right_ends(connection: &Connection, right: &Right) -> Rejection {
     loop {
-        let now = Timestamp::from(SystemTime::now());
+        let now = now();
         if now >= right.expires_at {
             return Rejection::TokenRefused(VerificationError::Expired);
         }
