@@ -189,7 +189,8 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Removes the fields that `Connection` makes fields of this hop: one look for each, however many are named. Those of
-/// [`HOP_BY_HOP`] go anyway, and `keep-alive` is what most name.
+/// [`HOP_BY_HOP`] go anyway, and `keep-alive` is what most name. `Connection` goes itself: many have it and nothing else
+/// that must go.
 fn remove_nominated(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = list_members(headers, &CONNECTION)
         .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
@@ -198,6 +199,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
     for name in nominated {
         headers.remove(name);
     }
+    headers.remove(CONNECTION);
 }
 
 /// Whether the API could take a field for the gateway's word: one of [`IDENTITY`], or one that is read as a field of the
