@@ -7,15 +7,13 @@ mod client_hello;
 mod handshake;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mtls::proxy_protocol::{self, Ends, ProxyProtocolError};
 use mtls::{Offer, ServerTls, TrustedProxies};
-use oauth_core::time::Timestamp;
 use rustls::AlertDescription;
 use service::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,10 +24,10 @@ use self::client_hello::{ClientHello, ClientHelloError};
 use self::handshake::{handshake, send_alert};
 use crate::addresses::AddressPlace;
 use crate::certificate_header::CertificateHeader;
+use crate::clock::now;
 use crate::connection::{Connection, PresentedCertificate};
 use crate::gate::Gate;
 use crate::host::HostName;
-use crate::hosts::LiveHosts;
 use crate::metrics;
 use crate::passthrough::{PassThrough, pass_through};
 use crate::read_certificates::ReadCertificates;
@@ -46,11 +44,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What becomes of the connections of the public port.
-#[derive(Clone)]
 pub(crate) struct Frontier {
     /// Those who tell where connections come from.
     pub(crate) proxies: TrustedProxies,
-    pub(crate) hosts: LiveHosts,
     pub(crate) tls: ServerTls,
     pub(crate) certificates: Arc<ReadCertificates>,
     /// Where load balancers hand on their clients' certificates.
@@ -173,7 +169,7 @@ impl Frontier {
         let server_name = server_name.ok_or(Refusal::NoServerName)?;
         let unknown = || Refusal::UnknownServerName(server_name.to_owned());
         let host = HostName::parse(server_name).map_err(|_| unknown())?;
-        let destination = self.hosts.now().destinations.get(&host).cloned();
+        let destination = self.handler.hosts.now().destinations.get(&host).cloned();
         Ok((host, destination.ok_or_else(unknown)?))
     }
 
@@ -210,15 +206,6 @@ impl Frontier {
     }
 }
 
-impl fmt::Debug for Frontier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Frontier")
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The two ends of a connection: those of its sockets, unless a proxy tells of others.
 async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> Result<Ends, Refusal> {
     let sockets = Ends {
@@ -232,10 +219,6 @@ async fn ends_of(stream: &mut TcpStream, peer: SocketAddr, origin: &Origin) -> R
             Err(_elapsed) => Err(Refusal::TooSlow),
         },
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }
 
 fn log_refusal(peer: SocketAddr, refusal: &Refusal) {

@@ -14,6 +14,7 @@ use oauth_core::jwt::{AccessTokenVerifier, SignatureAlgorithm};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audiences(Arc<ArcSwap<BTreeSet<String>>>);
 
+#[cfg(test)]
 impl Audiences {
     /// These, and no other so far.
     pub(crate) fn new(audiences: &[String]) -> Self {
@@ -21,7 +22,9 @@ impl Audiences {
         known.add(audiences);
         known
     }
+}
 
+impl Audiences {
     /// These as well, from now on.
     pub(crate) fn add(&self, audiences: &[String]) {
         self.0.rcu(|known| {

@@ -16,7 +16,7 @@ use oauth_core::token_facts::Grant;
 
 use crate::accepted_token::AcceptedToken;
 use crate::connection::{Connection, PresentedCertificate};
-use crate::rejection::{JwtFault, Rejection};
+use crate::rejection::Rejection;
 use crate::route::{NoRoute, Route, Routes};
 use crate::token_cache::TokenCache;
 use crate::token_error::{TokenError, TokenRefusal};
@@ -25,28 +25,28 @@ use crate::well_formed::WellFormedRequest;
 
 /// A request that may be forwarded; only [`Authorizer::authorize`] makes one.
 #[derive(Debug)]
-pub(crate) struct AuthorizedRequest<B> {
+pub(crate) struct AuthorizedRequest<'a, B> {
     request: Box<Request<B>>,
-    route: Arc<Route>,
+    route: &'a Route,
     token: AcceptedToken,
-    certificate: Option<Arc<PresentedCertificate>>,
-    connection: Arc<Connection>,
+    certificate: Option<&'a Arc<PresentedCertificate>>,
+    connection: &'a Connection,
 }
 
-impl<B> AuthorizedRequest<B> {
+impl<'a, B> AuthorizedRequest<'a, B> {
     /// The API the request goes to.
-    pub(crate) fn route(&self) -> &Arc<Route> {
-        &self.route
+    pub(crate) const fn route(&self) -> &'a Route {
+        self.route
     }
 
     /// The connection it came over.
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(crate) const fn connection(&self) -> &'a Connection {
+        self.connection
     }
 
     /// Its client's certificate.
-    pub(crate) const fn certificate(&self) -> Option<&Arc<PresentedCertificate>> {
-        self.certificate.as_ref()
+    pub(crate) const fn certificate(&self) -> Option<&'a Arc<PresentedCertificate>> {
+        self.certificate
     }
 
     /// When its token ends, and with it whatever the token began.
@@ -86,38 +86,38 @@ impl Authorizer {
     /// [`Rejection`], one for each check.
     ///
     /// [RFC 8705 §3](https://www.rfc-editor.org/rfc/rfc8705#section-3), RFC 6750 §3.1
-    pub(crate) async fn authorize<B>(
-        &self,
+    pub(crate) async fn authorize<'a, B>(
+        &'a self,
         request: WellFormedRequest<B>,
-        certificate: Option<Arc<PresentedCertificate>>,
-        connection: &Arc<Connection>,
+        certificate: Option<&'a Arc<PresentedCertificate>>,
+        connection: &'a Connection,
         now: Timestamp,
-    ) -> Result<AuthorizedRequest<B>, Rejection> {
+    ) -> Result<AuthorizedRequest<'a, B>, Rejection> {
         let token = bearer_token(request.headers())?;
         let route = self.routes.find(&connection.server_name, request.path());
         let kind = self.verify_kind(token, route, connection)?;
         let binding = route.map_or(BindingPolicy::Required, |route| route.binding);
-        verify_certificate(certificate.as_deref(), binding, now)?;
+        verify_certificate(certificate.map(AsRef::as_ref), binding, now)?;
         let token = self
             .tokens
             .find(kind, token, now)
             .await
             .map_err(|error| rejection_of(&error))?;
-        token.verify_time(now).map_err(rejection_of_jwt)?;
+        token.verify_time(now).map_err(Rejection::TokenRefused)?;
         let grant = token.grant();
         let confirmation = self.confirmation(grant);
-        verify_holder(confirmation.as_ref(), certificate.as_deref(), binding)?;
-        let route = Arc::clone(route.map_err(rejection_of_path)?);
-        verify_method(request.method(), &route)?;
-        verify_issuer(grant, &route)?;
-        verify_audience(grant, &route)?;
-        verify_scope(grant, &route)?;
+        verify_holder(confirmation.as_ref(), certificate.map(AsRef::as_ref), binding)?;
+        let route = route.map_err(rejection_of_path)?;
+        verify_method(request.method(), route)?;
+        verify_issuer(grant, route)?;
+        verify_audience(grant, route)?;
+        verify_scope(grant, route)?;
         Ok(AuthorizedRequest {
             request: request.into_request(),
             route,
             token,
             certificate,
-            connection: Arc::clone(connection),
+            connection,
         })
     }
 
@@ -219,7 +219,7 @@ fn verify_audience(grant: &Grant, route: &Route) -> Result<(), Rejection> {
     if grant.aud.contains(&route.audience) {
         Ok(())
     } else {
-        Err(Rejection::AudienceMismatch)
+        Err(Rejection::TokenRefused(VerificationError::OtherAudience))
     }
 }
 
@@ -238,7 +238,7 @@ fn rejection_of(error: &TokenError) -> Rejection {
             TokenRefusal::Inactive => Rejection::TokenInactive,
             TokenRefusal::BoundOtherwise => Rejection::TokenBoundOtherwise,
             TokenRefusal::Kind => Rejection::TokenKindRefused,
-            TokenRefusal::Jwt(error) => rejection_of_jwt(*error),
+            TokenRefusal::Jwt(error) => Rejection::TokenRefused(*error),
         },
         TokenError::IntrospectionBusy => Rejection::IntrospectionBusy,
         TokenError::VerificationBusy => Rejection::JwtVerificationBusy,
@@ -257,23 +257,6 @@ fn rejection_of(error: &TokenError) -> Rejection {
         | TokenError::NoAudience
         | TokenError::Assertion(_) => Rejection::IntrospectionFailed,
     }
-}
-
-const fn rejection_of_jwt(error: VerificationError) -> Rejection {
-    let fault = match error {
-        VerificationError::Expired => return Rejection::TokenExpired,
-        VerificationError::NotYetValid => return Rejection::TokenNotYetValid,
-        VerificationError::OtherAudience => return Rejection::AudienceMismatch,
-        VerificationError::OtherIssuer => JwtFault::IssuerUnknown,
-        VerificationError::OtherType => JwtFault::TypeRefused,
-        VerificationError::CriticalHeader => JwtFault::HeaderCritical,
-        VerificationError::AlgorithmNotAccepted => JwtFault::AlgorithmRefused,
-        VerificationError::NoKeyId | VerificationError::UnknownKey => JwtFault::KeyUnknown,
-        VerificationError::Signature => JwtFault::SignatureWrong,
-        VerificationError::Claims => JwtFault::ClaimsMalformed,
-        _ => JwtFault::Malformed,
-    };
-    Rejection::JwtRefused(fault)
 }
 
 #[cfg(test)]

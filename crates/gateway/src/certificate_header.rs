@@ -7,17 +7,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mtls::{PresentedChain, ServerTls};
 use oauth_core::certificate::{CertificateError, ClientCertificate};
 use oauth_core::client_cert_header::encoding::{HeaderEncoding, MalformedCertificateHeader};
-use oauth_core::time::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
+use crate::clock::now;
 use crate::connection::PresentedCertificate;
 use crate::headers;
 use crate::trusted_peers::TrustedPeers;
@@ -83,10 +82,7 @@ impl CertificateHeader {
 
     /// Whether a peer at `address` with a certificate of its `own` is believed.
     pub(crate) fn trusts(&self, address: IpAddr, own: Option<&PresentedCertificate>) -> bool {
-        let is_vouched_for = || {
-            let now = Timestamp::from(SystemTime::now());
-            own.is_some_and(|own| own.standing.is_vouched_for(now))
-        };
+        let is_vouched_for = || own.is_some_and(|own| own.standing.is_vouched_for(now()));
         let certificate = own.map(|own| own.certificate.as_ref());
         self.rules
             .trusted_peers
@@ -190,10 +186,6 @@ mod tests {
 
     use super::*;
     use crate::trusted_peers::TrustedPeer;
-
-    fn now() -> Timestamp {
-        Timestamp::from(SystemTime::now())
-    }
 
     /// What lets in whom `authority` vouches for, and `pinned`.
     fn tls(authority: &DemoSet, pinned: &str, directory: &Path) -> ServerTls {

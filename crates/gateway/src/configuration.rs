@@ -35,7 +35,6 @@ use crate::host::HostName;
 use crate::introspection_client::Authentication;
 use crate::issuers::JwtProfile;
 use crate::passthrough::PassThrough;
-use crate::resource::NamedResources;
 use crate::route::Routes;
 
 const DEMO: &str = include_str!("demo.toml");
@@ -55,7 +54,6 @@ pub struct Configuration {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) cache: CacheSection,
     pub(crate) routes: Routes,
-    pub(crate) resources: NamedResources,
     pub(crate) outbound_tls: OutboundTlsSection,
     /// The file all this was read from; routes and pass-through hosts follow it.
     pub(crate) origin: Option<Origin>,
@@ -66,7 +64,6 @@ pub struct Configuration {
 pub(crate) struct Followed {
     pub(crate) passthrough: HashMap<HostName, PassThrough>,
     pub(crate) routes: Routes,
-    pub(crate) resources: NamedResources,
 }
 
 impl From<Configuration> for Followed {
@@ -74,7 +71,6 @@ impl From<Configuration> for Followed {
         Self {
             passthrough: configuration.passthrough,
             routes: configuration.routes,
-            resources: configuration.resources,
         }
     }
 }

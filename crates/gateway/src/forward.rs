@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-use mtls::ClientTls;
 use service::request_id::RequestId;
 
 use self::outgoing::{Outgoing, Switching, WEBSOCKET, address, is_websocket};
@@ -27,31 +26,16 @@ use crate::tunnel::Tunnel;
 use crate::upstream::{AnswerBody, Connector, Lease, Protocols, Server, Unanswered, UpstreamPlace};
 
 /// The way to the APIs, of one worker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Forwarder {
     connector: Arc<Connector>,
     worker: usize,
 }
 
 impl Forwarder {
-    /// Connects as `tls` says.
-    ///
-    /// # Errors
-    ///
-    /// When the TLS configuration cannot be made.
-    pub(crate) fn new(tls: &ClientTls) -> Result<Self, mtls::ClientError> {
-        Ok(Self {
-            connector: Arc::new(Connector::new(tls)?),
-            worker: 0,
-        })
-    }
-
-    /// The same way, for the worker of this number, over connections of its own.
-    pub(crate) fn of_worker(&self, worker: usize) -> Self {
-        Self {
-            connector: Arc::clone(&self.connector),
-            worker,
-        }
+    /// Over connections of this worker's own, which `connector` opens.
+    pub(crate) const fn new(connector: Arc<Connector>, worker: usize) -> Self {
+        Self { connector, worker }
     }
 
     /// Forwards an authorized request, and answers what the API answers.
@@ -64,13 +48,13 @@ impl Forwarder {
     /// [`Rejection`] where no server of the API can be reached or takes more, or none answers in time.
     pub(crate) fn forward<'a>(
         &'a self,
-        authorized: AuthorizedRequest<Incoming>,
+        authorized: AuthorizedRequest<'a, Incoming>,
         request_id: &'a RequestId,
     ) -> impl Future<Output = Result<Response<Content>, Rejection>> + Send + use<'a> {
-        let route = Arc::clone(authorized.route());
+        let route = authorized.route();
         let mut outgoing = Outgoing::new(authorized, request_id);
         async move {
-            let (response, place) = self.send(&mut outgoing, &route).await?;
+            let (response, place) = self.send(&mut outgoing, route).await?;
             match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS => switch(response, place, outgoing),
                 _ => Ok(incoming(response, place)),

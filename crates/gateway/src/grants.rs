@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use oauth_core::token_facts::Grant;
+
+use crate::lock::lock;
 
 /// The grants of a cache's tokens; `Debug` shows none.
 pub(crate) struct Grants {
@@ -44,7 +46,7 @@ impl Grants {
     }
 
     fn known(&self) -> MutexGuard<'_, HashSet<Arc<Grant>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

@@ -5,9 +5,11 @@
 use std::borrow::Cow;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, Entry, HOST, HeaderMap,
-    HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
 };
+use oauth_core::client_cert_header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use service::request_id::X_REQUEST_ID;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -88,14 +90,27 @@ pub(crate) static OWN: [HeaderName; 4] = [
 /// Fields without which a request is another one.
 static OF_THE_REQUEST: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST];
 
+/// Further fields that say how a message is to be read, or ask for something: too late behind it.
+static OF_THE_HEAD: [HeaderName; 6] = [
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TRAILER,
+];
+
 /// Cleans a request's fields for the next hop: what belongs to this one goes, and whatever the API might take for
 /// the gateway's word. The token goes too.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
     let accepts_trailers = accepts_trailers(headers);
     remove_nominated(headers);
+    // Almost every request has a token, and hardly any has more that must go.
+    headers.remove(AUTHORIZATION);
     // The gateway has answered the expectation itself by reading the body.
+    headers.remove(EXPECT);
     remove_where(headers, |name| {
-        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || *name == AUTHORIZATION || *name == EXPECT
+        HOP_BY_HOP.contains(name) || could_mislead_the_api(name)
     });
     join_cookies(headers);
     if accepts_trailers {
@@ -128,10 +143,15 @@ pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, certificate_heade
         take_every_spelling(trailers, name);
     }
     remove_nominated(trailers);
-    // What makes a request what it is stands in its head, or nowhere. RFC 9110 §6.5.1
-    remove_where(trailers, |name| {
-        HOP_BY_HOP.contains(name) || could_mislead_the_api(name) || OF_THE_REQUEST.contains(name)
-    });
+    remove_where(trailers, is_no_request_trailer);
+}
+
+/// Whether a field stands in the head of a request, or nowhere.
+///
+/// [RFC 9110 §6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)
+pub(crate) fn is_no_request_trailer(name: &HeaderName) -> bool {
+    let mut names = HOP_BY_HOP.iter().chain(&OF_THE_REQUEST).chain(&OF_THE_HEAD);
+    names.any(|of_the_head| of_the_head == name) || could_mislead_the_api(name)
 }
 
 /// Cleans a response's fields for the client. A response that was chosen by `Client-Cert` says so to caches that
@@ -144,7 +164,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
         headers.remove(CONTENT_LENGTH);
     }
     clean_response_trailers(headers);
-    if list_members(headers, &VARY).any(|member| is_client_cert(&canonical(&member.to_ascii_lowercase()))) {
+    if list_members(headers, &VARY).any(is_client_cert) {
         headers.insert(VARY, HeaderValue::from_static("*"));
     }
 }
@@ -153,7 +173,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
 pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
     remove_nominated(trailers);
     remove_where(trailers, |name| {
-        HOP_BY_HOP.contains(name) || is_client_cert(&canonical(name.as_str()))
+        HOP_BY_HOP.contains(name) || is_client_cert(name.as_str())
     });
 }
 
@@ -169,7 +189,8 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Removes the fields that `Connection` makes fields of this hop: one look for each, however many are named. Those of
-/// [`HOP_BY_HOP`] go anyway, and `keep-alive` is what most name.
+/// [`HOP_BY_HOP`] go anyway, and `keep-alive` is what most name. `Connection` goes itself: many have it and nothing else
+/// that must go.
 fn remove_nominated(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = list_members(headers, &CONNECTION)
         .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
@@ -178,6 +199,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
     for name in nominated {
         headers.remove(name);
     }
+    headers.remove(CONNECTION);
 }
 
 /// Whether the API could take a field for the gateway's word: one of [`IDENTITY`], or one that is read as a field of the
@@ -247,8 +269,17 @@ pub(crate) fn reads_as_hop_or_request(canonical_name: &str) -> bool {
     names.any(|name| name == canonical_name)
 }
 
-fn is_client_cert(canonical_name: &str) -> bool {
-    matches!(canonical_name, "client-cert" | "client-cert-chain")
+/// In any letter case, and with `_` for `-`.
+fn is_client_cert(name: &str) -> bool {
+    [CLIENT_CERT, CLIENT_CERT_CHAIN]
+        .iter()
+        .any(|wanted| reads_as(name, wanted))
+}
+
+fn reads_as(name: &str, canonical_name: &str) -> bool {
+    let is_same =
+        |(byte, wanted): (u8, u8)| byte.eq_ignore_ascii_case(&wanted) || (byte, wanted) == (b'_', b'-');
+    name.len() == canonical_name.len() && name.bytes().zip(canonical_name.bytes()).all(is_same)
 }
 
 /// A field's name as some servers read it. Field names are in lower case already.

@@ -44,15 +44,11 @@ pub(crate) struct Foundation {
 impl Foundation {
     /// The hosts of that part of a configuration.
     pub(crate) fn hosts(&self, followed: Followed) -> Hosts {
-        let Followed {
-            passthrough,
-            routes,
-            resources,
-        } = followed;
+        let Followed { passthrough, routes } = followed;
         self.audiences.add(&routes.audiences());
         Hosts {
             destinations: destinations(passthrough, &routes),
-            resources: Resources::describe(&routes, &resources, &self.issuers),
+            resources: Resources::describe(&routes, &self.issuers),
             authorizer: Authorizer {
                 tokens: self.tokens.clone(),
                 routes,

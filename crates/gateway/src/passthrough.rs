@@ -7,17 +7,14 @@ use std::io;
 use std::time::Duration;
 
 use mtls::proxy_protocol::Ends;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::activity::Activity;
-use crate::watched::Watched;
+use crate::watched::carry;
 
 /// For a TCP connection to the upstream.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Without a byte in either direction.
-const IDLE: Duration = Duration::from_secs(5 * 60);
 /// For each direction; TLS records have up to 16 KiB.
 const BUFFER: usize = 32 * 1024;
 
@@ -42,27 +39,18 @@ pub(crate) enum EndsOfConnection {
 ///
 /// Where the upstream cannot be reached, a side breaks off, or both are silent for too long. The caller closes.
 pub(crate) async fn pass_through(
-    client: TcpStream,
+    mut client: TcpStream,
     ends: Ends,
     received: &[u8],
     destination: &PassThrough,
 ) -> io::Result<()> {
     let mut server = timeout(CONNECT, TcpStream::connect(&destination.upstream))
         .await
-        .map_err(|_| too_late("connecting"))??;
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))??;
     server.set_nodelay(true)?;
     if destination.ends == EndsOfConnection::Told {
         server.write_all(&ends.header()).await?;
     }
     server.write_all(received).await?;
-    let activity = Activity::new();
-    let mut client = Watched::new(client, &activity);
-    tokio::select! {
-        ended = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER) => ended.map(|_| ()),
-        () = activity.quiet_for(IDLE) => Err(too_late("silence on both sides")),
-    }
-}
-
-fn too_late(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
+    carry(&mut client, &mut server, BUFFER).await
 }

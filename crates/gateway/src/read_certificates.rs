@@ -53,16 +53,14 @@ impl Weighter<CertificateThumbprint, Arc<ClientCertificate>> for InBytes {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
-    use oauth_core::time::Timestamp;
     use pki::{DemoSet, KeyAlgorithm, Member};
 
     use super::*;
+    use crate::clock::now;
 
     #[test]
     fn reads_a_certificate_once_and_another_for_itself() {
-        let pki = DemoSet::create(KeyAlgorithm::EcdsaP256, Timestamp::from(SystemTime::now())).unwrap();
+        let pki = DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap();
         let certificates = ReadCertificates::new();
         let read = |member| {
             let der = pki.identity(member).certificate().der();

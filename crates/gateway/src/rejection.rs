@@ -59,6 +59,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use oauth_core::bearer::{Challenge, INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN};
 use oauth_core::error::OAuthError;
+use oauth_core::jwt::VerificationError;
 use serde::Serialize;
 use service::request_id::RequestId;
 
@@ -86,15 +87,13 @@ pub(crate) enum Rejection {
     TokenKindRefused,
     TokenTooLong,
     TokenInactive,
-    TokenExpired,
-    TokenNotYetValid,
-    JwtRefused(JwtFault),
+    /// For what it says itself.
+    TokenRefused(VerificationError),
     TokenBoundOtherwise,
     TokenNotBound,
     CertificateMismatch,
     ThumbprintInHex,
     IssuerMismatch,
-    AudienceMismatch,
     ScopeInsufficient(Arc<Route>),
     RouteUnknown,
     MethodNotAllowed(Arc<Route>),
@@ -111,34 +110,6 @@ pub(crate) enum Rejection {
     UpstreamUnreachable,
     IntrospectionTimeout,
     UpstreamTimeout,
-}
-
-/// What is wrong with a JWT that a caller presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JwtFault {
-    Malformed,
-    IssuerUnknown,
-    TypeRefused,
-    HeaderCritical,
-    AlgorithmRefused,
-    KeyUnknown,
-    SignatureWrong,
-    ClaimsMalformed,
-}
-
-impl JwtFault {
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::Malformed => "jwt_malformed",
-            Self::IssuerUnknown => "jwt_issuer_unknown",
-            Self::TypeRefused => "jwt_type_refused",
-            Self::HeaderCritical => "jwt_header_critical",
-            Self::AlgorithmRefused => "jwt_algorithm_refused",
-            Self::KeyUnknown => "jwt_key_unknown",
-            Self::SignatureWrong => "jwt_signature_wrong",
-            Self::ClaimsMalformed => "jwt_claims_malformed",
-        }
-    }
 }
 
 impl Rejection {
@@ -159,15 +130,12 @@ impl Rejection {
             Self::TokenKindRefused => "token_kind_refused",
             Self::TokenTooLong => "token_too_long",
             Self::TokenInactive => "token_inactive",
-            Self::TokenExpired => "token_expired",
-            Self::TokenNotYetValid => "token_not_yet_valid",
-            Self::JwtRefused(fault) => fault.reason(),
+            Self::TokenRefused(error) => reason_of(*error),
             Self::TokenBoundOtherwise => "token_bound_otherwise",
             Self::TokenNotBound => "token_not_bound",
             Self::CertificateMismatch => "certificate_mismatch",
             Self::ThumbprintInHex => "thumbprint_in_hex",
             Self::IssuerMismatch => "issuer_mismatch",
-            Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeInsufficient(_) => "scope_insufficient",
             Self::RouteUnknown => "route_unknown",
             Self::MethodNotAllowed(_) | Self::MetadataNotRead => "method_refused",
@@ -215,15 +183,12 @@ impl Rejection {
             | Self::TokenKindRefused
             | Self::TokenTooLong
             | Self::TokenInactive
-            | Self::TokenExpired
-            | Self::TokenNotYetValid
-            | Self::JwtRefused(_)
+            | Self::TokenRefused(_)
             | Self::TokenBoundOtherwise
             | Self::TokenNotBound
             | Self::CertificateMismatch
             | Self::ThumbprintInHex
-            | Self::IssuerMismatch
-            | Self::AudienceMismatch => {
+            | Self::IssuerMismatch => {
                 challenge(StatusCode::UNAUTHORIZED, INVALID_TOKEN, asked)
             }
             Self::ScopeInsufficient(route) => {
@@ -277,6 +242,22 @@ impl Rejection {
             Self::UpstreamTimeout => gateway_timeout("the API did not answer in time"),
         }
         .into_response(request_id)
+    }
+}
+
+const fn reason_of(error: VerificationError) -> &'static str {
+    match error {
+        VerificationError::Expired => "token_expired",
+        VerificationError::NotYetValid => "token_not_yet_valid",
+        VerificationError::OtherAudience => "audience_mismatch",
+        VerificationError::OtherIssuer => "jwt_issuer_unknown",
+        VerificationError::OtherType => "jwt_type_refused",
+        VerificationError::CriticalHeader => "jwt_header_critical",
+        VerificationError::AlgorithmNotAccepted => "jwt_algorithm_refused",
+        VerificationError::NoKeyId | VerificationError::UnknownKey => "jwt_key_unknown",
+        VerificationError::Signature => "jwt_signature_wrong",
+        VerificationError::Claims => "jwt_claims_malformed",
+        _ => "jwt_malformed",
     }
 }
 

@@ -40,11 +40,14 @@ impl RequestHandler {
         // Always made here: what a stranger sends does not reach the log.
         let (id, now) = (RequestId::new(time), Timestamp::from(time));
         let taken = connection.take_certificate(request.headers_mut(), now);
-        let certificate = taken.as_ref().ok().cloned().flatten();
         let (asked, hosts) = (Asked::of(&request), self.hosts.now());
-        let passed = match taken {
-            Ok(taken) => self.pass(request, taken, connection, &hosts, &id, now).await,
-            Err(rejection) => Err(rejection),
+        let passed = match &taken {
+            Ok(certificate) => {
+                let certificate = certificate.as_ref();
+                self.pass(request, certificate, connection, &hosts, &id, now)
+                    .await
+            }
+            Err(rejection) => Err(rejection.clone()),
         };
         let mut response = match passed {
             Ok(response) => response,
@@ -53,13 +56,8 @@ impl RequestHandler {
                 let routes = &hosts.authorizer.routes;
                 let metadata_url = hosts.resources.metadata_url(host, asked.target.path(), routes);
                 let response = rejection.respond(host, metadata_url, &id);
-                asked.log(
-                    &rejection,
-                    response.status(),
-                    certificate.as_deref(),
-                    connection,
-                    &id,
-                );
+                let certificate = taken.as_ref().ok().and_then(Option::as_deref);
+                asked.log(&rejection, response.status(), certificate, connection, &id);
                 metrics::rejection(&rejection);
                 response.map(Content::own)
             }
@@ -73,8 +71,8 @@ impl RequestHandler {
     async fn pass(
         &self,
         request: Box<Request<Incoming>>,
-        certificate: Option<Arc<PresentedCertificate>>,
-        connection: &Arc<Connection>,
+        certificate: Option<&Arc<PresentedCertificate>>,
+        connection: &Connection,
         hosts: &Hosts,
         id: &RequestId,
         now: Timestamp,

@@ -14,13 +14,10 @@ use oauth_core::metadata::{ProtectedResourceMetadata, ResourceIdentifier};
 
 use crate::host::HostName;
 use crate::rejection::Rejection;
-use crate::route::{PathPrefix, Route, Routes};
+use crate::route::{Route, Routes};
 
 /// For how long a client may go without asking whether a resource is described anew.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// The identifiers of the resources that routes name; a route that names none belongs to that of its host.
-pub(crate) type NamedResources = HashMap<(HostName, PathPrefix), ResourceIdentifier>;
 
 /// A resource, described.
 #[derive(Debug)]
@@ -33,8 +30,7 @@ pub(crate) struct Resource {
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
     /// By the path of their metadata.
-    of_hosts: HashMap<HostName, BTreeMap<String, Arc<Resource>>>,
-    of_routes: HashMap<(HostName, PathPrefix), Arc<Resource>>,
+    of_hosts: HashMap<HostName, BTreeMap<String, Resource>>,
 }
 
 /// `https://HOST`.
@@ -46,24 +42,16 @@ pub(crate) fn resource_of_host(host: &HostName) -> ResourceIdentifier {
 
 impl Resources {
     /// Describes the resources that `routes` belong to, whose tokens `issuers` issue.
-    pub(crate) fn describe(routes: &Routes, named: &NamedResources, issuers: &[String]) -> Self {
-        let mut members: HashMap<(HostName, ResourceIdentifier), Vec<&Arc<Route>>> = HashMap::new();
+    pub(crate) fn describe(routes: &Routes, issuers: &[String]) -> Self {
+        let mut members: HashMap<_, Vec<&Arc<Route>>> = HashMap::new();
         for route in routes.iter() {
-            let named = named.get(&(route.host.clone(), route.prefix.clone()));
-            let identifier = named.cloned().unwrap_or_else(|| resource_of_host(&route.host));
-            members
-                .entry((route.host.clone(), identifier))
-                .or_default()
-                .push(route);
+            let resource = (&route.host, &route.resource);
+            members.entry(resource).or_default().push(route);
         }
         let mut resources = Self::default();
         for ((host, identifier), routes) in members {
-            let resource = Arc::new(Resource::describe(&identifier, &routes, issuers));
-            for route in routes {
-                let route = (route.host.clone(), route.prefix.clone());
-                resources.of_routes.insert(route, Arc::clone(&resource));
-            }
-            let of_host = resources.of_hosts.entry(host).or_default();
+            let resource = Resource::describe(identifier, &routes, issuers);
+            let of_host = resources.of_hosts.entry(host.clone()).or_default();
             of_host.insert(identifier.metadata_path(), resource);
         }
         resources
@@ -71,20 +59,18 @@ impl Resources {
 
     /// The resource whose metadata is at `path` of `host`.
     pub(crate) fn described_at(&self, host: &HostName, path: &str) -> Option<&Resource> {
-        self.of_hosts.get(host)?.get(path).map(AsRef::as_ref)
+        self.of_hosts.get(host)?.get(path)
     }
 
     /// Where the resource is described that `path` of `host` belongs to; a path without route belongs to that of the
     /// host, if there is one.
     pub(crate) fn metadata_url(&self, host: &HostName, path: &str, routes: &Routes) -> Option<&str> {
-        let resource = match routes.find(host, path) {
-            Ok(route) => self
-                .of_routes
-                .get(&(route.host.clone(), route.prefix.clone()))
-                .map(AsRef::as_ref),
-            Err(_) => self.described_at(host, &resource_of_host(host).metadata_path()),
+        let place = match routes.find(host, path) {
+            Ok(route) => route.resource.metadata_path(),
+            Err(_) => resource_of_host(host).metadata_path(),
         };
-        resource.map(|resource| resource.metadata_url.as_str())
+        let resource = self.described_at(host, &place)?;
+        Some(&resource.metadata_url)
     }
 
     /// The hosts that have resources.

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::activity::UnderWay;
 use crate::body::clean_trailers;
 use crate::headers;
+use crate::lock::lock;
 use crate::upstream::{AnswerBody, AnswerError, UpstreamPlace};
 
 /// What an answer consists of.
@@ -196,8 +197,4 @@ pub(crate) enum BodyError {
     Upstream(#[source] AnswerError),
     #[error("the answer got no further for too long")]
     Stalled,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,10 +8,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
-use hyper::service::{HttpService, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mtls::{Lingering, Patience};
 use service::Shutdown;
@@ -21,7 +19,6 @@ use tokio::time::sleep;
 
 use crate::connection::Connection;
 use crate::request::RequestHandler;
-use crate::response_body::ResponseBody;
 
 /// Without a request over HTTP/1.1, and with it for a request's header fields: runs from the end of the request before,
 /// so it is kept above the time for which clients keep idle connections.
@@ -81,6 +78,7 @@ pub(crate) async fn serve<S>(
         Protocol::Http1 => {
             run(
                 http1_builder().serve_connection(stream, service).with_upgrades(),
+                http1::UpgradeableConnection::graceful_shutdown,
                 IDLE_HTTP1,
                 &facts,
                 shutdown,
@@ -93,6 +91,7 @@ pub(crate) async fn serve<S>(
         Protocol::Http2 => {
             run(
                 http2_builder().serve_connection(stream, service),
+                http2::Connection::graceful_shutdown,
                 IDLE_HTTP2,
                 &facts,
                 shutdown,
@@ -123,35 +122,15 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// A connection that can be asked to end after the requests in hand.
-trait Graceful: Future<Output = Result<(), hyper::Error>> {
-    fn graceful_shutdown(self: Pin<&mut Self>);
-}
-
-impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
-where
-    S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
-    I: Read + Write + Unpin + Send + 'static,
-{
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        Self::graceful_shutdown(self);
-    }
-}
-
-impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
-where
-    S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
-    S::Future: Send + 'static,
-    I: Read + Write + Unpin,
-{
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        Self::graceful_shutdown(self);
-    }
-}
-
-async fn run<C>(http: C, idle: Duration, connection: &Connection, shutdown: &Shutdown)
-where
-    C: Graceful,
+/// Drives a connection until it ends, or is to end, as `end_gracefully` has it do after the requests in hand.
+async fn run<C>(
+    http: C,
+    end_gracefully: fn(Pin<&mut C>),
+    idle: Duration,
+    connection: &Connection,
+    shutdown: &Shutdown,
+) where
+    C: Future<Output = Result<(), hyper::Error>>,
 {
     let mut http = pin!(http);
     let mut endings = first_of([
@@ -169,7 +148,7 @@ where
     let ended = match ended {
         Some(ended) => ended,
         None => {
-            http.as_mut().graceful_shutdown();
+            end_gracefully(http.as_mut());
             let mut endings = first_of([
                 connection.activity.quiet_for(FAREWELL).boxed(),
                 // Requests in hand may take long, and not for ever.

@@ -5,17 +5,16 @@
 mod tokens;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use mtls::{Alpn, ClientIdentity, ClientTls, ServerFiles, ServerTls, TlsSection, TrustAnchors, bind};
-use oauth_core::time::Timestamp;
 use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 use crate::accept::Frontier;
 use crate::admin_pages::admin_pages;
 use crate::audiences::Audiences;
 use crate::certificate_header::CertificateHeader;
+use crate::clock::now;
 use crate::configuration::{Configuration, Followed, Origin, OutboundTlsSection};
 use crate::descriptors::make_room_for;
 use crate::forward::Forwarder;
@@ -24,6 +23,7 @@ use crate::hosts::{Foundation, LiveHosts};
 use crate::read_certificates::ReadCertificates;
 use crate::request::RequestHandler;
 use crate::token_cache::TokenCache;
+use crate::upstream::Connector;
 use crate::workers;
 
 /// Starts the gateway: the listeners `public` and `admin`.
@@ -44,7 +44,6 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         issuers,
         cache,
         routes,
-        resources,
         ..
     } = configuration;
     let mut running = Running::new(shutdown.clone());
@@ -56,7 +55,7 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         certificate_header.map(|rules| Arc::new(CertificateHeader::new(rules, tls.clone())));
 
     let outbound = outbound_tls(&configuration.outbound_tls, &mut running)?;
-    let audiences = Audiences::new(&routes.audiences());
+    let audiences = Audiences::default();
     let names = issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
     let source = tokens::source(introspection.as_ref(), issuers, &audiences, &outbound)?;
     let tokens = TokenCache::new(source, &cache);
@@ -66,16 +65,12 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         issuers: names,
         hex_thumbprints,
     };
-    let followed = Followed {
-        passthrough,
-        routes,
-        resources,
-    };
+    let followed = Followed { passthrough, routes };
     let hosts = LiveHosts::new(foundation.hosts(followed));
     if let Some(origin) = configuration.origin {
         follow_file(&mut running, origin, hosts.clone(), foundation);
     }
-    let forwarder = Forwarder::new(&outbound).context("outbound_tls")?;
+    let connector = Arc::new(Connector::new(&outbound).context("outbound_tls")?);
 
     make_room_for(listen.connections);
     let public = workers::listen(listen.public, listen.workers)?;
@@ -84,15 +79,15 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     running.serve_admin_showing(admin, readiness, admin_pages(hosts.clone()))?;
     let stop = shutdown.requested();
     let certificates = Arc::new(ReadCertificates::new());
+    let until = shutdown.clone();
     let frontier = move |worker| Frontier {
-        hosts: hosts.clone(),
         proxies: proxies.clone(),
         tls: tls.clone(),
         certificates: Arc::clone(&certificates),
         certificate_header: certificate_header.clone(),
         handler: Arc::new(RequestHandler {
             hosts: hosts.clone(),
-            forwarder: forwarder.of_worker(worker),
+            forwarder: Forwarder::new(Arc::clone(&connector), worker),
         }),
         shutdown: shutdown.clone(),
     };
@@ -103,7 +98,9 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
         }
     });
     let gate = Gate::new(&listen);
-    running.spawn("the public listener", workers::run(public, frontier, gate));
+    running.spawn("the public listener", async move {
+        workers::run(public, frontier, gate, &until).await
+    });
     Ok(running)
 }
 
@@ -157,8 +154,4 @@ fn outbound_tls(section: &OutboundTlsSection, running: &mut Running) -> anyhow::
     );
     running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(ClientTls::new(trust).with_identity(identity))
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }

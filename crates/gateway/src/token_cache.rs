@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 use crate::accepted_token::AcceptedToken;
 use crate::configuration::CacheSection;
 use crate::grants::Grants;
+use crate::lock::lock;
 use crate::metrics::{self, TokenLookup};
 use crate::token_error::{TokenError, TokenRefusal};
 use crate::token_kind::TokenKind;
@@ -237,7 +238,7 @@ impl Tokens {
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<Key, LookingUp>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.under_way)
     }
 
     /// What is to be remembered for what was learnt of a token.

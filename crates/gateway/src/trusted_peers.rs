@@ -84,16 +84,14 @@ impl TrustedPeer {
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
-    use std::time::SystemTime;
 
-    use oauth_core::time::Timestamp;
     use pki::{DemoSet, KeyAlgorithm, Member};
 
     use super::*;
+    use crate::clock::now;
 
-    static PKI: LazyLock<DemoSet> = LazyLock::new(|| {
-        DemoSet::create(KeyAlgorithm::EcdsaP256, Timestamp::from(SystemTime::now())).unwrap()
-    });
+    static PKI: LazyLock<DemoSet> =
+        LazyLock::new(|| DemoSet::create(KeyAlgorithm::EcdsaP256, now()).unwrap());
 
     fn certificate(member: Member) -> ClientCertificate {
         ClientCertificate::from_der(PKI.identity(member).certificate().der()).unwrap()

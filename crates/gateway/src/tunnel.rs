@@ -5,25 +5,25 @@
 //! no longer valid or trusted. It also ends when both sides are silent for too long. During a shutdown it may end by
 //! itself, as long as connections are waited for.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use oauth_core::jwt::VerificationError;
 use oauth_core::time::Timestamp;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
-use crate::activity::Activity;
+use crate::clock::now;
 use crate::connection::{Connection, PresentedCertificate};
+use crate::lock::lock;
 use crate::rejection::Rejection;
 use crate::upstream::{Switched, UpstreamPlace};
-use crate::watched::Watched;
+use crate::watched::carry;
 
 /// For the caller's side to have switched, once the API's has.
 const SWITCH: Duration = Duration::from_secs(10);
-/// Without a byte in either direction.
-const IDLE: Duration = Duration::from_secs(5 * 60);
 /// Bounds for how long a tunnel outlives the right to it.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
 /// For the last words to each side.
@@ -56,12 +56,12 @@ pub(crate) struct TunnelSlot(Mutex<Option<Tunnel>>);
 impl TunnelSlot {
     /// Leaves a tunnel.
     pub(crate) fn put(&self, tunnel: Tunnel) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+        *lock(&self.0) = Some(tunnel);
     }
 
     /// The tunnel, if one was left.
     pub(crate) fn take(&self) -> Option<Tunnel> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 
@@ -81,12 +81,10 @@ impl Tunnel {
         let Ok(Ok(caller)) = timeout(SWITCH, self.caller).await else {
             return;
         };
-        let activity = Activity::new();
-        let mut caller = Watched::new(TokioIo::new(caller), &activity);
+        let mut caller = TokioIo::new(caller);
         let mut api = self.api;
         let ended = tokio::select! {
-            _ = copy_bidirectional_with_sizes(&mut caller, &mut api, BUFFER, BUFFER) => None,
-            () = activity.quiet_for(IDLE) => None,
+            _ended = carry(&mut caller, &mut api, BUFFER) => None,
             reason = right_ends(connection, &self.right) => Some(reason),
         };
         if let Some(reason) = ended {
@@ -100,9 +98,9 @@ impl Tunnel {
 /// Resolves when the token or a certificate is not good any more: the client's, or that of the load balancer between.
 async fn right_ends(connection: &Connection, right: &Right) -> Rejection {
     loop {
-        let now = Timestamp::from(SystemTime::now());
+        let now = now();
         if now >= right.expires_at {
-            return Rejection::TokenExpired;
+            return Rejection::TokenRefused(VerificationError::Expired);
         }
         for presented in [&right.certificate, &connection.client_certificate] {
             if let Some(Err(rejection)) = presented.as_ref().map(|presented| presented.verify(now)) {
@@ -118,7 +116,7 @@ fn log(connection: &Connection, rejection: &Rejection) {
     tracing::info!(reason, peer.address = %peer, "the WebSocket of {peer} ends: {reason}");
 }
 
-async fn say_farewell(caller: &mut Watched<'_, TokioIo<Upgraded>>, api: &mut Switched) {
+async fn say_farewell(caller: &mut TokioIo<Upgraded>, api: &mut Switched) {
     let both = async { tokio::join!(caller.shutdown(), api.shutdown()) };
     // Either may be gone.
     let _unheard = timeout(FAREWELL, both).await;

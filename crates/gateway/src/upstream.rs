@@ -18,9 +18,9 @@ mod servers;
 mod upstreams;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::connector::Connector;
 pub(crate) use self::http1::Switched;
@@ -38,7 +38,14 @@ const MOST_REQUESTS_PER_SERVER: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     server: Arc<Server>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+}
+
+/// How many more requests the route may have in hand there. Nobody waits for a place, so that they are counted and no
+/// more.
+#[derive(Debug)]
+struct Places {
+    free: AtomicUsize,
 }
 
 /// A field that the gateway says itself, and both parts of its value, the first of which may be empty. They are sent
@@ -49,7 +56,17 @@ pub(crate) type OwnField<'a> = (&'a HeaderName, [&'a [u8]; 2]);
 /// A request's place at a server, until the request is whole and the answer has gone out; clones are of the same place.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamPlace {
-    _permit: Arc<OwnedSemaphorePermit>,
+    _taken: Arc<TakenPlace>,
+}
+
+/// A place that is free again once this is dropped.
+#[derive(Debug)]
+struct TakenPlace(Arc<Places>);
+
+impl Drop for TakenPlace {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Upstream {
@@ -57,7 +74,9 @@ impl Upstream {
     pub(crate) fn parse(text: &str, offers: Protocols) -> Result<Self, MalformedUpstream> {
         Ok(Self {
             server: Arc::new(Server::parse(text, offers)?),
-            places: Arc::new(Semaphore::new(MOST_REQUESTS_PER_SERVER)),
+            places: Arc::new(Places {
+                free: AtomicUsize::new(MOST_REQUESTS_PER_SERVER),
+            }),
         })
     }
 
@@ -68,14 +87,17 @@ impl Upstream {
 
     /// Whether there is a place for one more request of the route's.
     fn has_place(&self) -> bool {
-        self.places.available_permits() > 0
+        self.places.free.load(Ordering::Relaxed) > 0
     }
 
     /// A place for one more request of the route's; `None` where it has its fill of this server.
     pub(crate) fn place(&self) -> Option<UpstreamPlace> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let one_less = |free: usize| free.checked_sub(1);
+        let free = &self.places.free;
+        free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .ok()?;
         Some(UpstreamPlace {
-            _permit: Arc::new(permit),
+            _taken: Arc::new(TakenPlace(Arc::clone(&self.places))),
         })
     }
 }

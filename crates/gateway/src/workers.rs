@@ -11,6 +11,7 @@ use std::{io, thread};
 use anyhow::Context;
 use mtls::bind;
 use rustix::net::sockopt::set_socket_reuseport;
+use service::Shutdown;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -68,11 +69,11 @@ pub(crate) async fn run(
     listeners: Vec<Listener>,
     frontier: impl Fn(usize) -> Frontier,
     gate: Gate,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let (gate, stop) = (Arc::new(gate), CancellationToken::new());
     let _stops_workers = stop.clone().drop_guard();
     let mut workers = JoinSet::new();
-    let shutdown = frontier(0).shutdown;
     for (number, listener) in listeners.into_iter().enumerate() {
         let (frontier, gate, stop) = (frontier(number), Arc::clone(&gate), stop.clone());
         let (done, ended) = oneshot::channel();
@@ -93,7 +94,7 @@ pub(crate) async fn run(
         Ok(())
     };
     let draining = async {
-        gate.drain(&shutdown).await;
+        gate.drain(shutdown).await;
         std::future::pending::<Infallible>().await
     };
     tokio::select! {

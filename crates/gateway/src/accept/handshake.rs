@@ -76,7 +76,7 @@ pub(super) async fn send_alert(stream: &mut TcpStream, alert: AlertDescription) 
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use mtls::{
         Alert, Alpn, ClientCertificatesSection, ClientTls, Credentials, CrlPolicy, Presence, ServerFiles,
@@ -95,13 +95,10 @@ mod tests {
 
     use super::super::client_hello;
     use super::*;
+    use crate::clock::now;
 
     const SOON: Duration = Duration::from_secs(20);
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-    fn now() -> Timestamp {
-        Timestamp::from(SystemTime::now())
-    }
 
     fn server(pki: &DemoSet, directory: &Path) -> ServerTls {
         let write = |name: &str, text: &str| {

@@ -13,7 +13,7 @@ use super::check_tokens::{check_issuers_of_routes, check_sources, introspection,
 use super::file::{
     CacheSection, ConfigurationFile, ListenSection, PassthroughSection, ProxyProtocolSection, RouteSection,
 };
-use super::resources::named_resources;
+use super::resources::resource;
 use super::{Configuration, client_certificates};
 use crate::authorize::HexThumbprints;
 use crate::host::HostName;
@@ -36,7 +36,6 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Config
     let certificate_header = client_certificates::check(&file.client_certificates, problems);
     let passthrough = passthrough(&file.passthrough, problems);
     let routes = routes(&file.routes, &passthrough, problems);
-    let resources = named_resources(&file.routes, problems);
     let issuers = issuers(file.issuers, problems);
     check_issuers_of_routes(&file.routes, &issuers, problems);
     check_sources(&file.routes, file.introspection.as_ref(), &issuers, problems);
@@ -58,7 +57,6 @@ pub(super) fn values(file: ConfigurationFile, problems: &mut Problems) -> Config
         issuers,
         cache: file.cache,
         routes,
-        resources,
         outbound_tls: file.outbound_tls,
         origin: None,
     }
@@ -145,7 +143,7 @@ fn routes(
             "there is none; the gateway would let no request through",
         );
     }
-    let mut seen = HashSet::new();
+    let (mut seen, mut described) = (HashSet::new(), HashMap::new());
     let mut routes = Vec::new();
     for (index, section) in sections.iter().enumerate() {
         let Some(route) = route(index, section, problems) else {
@@ -164,6 +162,17 @@ fn routes(
                  and dots at a segment's end tell no paths apart",
             );
         }
+        let place = (route.host.clone(), route.resource.metadata_path());
+        let first = described.entry(place).or_insert_with(|| route.resource.clone());
+        if *first != route.resource {
+            problems.add(
+                format!("routes[{index}].resource"),
+                format!(
+                    "{} and {first}, of another route, would be described at one place",
+                    route.resource
+                ),
+            );
+        }
         routes.push(route);
     }
     routes.into_iter().collect()
@@ -175,6 +184,10 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         problems.add(key("audience"), "must not be empty");
     }
     let host = problems.take(key("host"), HostName::parse(&section.host));
+    let resource = host.as_ref().and_then(|host| {
+        let resource = resource(section.resource.as_deref(), host);
+        problems.take(key("resource"), resource)
+    });
     let prefix = problems.take(key("path"), PathPrefix::parse(&section.path));
     let scope = problems.take(key("scope"), section.scope.parse::<Scope>());
     let methods = methods(&key("methods"), section.methods.as_deref(), problems);
@@ -189,6 +202,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
     Some(Route {
         host: host?,
         prefix: prefix?,
+        resource: resource?,
         methods: methods?,
         upstreams: upstreams?,
         issuers: section.issuers.clone(),
@@ -196,7 +210,7 @@ fn route(index: usize, section: &RouteSection, problems: &mut Problems) -> Optio
         scope: scope?,
         binding: section.binding,
         tokens: section.tokens.clone(),
-        client_cert_header: sent(section.client_cert_header),
+        client_cert_header: client_cert_header(&key("client_cert_chain_header"), section, problems),
         forwarding,
     })
 }
@@ -253,16 +267,9 @@ fn forwarding(key: &impl Fn(&str) -> String, section: &RouteSection, problems: &
     if answer_timeout.is_zero() || answer_timeout > LONGEST_ANSWER {
         problems.add(key("answer_timeout"), "must be more than 0s and at most 1h");
     }
-    if section.client_cert_chain_header && !section.client_cert_header {
-        problems.add(
-            key("client_cert_chain_header"),
-            "needs client_cert_header = true: the chain goes with the certificate alone",
-        );
-    }
     Forwarding {
         connect_timeout,
         answer_timeout,
-        client_cert_chain: sent(section.client_cert_chain_header),
         upgrades: upgrades(&key("upgrade"), &section.upgrade, problems),
     }
 }
@@ -278,10 +285,18 @@ fn upgrades(key: &str, protocols: &[String], problems: &mut Problems) -> Upgrade
     upgrades
 }
 
-const fn sent(is_sent: bool) -> ClientCertHeader {
-    match is_sent {
-        true => ClientCertHeader::Sent,
-        false => ClientCertHeader::NotSent,
+fn client_cert_header(key: &str, section: &RouteSection, problems: &mut Problems) -> ClientCertHeader {
+    match (section.client_cert_header, section.client_cert_chain_header) {
+        (true, true) => ClientCertHeader::SentWithChain,
+        (true, false) => ClientCertHeader::Sent,
+        (false, false) => ClientCertHeader::NotSent,
+        (false, true) => {
+            problems.add(
+                key,
+                "needs client_cert_header = true: the chain goes with the certificate alone",
+            );
+            ClientCertHeader::NotSent
+        }
     }
 }
 

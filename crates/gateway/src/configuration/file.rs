@@ -146,28 +146,6 @@ pub struct IntrospectionSection {
     pub max_response: usize,
 }
 
-impl IntrospectionSection {
-    /// The section that names the endpoint and leaves everything else away.
-    pub fn at(endpoint: impl Into<String>) -> Self {
-        Self {
-            endpoint: endpoint.into(),
-            representation: IntrospectionRepresentation::default(),
-            issuer: None,
-            client_id: gateway(),
-            endpoint_auth_method: EndpointAuthMethod::default(),
-            client_secret_file: None,
-            client_assertion_key: None,
-            endpoint_auth_signing_alg: None,
-            response_audience: None,
-            audience_if_absent: None,
-            cache_control: CacheControlPolicy::default(),
-            concurrency: one_hundred(),
-            timeout: five_seconds(),
-            max_response: thirty_two_kibibytes(),
-        }
-    }
-}
-
 /// What an introspection endpoint answers with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,46 +1,18 @@
-//! Which resource each route belongs to, where the file names one.
-
-use std::collections::HashMap;
+//! Which resource a route belongs to.
 
 use oauth_core::metadata::ResourceIdentifier;
-use service::Problems;
 
-use super::file::RouteSection;
 use crate::host::{HostName, host_of_authority};
 use crate::path;
-use crate::resource::{NamedResources, resource_of_host};
-use crate::route::PathPrefix;
+use crate::resource::resource_of_host;
 
-/// Checks the key `resource` of every route whose host and path are in order; the others are noted already.
-pub(super) fn named_resources(sections: &[RouteSection], problems: &mut Problems) -> NamedResources {
-    let mut named = NamedResources::new();
-    let mut described: HashMap<_, ResourceIdentifier> = HashMap::new();
-    for (index, section) in sections.iter().enumerate() {
-        let (host, prefix) = (HostName::parse(&section.host), PathPrefix::parse(&section.path));
-        let (Ok(host), Ok(prefix)) = (host, prefix) else {
-            continue;
-        };
-        let key = format!("routes[{index}].resource");
-        let identifier = match &section.resource {
-            None => resource_of_host(&host),
-            Some(text) => {
-                let Some(identifier) = problems.take(&key, identifier(text, &host)) else {
-                    continue;
-                };
-                named.insert((host.clone(), prefix), identifier.clone());
-                identifier
-            }
-        };
-        let place = (host, identifier.metadata_path());
-        let first = described.entry(place).or_insert_with(|| identifier.clone());
-        if *first != identifier {
-            problems.add(
-                key,
-                format!("{identifier} and {first}, of another route, would be described at one place"),
-            );
-        }
-    }
-    named
+/// The resource that a route of `host` names, or else the host's.
+///
+/// # Errors
+///
+/// What is wrong with the name.
+pub(super) fn resource(named: Option<&str>, host: &HostName) -> Result<ResourceIdentifier, String> {
+    named.map_or_else(|| Ok(resource_of_host(host)), |text| identifier(text, host))
 }
 
 fn identifier(text: &str, host: &HostName) -> Result<ResourceIdentifier, String> {

@@ -45,7 +45,7 @@ pub(crate) fn configured(routes: &str) -> (Resources, Routes) {
         .into_iter()
         .map(|issuer| issuer.issuer)
         .collect();
-    let resources = Resources::describe(&configuration.routes, &configuration.resources, &issuers);
+    let resources = Resources::describe(&configuration.routes, &issuers);
     (resources, configuration.routes)
 }
 
@@ -140,7 +140,7 @@ impl OnDisk {
         let directory = tempfile::tempdir().unwrap();
         let certs = directory.path().join("certs");
         std::fs::create_dir(&certs).unwrap();
-        let set = pki::DemoSet::create(pki::KeyAlgorithm::EcdsaP256, now()).unwrap();
+        let set = pki::DemoSet::create(pki::KeyAlgorithm::EcdsaP256, crate::clock::now()).unwrap();
         let write = |name: &str, text: String| std::fs::write(certs.join(name), text).unwrap();
         write("root.pem", set.root().certificate().pem().unwrap());
         write("root.crl.pem", set.revocation_list().pem().unwrap());
@@ -167,10 +167,6 @@ impl OnDisk {
         let keys = error.problems().iter().map(|problem| problem.key.clone());
         keys.collect()
     }
-}
-
-fn now() -> oauth_core::time::Timestamp {
-    oauth_core::time::Timestamp::from(std::time::SystemTime::now())
 }
 
 #[test]

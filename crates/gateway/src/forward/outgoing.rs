@@ -42,7 +42,7 @@ pub(super) struct Outgoing<'a> {
 pub(super) struct OwnWord<'a> {
     token: AcceptedToken,
     request_id: &'a RequestId,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: &'a Connection,
 }
 
 /// The caller's side of a connection that is to be switched, and the right to that.
@@ -52,10 +52,9 @@ pub(super) struct Switching {
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(authorized: AuthorizedRequest<Incoming>, request_id: &'a RequestId) -> Self {
-        let route = Arc::clone(authorized.route());
-        let connection = Arc::clone(authorized.connection());
-        let certificate = authorized.certificate().cloned();
+    pub(super) fn new(authorized: AuthorizedRequest<'a, Incoming>, request_id: &'a RequestId) -> Self {
+        let (route, connection) = (authorized.route(), authorized.connection());
+        let certificate = authorized.certificate();
         let expires_at = authorized.expires_at();
         let (mut request, token) = authorized.into_parts();
         let may_switch = route.forwarding.upgrades == Upgrades::WebSocket && asks_for_websocket(&request);
@@ -64,8 +63,8 @@ impl<'a> Outgoing<'a> {
         let fields = &mut parts.headers;
         clean_request(fields);
         token.tell_api(fields);
-        if let Some(presented) = &certificate {
-            tell_certificate(fields, presented, &route);
+        if let Some(presented) = certificate {
+            tell_certificate(fields, presented, route);
         }
         if caller.is_some() {
             fields.insert(UPGRADE, WEBSOCKET);
@@ -77,7 +76,7 @@ impl<'a> Outgoing<'a> {
         let switching = caller.map(|caller| {
             let right = Right {
                 expires_at,
-                certificate,
+                certificate: certificate.cloned(),
             };
             Box::new(Switching { caller, right })
         });
@@ -105,7 +104,7 @@ impl<'a> Outgoing<'a> {
 impl OwnWord<'_> {
     /// In the fields of which [`clean_request`] has left none of the caller's.
     pub(super) fn fields(&self) -> impl Iterator<Item = OwnField<'_>> + Clone {
-        let connection = &self.connection;
+        let connection = self.connection;
         let jwt = self.token.jwt().map(str::as_bytes);
         let authorization = jwt.map(|jwt| (&AUTHORIZATION, [b"Bearer ", jwt]));
         let values = [
@@ -141,13 +140,14 @@ fn tell_certificate(fields: &mut HeaderMap, presented: &PresentedCertificate, ro
     if let Some((name, value)) = &presented.handed_on_in {
         fields.insert(name, value.clone());
     }
-    if route.client_cert_header == ClientCertHeader::Sent {
-        fields.insert(CLIENT_CERTIFICATE, presented.header());
-        if let (ClientCertHeader::Sent, Some(chain)) =
-            (route.forwarding.client_cert_chain, &presented.chain_header)
-        {
-            fields.insert(CLIENT_CERTIFICATE_CHAIN, chain.clone());
-        }
+    if route.client_cert_header == ClientCertHeader::NotSent {
+        return;
+    }
+    fields.insert(CLIENT_CERTIFICATE, presented.header());
+    if let (ClientCertHeader::SentWithChain, Some(chain)) =
+        (route.client_cert_header, &presented.chain_header)
+    {
+        fields.insert(CLIENT_CERTIFICATE_CHAIN, chain.clone());
     }
 }
 

@@ -208,6 +208,26 @@ fn keeps_the_wish_for_trailers_alone() {
     assert_eq!(names(&request), ["te"]);
 }
 
+/// RFC 9110 §6.5.1: what says how a message is read, or asks for something, comes before it.
+#[test]
+fn nothing_that_must_stand_in_the_head_is_a_trailer() {
+    for name in [
+        "Cache-Control",
+        "Content-Encoding",
+        "Content-Range",
+        "Content-Type",
+        "Cookie",
+        "Max-Forwards",
+        "Set-Cookie",
+        "Trailer",
+        "Transfer-Encoding",
+    ] {
+        let mut trailers = headers(&[(name, "1"), ("checksum", "1")]);
+        clean_request_trailers(&mut trailers, None);
+        assert_eq!(names(&trailers), ["checksum"], "{name}");
+    }
+}
+
 /// RFC 9113 §8.2.3.
 #[test]
 fn joins_the_pieces_of_a_cookie_that_http_2_splits() {

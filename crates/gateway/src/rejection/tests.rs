@@ -1,25 +1,14 @@
 use std::time::SystemTime;
 
 use http::Method;
-use oauth_core::confirmation::BindingPolicy;
 
 use super::*;
-use crate::route::{AllowedMethods, ClientCertHeader, Forwarding, PathPrefix};
-use crate::upstream::Upstreams;
+use crate::route::AllowedMethods;
 
 fn route() -> Arc<Route> {
     Arc::new(Route {
-        host: host(),
-        prefix: PathPrefix::parse("/").unwrap(),
         methods: AllowedMethods::These(vec![Method::GET, Method::POST]),
-        upstreams: Upstreams::new(Vec::new()),
-        audience: "api.example.com".to_owned(),
-        scope: "transactions".parse().unwrap(),
-        binding: BindingPolicy::Required,
-        tokens: Vec::new(),
-        issuers: None,
-        client_cert_header: ClientCertHeader::NotSent,
-        forwarding: Forwarding::default(),
+        ..Route::of_test("api.example.com", "/")
     })
 }
 
@@ -43,22 +32,23 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::TokenKindRefused,
         Rejection::TokenTooLong,
         Rejection::TokenInactive,
-        Rejection::TokenExpired,
-        Rejection::TokenNotYetValid,
-        Rejection::JwtRefused(JwtFault::Malformed),
-        Rejection::JwtRefused(JwtFault::IssuerUnknown),
-        Rejection::JwtRefused(JwtFault::TypeRefused),
-        Rejection::JwtRefused(JwtFault::HeaderCritical),
-        Rejection::JwtRefused(JwtFault::AlgorithmRefused),
-        Rejection::JwtRefused(JwtFault::KeyUnknown),
-        Rejection::JwtRefused(JwtFault::SignatureWrong),
-        Rejection::JwtRefused(JwtFault::ClaimsMalformed),
+        Rejection::TokenRefused(VerificationError::Expired),
+        Rejection::TokenRefused(VerificationError::NotYetValid),
+        Rejection::TokenRefused(VerificationError::OtherAudience),
+        Rejection::TokenRefused(VerificationError::Malformed),
+        Rejection::TokenRefused(VerificationError::OtherIssuer),
+        Rejection::TokenRefused(VerificationError::OtherType),
+        Rejection::TokenRefused(VerificationError::CriticalHeader),
+        Rejection::TokenRefused(VerificationError::AlgorithmNotAccepted),
+        Rejection::TokenRefused(VerificationError::NoKeyId),
+        Rejection::TokenRefused(VerificationError::UnknownKey),
+        Rejection::TokenRefused(VerificationError::Signature),
+        Rejection::TokenRefused(VerificationError::Claims),
         Rejection::TokenBoundOtherwise,
         Rejection::TokenNotBound,
         Rejection::CertificateMismatch,
         Rejection::ThumbprintInHex,
         Rejection::IssuerMismatch,
-        Rejection::AudienceMismatch,
         Rejection::ScopeInsufficient(route()),
         Rejection::RouteUnknown,
         Rejection::MethodNotAllowed(route()),
@@ -152,11 +142,11 @@ fn refused_tokens_look_alike() {
         Rejection::CertificateMissing,
         Rejection::TokenTooLong,
         Rejection::TokenInactive,
-        Rejection::TokenExpired,
+        Rejection::TokenRefused(VerificationError::Expired),
         Rejection::TokenNotBound,
         Rejection::CertificateMismatch,
         Rejection::IssuerMismatch,
-        Rejection::AudienceMismatch,
+        Rejection::TokenRefused(VerificationError::OtherAudience),
     ];
     for rejection in &refused {
         assert_eq!(respond(rejection).status(), StatusCode::UNAUTHORIZED);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::host::HostName;
-use crate::response_body::Content;
+use crate::response_body::{Content, ResponseBody};
 use crate::upstream::{AnswerBody, Protocols, Upstream};
 
 const PIPE: usize = 64 * 1024;
@@ -55,7 +55,14 @@ async fn serve_one(
     });
     let serving = tokio::spawn(async move {
         let http = http2_builder().serve_connection(TokioIo::new(gateway), service);
-        run(http, IDLE_HTTP2, &connection, &Shutdown::new()).await;
+        run(
+            http,
+            http2::Connection::graceful_shutdown,
+            IDLE_HTTP2,
+            &connection,
+            &Shutdown::new(),
+        )
+        .await;
     });
     let (mut sender, http) = conn::http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(window)
@@ -137,7 +144,13 @@ async fn ends_after(sent: &[u8]) -> Duration {
     let started = Instant::now();
     client.write_all(sent).await.unwrap();
     let shutdown = Shutdown::new();
-    let serving = run(http, IDLE_HTTP1, &connection, &shutdown);
+    let serving = run(
+        http,
+        http1::UpgradeableConnection::graceful_shutdown,
+        IDLE_HTTP1,
+        &connection,
+        &shutdown,
+    );
     tokio::time::timeout(END, serving).await.expect("it ends");
     started.elapsed()
 }

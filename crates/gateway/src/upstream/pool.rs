@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http2;
@@ -18,6 +18,7 @@ use super::MOST_REQUESTS_PER_SERVER;
 use super::http1::{Connected, Connection, Lent};
 use super::lease::{Lease, Outbound};
 use super::server::Server;
+use crate::lock::lock;
 
 /// For a connection without a request. Below the time after which our servers close one, so that no request meets a
 /// closed connection.
@@ -131,7 +132,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -264,8 +265,4 @@ impl OpenStream {
     pub(crate) fn of_test() -> Self {
         Self::of(&Arc::new(Streams::new()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Request};
 use http_body::Body;
 
 use super::framing::content_length;
-use crate::headers::list_members;
+use crate::headers::{is_no_request_trailer, list_members};
 use crate::upstream::OwnField;
 
 /// How the body follows the head.
@@ -16,25 +16,6 @@ pub(super) enum BodyForm {
     /// In chunks; behind them trailers of these names.
     Chunks(Vec<HeaderName>),
 }
-
-/// Fields that servers must not find behind a body. RFC 9110 §6.5.1
-const NO_TRAILERS: [HeaderName; 12] = {
-    use http::header::*;
-    [
-        AUTHORIZATION,
-        CACHE_CONTROL,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
-        CONTENT_TYPE,
-        HOST,
-        MAX_FORWARDS,
-        SET_COOKIE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-    ]
-};
 
 /// Writes the head, and says how the body follows: of the length that is announced or else known, or in chunks. The
 /// gateway's own fields stand behind the request's, which has none of their names.
@@ -120,6 +101,6 @@ fn put_own_field(head: &mut Vec<u8>, name: &HeaderName, value: [&[u8]; 2]) {
 fn announced_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
     list_members(fields, &TRAILER)
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-        .filter(|name| !NO_TRAILERS.contains(name))
+        .filter(|name| !is_no_request_trailer(name))
         .collect()
 }

@@ -1,7 +1,5 @@
 //! What goes on between two sides: early answers, connections that were closed, bodies that come late.
 
-use std::task::Poll;
-
 use futures_util::poll;
 use http::header::AUTHORIZATION;
 use http_body::Frame;
@@ -192,16 +190,6 @@ async fn a_long_body_comes_whole() {
     assert!(read == long.as_bytes());
     assert_eq!(longest, 64 * 1024);
     assert!(server.open_connection(0, 0).is_some());
-}
-
-#[tokio::test]
-async fn waits_without_an_answer() {
-    let (gateway, _api) = duplex(PIPE);
-    let sending = exchange(lent(gateway, &server()), request(Method::GET));
-    tokio::pin!(sending);
-    for _ in 0..3 {
-        assert!(matches!(poll!(&mut sending), Poll::Pending));
-    }
 }
 
 #[tokio::test(start_paused = true)]
