@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
-use oauth_core::client::{ClientRegistration, ResourceServer};
+use oauth_core::client::{ClientRegistration, ClientRegistry, ResourceServer};
 use oauth_core::client_authentication::AuthenticationError;
 use oauth_core::error::OAuthError;
 use oauth_core::introspection::{
@@ -54,7 +54,9 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
     .await?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
-    let record = active_record(server, token, caller, resource_server, request.now()).await?;
+    let record = find(server, token).await?;
+    let clients = &registrations.clients;
+    let record = active(record, server, clients, caller, resource_server, request.now());
     match representation {
         Representation::Json => json(record.as_ref(), server),
         Representation::AccessTokenJwt => access_token_jwt(record.as_ref(), server, request.now()),
@@ -79,29 +81,30 @@ const fn refusal_for(representation: Representation) -> fn(AuthenticationError) 
 }
 
 /// The record of a token that is active for the resource server; for all others `None`, and a line in the log.
-async fn active_record(
+fn active(
+    record: Option<Arc<TokenRecord>>,
     server: &AuthorizationServer,
-    token: &str,
+    clients: &ClientRegistry,
     caller: &ClientRegistration,
     resource_server: &ResourceServer,
     now: Timestamp,
-) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let Some(record) = find(server, token).await? else {
+) -> Option<Arc<TokenRecord>> {
+    let Some(record) = record else {
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
-        return Ok(None);
+        return None;
     };
-    let verdict = verify_for(&record, &resource_server.identifier, &server.clients(), now);
-    match verdict.and_then(|()| server.revocations().now().verify(&record)) {
+    let verdict = verify_for(&record, &resource_server.identifier, clients, now);
+    match verdict.and_then(|()| server.revocations.now().verify(&record)) {
         Ok(()) => {
             audit::introspected(&record, &caller.client_id);
-            Ok(Some(match narrow_for(&record, resource_server) {
+            Some(match narrow_for(&record, resource_server) {
                 Cow::Borrowed(_) => record,
                 Cow::Owned(narrowed) => Arc::new(narrowed),
-            }))
+            })
         }
         Err(reason) => {
             audit::inactive(Some(record.id), reason, &caller.client_id);
-            Ok(None)
+            None
         }
     }
 }

@@ -125,7 +125,11 @@ fn scopes(clients: &ClientRegistry) -> Vec<String> {
 /// `GET` on either well-known path.
 pub(crate) async fn handle(State(server): State<Arc<AuthorizationServer>>) -> Response {
     let algorithms = server.signing_keys.algorithms(Timestamp::from(SystemTime::now()));
-    let document = document(&server.configuration, &server.clients(), &algorithms);
+    let document = document(
+        &server.configuration,
+        &server.registrations().clients,
+        &algorithms,
+    );
     ([(header::CACHE_CONTROL, CACHE_CONTROL)], Json(document)).into_response()
 }
 

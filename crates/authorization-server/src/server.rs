@@ -32,7 +32,7 @@ pub struct AuthorizationServer {
     pub(crate) configuration: Configuration,
     registrations: ArcSwap<Registrations>,
     self_signed: SelfSignedCertificates,
-    revocations: Revocations,
+    pub(crate) revocations: Revocations,
 }
 
 impl AuthorizationServer {
@@ -67,11 +67,6 @@ impl AuthorizationServer {
     /// The registrations, as they stand now; to be asked for once for each request.
     pub fn registrations(&self) -> Arc<Registrations> {
         self.registrations.load_full()
-    }
-
-    /// The registered clients, as they stand now.
-    pub fn clients(&self) -> Arc<ClientRegistry> {
-        Arc::clone(&self.registrations.load().clients)
     }
 
     /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.

@@ -115,7 +115,7 @@ async fn registrations_follow_the_configuration_file_and_a_broken_one_changes_no
     let harness = Harness::new();
     let mut running = Running::new(Shutdown::new());
     reload_registrations(&mut running, file.clone(), &harness.server).unwrap();
-    let knows = |client_id: &str| harness.server.clients().find(client_id).is_some();
+    let knows = |client_id: &str| harness.server.registrations().clients.find(client_id).is_some();
     let reload = |contents: &str| {
         std::fs::write(&file, contents).unwrap();
         running.reloads().attempt(Occasion::Demand);
