@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::AccessToken;
 use oauth_core::error::{ErrorCode, OAuthError};
+use oauth_core::jwt::is_compact_jws;
 
 use crate::audit;
 use crate::authenticate::authenticate;
@@ -54,8 +55,7 @@ async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Resu
 ///
 /// RFC 7009 §2.2.1
 fn refuse_jwt(text: &str) -> Result<(), Cause> {
-    let looks_like_a_jwt = text.starts_with("eyJ") && text.split('.').count() == 3;
-    if looks_like_a_jwt {
+    if is_compact_jws(text) {
         let error = OAuthError::new(
             ErrorCode::UnsupportedTokenType,
             "only opaque access tokens can be revoked",
