@@ -26,6 +26,7 @@ use crate::{AuthorizationServer, Configuration};
 
 mod authentication;
 mod changes;
+mod following;
 mod guesses;
 mod introspect;
 mod metadata;
@@ -64,7 +65,7 @@ client_id = "disabled-partner"
 token_endpoint_auth_method = "tls_client_auth"
 tls_client_auth_subject_dn = "CN=demo-partner"
 grant_types = ["client_credentials"]
-scope = "transactions"
+scope = "transactions archive"
 audience = "api.example.com"
 disabled = true
 
