@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use oauth_core::client::{ClientRegistration, ClientRegistry, ClientStatus};
+use oauth_core::client::{ClientRegistration, ClientRegistry};
 use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
@@ -86,9 +86,7 @@ impl AuthenticationMethods {
             "private_key_jwt",
             "client_secret_basic",
         ];
-        let enabled = clients
-            .iter()
-            .filter(|client| client.status == ClientStatus::Enabled && at_endpoint(client));
+        let enabled = clients.enabled().filter(|client| at_endpoint(client));
         let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
         let is_offered =
             |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
@@ -113,7 +111,7 @@ impl AuthenticationMethods {
 }
 
 fn scopes(clients: &ClientRegistry) -> Vec<String> {
-    let grants = clients.iter().filter_map(|client| client.grant.as_ref());
+    let grants = clients.enabled().filter_map(|client| client.grant.as_ref());
     let mut scopes: Vec<_> = grants
         .flat_map(|grant| grant.scope.tokens().map(str::to_owned))
         .collect();
