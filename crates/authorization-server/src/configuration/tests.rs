@@ -222,6 +222,12 @@ fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
         (format!("{grant}\nlifetime = \"25h\""), "lifetime"),
         (format!("{grant}\nlifetime = \"0s\""), "lifetime"),
         (format!("{api}\nlifetime = \"1h\""), "lifetime"),
+        (format!("{api}\nscope = \"a\""), "scope"),
+        (format!("{api}\naudience = \"api.example.com\""), "audience"),
+        (
+            format!("{api}\ntls_client_certificate_bound_access_tokens = true"),
+            "tls_client_certificate_bound_access_tokens",
+        ),
         (
             format!("{api}\nresource_server_scope = \"a  b\""),
             "resource_server_scope",
@@ -248,7 +254,9 @@ fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
         assert!(shown.contains(&format!("{member}: ")), "{lines}: {shown}");
     }
     for lines in [
-        format!("{grant}\nlifetime = \"24h\""),
+        format!(
+            "{grant}\nlifetime = \"24h\"\nscope = \"a\"\ntls_client_certificate_bound_access_tokens = false"
+        ),
         format!("{api}\nresource_server_scope = \"a b\"\nintrospection_signed_response_alg = \"EdDSA\""),
     ] {
         assert!(with_client(&format!("{secret}\n{lines}")).is_ok(), "{lines}");
