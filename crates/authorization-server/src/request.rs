@@ -175,15 +175,9 @@ impl EndpointRequest {
     }
 
     fn sender(&self) -> Sender {
-        let authorization = self
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|field| field.to_str().ok());
         Sender {
             claimed_client_id: self.claimed_client_id(),
-            used_basic: authorization
-                .and_then(|value| value.split(' ').next())
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic")),
+            sent_authorization: self.headers.contains_key(header::AUTHORIZATION),
         }
     }
 
@@ -225,5 +219,6 @@ fn fit_for_log(client_id: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sender {
     pub(crate) claimed_client_id: Option<String>,
-    pub(crate) used_basic: bool,
+    /// By whatever scheme.
+    pub(crate) sent_authorization: bool,
 }

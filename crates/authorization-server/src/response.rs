@@ -292,7 +292,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.cause.status();
         let mut response = (status, NO_STORE, Json(self.cause.oauth_error())).into_response();
-        if status == StatusCode::UNAUTHORIZED && self.sender.used_basic {
+        if status == StatusCode::UNAUTHORIZED && self.sender.sent_authorization {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
