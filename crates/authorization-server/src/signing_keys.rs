@@ -142,7 +142,8 @@ impl SigningKeys {
     }
 
     /// Removes a key at once, because somebody else may have it: from here on the JWKS shows it no more, and what it
-    /// has signed verifies nowhere that has fetched the JWKS since. `None` where there is no such key.
+    /// has signed verifies nowhere that has fetched the JWKS since. Other servers that share the keys show it, and may sign
+    /// with it, until their next [`Self::maintain`]. `None` where there is no such key.
     ///
     /// # Errors
     ///

@@ -58,6 +58,9 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
 
     /// Revokes all tokens of these that were issued at `now` or before. Once this resolves, it survives a crash.
     ///
+    /// Moments of issue are those of the servers that issued: a token of one whose clock is ahead of the caller's may
+    /// count as issued after `now` although it was there before.
+    ///
     /// # Errors
     ///
     /// [`StoreError`]: they may or may not have been revoked, and the operator is to try again.
