@@ -96,7 +96,7 @@ fn active(
     let verdict = verify_for(&record, &resource_server.identifier, clients, now);
     match verdict.and_then(|()| server.revocations.now().verify(&record)) {
         Ok(()) => {
-            audit::introspected(&record, &caller.client_id);
+            server.audit.introspected(&record, &caller.client_id);
             Some(match narrow_for(&record, resource_server) {
                 Cow::Borrowed(_) => record,
                 Cow::Owned(narrowed) => Arc::new(narrowed),

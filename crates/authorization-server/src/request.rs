@@ -43,6 +43,8 @@ const LONGEST_LOGGED_CLIENT_ID: usize = 64;
 #[derive(Debug)]
 pub(crate) struct EndpointRequest {
     pub(crate) received_at: SystemTime,
+    /// The same moment, as OAuth counts.
+    now: Timestamp,
     headers: HeaderMap,
     uri: Uri,
     connection: Option<Arc<Connection>>,
@@ -72,8 +74,10 @@ impl EndpointRequest {
         let body = read_body(request.into_body());
         async move {
             let body = body.await;
+            let received_at = SystemTime::now();
             Self {
-                received_at: SystemTime::now(),
+                received_at,
+                now: Timestamp::from(received_at),
                 headers,
                 uri,
                 connection,
@@ -83,8 +87,8 @@ impl EndpointRequest {
     }
 
     /// The moment the request was read, as OAuth counts.
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from(self.received_at)
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The form in the body.

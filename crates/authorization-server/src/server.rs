@@ -8,6 +8,7 @@ use mtls::{Revocations, SelfSignedCertificates};
 use oauth_core::client::ClientRegistry;
 
 use crate::answers::Answers;
+use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
 use crate::issuer::Issuer;
@@ -22,6 +23,7 @@ pub struct AuthorizationServer {
     pub(crate) issuer: Issuer,
     pub(crate) guesses: Guesses,
     pub(crate) token_requests: TokenRequests,
+    pub(crate) audit: Audit,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     /// Every resource server that asks for the same is answered with the same.
@@ -49,6 +51,7 @@ impl AuthorizationServer {
             issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
             token_requests: TokenRequests::new(configuration.limits),
+            audit: Audit::default(),
             tokens,
             signing_keys,
             answers: Answers::default(),

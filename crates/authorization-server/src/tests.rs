@@ -184,7 +184,7 @@ impl Harness {
             revoked_at: None,
         };
         change(&mut record);
-        self.server.tokens.insert(record).await.unwrap();
+        self.server.tokens.insert(record.into()).await.unwrap();
         token.expose().to_owned()
     }
 

@@ -8,13 +8,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use oauth_core::access_token::SECRET_LENGTH;
+use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::scope::Scope;
 use oauth_core::token_request::{Grant, Issuance, TokenRequest, grant};
 use serde::Serialize;
 use uuid::{NoContext, Uuid};
 
-use crate::audit;
 use crate::authenticate::identify;
 use crate::request::EndpointRequest;
 use crate::response::{self, Cause, NO_STORE, Refusal};
@@ -36,14 +35,17 @@ pub(crate) async fn handle(
     State(server): State<Arc<AuthorizationServer>>,
     request: EndpointRequest,
 ) -> Result<Response, Refusal> {
-    let grant = issue(&server, &request)
+    let (token, record) = issue(&server, &request)
         .await
         .map_err(|cause| request.refuse(cause))?;
-    audit::issued(&grant.record);
-    Ok(answer(&grant))
+    server.audit.issued(&record);
+    Ok(answer(&token, &record))
 }
 
-async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
+async fn issue(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Result<(AccessToken, Arc<TokenRecord>), Cause> {
     let limits = &server.token_requests;
     limits
         .count_address(request.peer_address(), Instant::now())
@@ -61,23 +63,24 @@ async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Resul
         lifetime: server.lifetime,
         now: request.now(),
     };
-    let grant = grant(
+    let Grant { token, record } = grant(
         token_request,
         client,
         request.certificate(),
         random_secret()?,
         issuance,
     )?;
-    server.tokens.insert(grant.record.clone()).await?;
-    Ok(grant)
+    let record = Arc::new(record);
+    server.tokens.insert(Arc::clone(&record)).await?;
+    Ok((token, record))
 }
 
-fn answer(grant: &Grant) -> Response {
+fn answer(token: &AccessToken, record: &TokenRecord) -> Response {
     let granted = TokenResponse {
-        access_token: grant.token.expose(),
+        access_token: token.expose(),
         token_type: "Bearer",
-        expires_in: grant.record.issued_at.until(grant.record.expires_at).as_secs(),
-        scope: &grant.record.scope,
+        expires_in: record.issued_at.until(record.expires_at).as_secs(),
+        scope: &record.scope,
     };
     match response::written(&granted) {
         Ok(body) => response::answer("application/json;charset=UTF-8", NO_STORE, body),

@@ -39,7 +39,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`StoreError`]: the record may or may not have been kept, and its token must not be handed out.
-    fn insert(&self, record: TokenRecord) -> Pending<'_, ()>;
+    fn insert(&self, record: Arc<TokenRecord>) -> Pending<'_, ()>;
 
     /// The record of that id, whoever asks: what proves a token is `find`.
     ///
