@@ -77,11 +77,11 @@ pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::
     let registrations = Registrations::load(&configuration)?;
     let (store, signing_keys) = open_store(&configuration).await?;
     let server = Arc::new(AuthorizationServer::new(
-        &configuration,
+        configuration.clone(),
+        registrations,
         store.clone(),
         signing_keys,
     ));
-    server.register_anew(registrations);
     if let Some(followed) = followed {
         followed.follow(&mut running, &server);
     }

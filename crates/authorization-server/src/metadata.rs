@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::client::{ClientRegistration, ClientRegistry};
 use oauth_core::jwt::SignatureAlgorithm;
@@ -14,12 +13,15 @@ use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
 
 use crate::configuration::{Configuration, Profile};
-use crate::response::{Cause, Refusal};
+use crate::response::{self, Cause, JSON, Refusal};
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
 use crate::server::AuthorizationServer;
 
 /// Clients need not ask more often; keys they do not know they fetch at once.
-const CACHE_CONTROL: &str = "public, max-age=300";
+const CACHE_CONTROL: [(HeaderName, HeaderValue); 1] = [(
+    header::CACHE_CONTROL,
+    HeaderValue::from_static("public, max-age=300"),
+)];
 
 /// The metadata document.
 ///
@@ -128,7 +130,7 @@ pub(crate) async fn handle(State(server): State<Arc<AuthorizationServer>>) -> Re
         &server.registrations().clients,
         &algorithms,
     );
-    ([(header::CACHE_CONTROL, CACHE_CONTROL)], Json(document)).into_response()
+    response::json(JSON, CACHE_CONTROL, &document)
 }
 
 /// `GET` on the JWKS.
@@ -137,9 +139,5 @@ pub(crate) async fn handle_jwks(State(server): State<Arc<AuthorizationServer>>) 
         // An empty set would be believed, and kept.
         return Refusal::from(Cause::NoKeys).into_response();
     }
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
-    ];
-    (headers, server.signing_keys.jwks()).into_response()
+    response::answer(JSON, CACHE_CONTROL, server.signing_keys.jwks())
 }

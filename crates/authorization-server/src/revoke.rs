@@ -33,7 +33,9 @@ pub(crate) async fn handle(
 async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), Cause> {
     let form = request.form()?;
     let registrations = server.registrations();
-    let client = authenticate(server, &registrations, request, &form, Cause::Caller).await?;
+    let client = authenticate(server, &registrations, request, &form)
+        .await
+        .map_err(Cause::of_caller)?;
     let text = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let Ok(token) = AccessToken::parse(text) else {
         return refuse_jwt(text);

@@ -50,14 +50,23 @@ fn shared(server: &AuthorizationServer) -> Router<Arc<AuthorizationServer>> {
     Router::new()
         .route(INTROSPECTION, post(introspect::handle))
         .route(REVOCATION, post(revoke::handle))
-        .route(&server.issuer.jwks_path(), get(metadata::handle_jwks))
-        .route(&server.issuer.metadata_path(), get(metadata::handle))
-        .route(&server.issuer.openid_configuration_path(), get(metadata::handle))
+        .route(
+            &server.configuration.issuer.jwks_path(),
+            get(metadata::handle_jwks),
+        )
+        .route(
+            &server.configuration.issuer.metadata_path(),
+            get(metadata::handle),
+        )
+        .route(
+            &server.configuration.issuer.openid_configuration_path(),
+            get(metadata::handle),
+        )
 }
 
 /// All that is served anywhere, for the metrics.
 fn paths(server: &AuthorizationServer) -> [String; 6] {
-    let issuer = &server.issuer;
+    let issuer = &server.configuration.issuer;
     [
         TOKEN.to_owned(),
         INTROSPECTION.to_owned(),

@@ -1,7 +1,6 @@
 //! What every handler works with: the issuer, its clients, its keys and its store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mtls::{Revocations, SelfSignedCertificates};
@@ -11,7 +10,6 @@ use crate::answers::Answers;
 use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
-use crate::issuer::Issuer;
 use crate::registrations::Registrations;
 use crate::signing_keys::SigningKeys;
 use crate::token_requests::TokenRequests;
@@ -20,7 +18,6 @@ use crate::token_store::TokenStore;
 /// An authorization server, apart from its listeners.
 #[derive(Debug)]
 pub struct AuthorizationServer {
-    pub(crate) issuer: Issuer,
     pub(crate) guesses: Guesses,
     pub(crate) token_requests: TokenRequests,
     pub(crate) audit: Audit,
@@ -28,8 +25,6 @@ pub struct AuthorizationServer {
     pub(crate) signing_keys: SigningKeys,
     /// Every resource server that asks for the same is answered with the same.
     pub(crate) answers: Answers,
-    pub(crate) lifetime: Duration,
-    pub(crate) revocation_window: Duration,
     /// As at the start; the clients alone may have changed since.
     pub(crate) configuration: Configuration,
     registrations: ArcSwap<Registrations>,
@@ -38,32 +33,26 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts. Clients pass only after [`Self::register_anew`]
-    /// that have trust anchors of their own or publish their keys.
+    /// Puts an authorization server together from its checked parts; `registrations` are those of `configuration`, or newer.
     pub fn new(
-        configuration: &Configuration,
+        configuration: Configuration,
+        registrations: Registrations,
         tokens: Arc<dyn TokenStore>,
         signing_keys: SigningKeys,
     ) -> Self {
         let self_signed = SelfSignedCertificates::default();
-        admit(&self_signed, &configuration.clients);
+        admit(&self_signed, &registrations.clients);
         Self {
-            issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
             token_requests: TokenRequests::new(configuration.limits),
             audit: Audit::default(),
             tokens,
             signing_keys,
             answers: Answers::default(),
-            lifetime: configuration.tokens.lifetime,
-            revocation_window: configuration.tokens.revocation_window,
+            configuration,
+            registrations: ArcSwap::from_pointee(registrations),
             self_signed,
             revocations: Revocations::default(),
-            registrations: ArcSwap::from_pointee(Registrations {
-                clients: Arc::new(configuration.clients.clone()),
-                ..Registrations::default()
-            }),
-            configuration: configuration.clone(),
         }
     }
 

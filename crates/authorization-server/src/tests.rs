@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::registrations::Registrations;
 use crate::response::Refused;
 use crate::router::{self, INTROSPECTION, REVOCATION, TOKEN};
 use crate::signing_keys::SigningKeys;
@@ -129,7 +130,17 @@ impl Harness {
         keys: SigningKeys,
         directory: TempDir,
     ) -> Self {
-        let server = Arc::new(AuthorizationServer::new(configuration, store, keys));
+        // Without what the clients name beside themselves: tests load it where it matters.
+        let registrations = Registrations {
+            clients: Arc::new(configuration.clients.clone()),
+            ..Registrations::default()
+        };
+        let server = Arc::new(AuthorizationServer::new(
+            configuration.clone(),
+            registrations,
+            store,
+            keys,
+        ));
         Self {
             server,
             _directory: directory,

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::scope::Scope;
 use oauth_core::token_request::{Grant, Issuance, TokenRequest, grant};
@@ -52,7 +51,7 @@ async fn issue(
         .map_err(Cause::TooManyRequests)?;
     let form = request.form()?;
     let registrations = server.registrations();
-    let identified = identify(server, &registrations, request, &form, Cause::Authentication).await?;
+    let identified = identify(server, &registrations, request, &form).await?;
     limits
         .count_client(&identified.client.client_id, Instant::now())
         .map_err(Cause::TooManyRequests)?;
@@ -60,7 +59,7 @@ async fn issue(
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),
-        lifetime: server.lifetime,
+        lifetime: server.configuration.tokens.lifetime,
         now: request.now(),
     };
     let Grant { token, record } = grant(
@@ -82,10 +81,7 @@ fn answer(token: &AccessToken, record: &TokenRecord) -> Response {
         expires_in: record.issued_at.until(record.expires_at).as_secs(),
         scope: &record.scope,
     };
-    match response::written(&granted) {
-        Ok(body) => response::answer("application/json;charset=UTF-8", NO_STORE, body),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    response::json("application/json;charset=UTF-8", NO_STORE, &granted)
 }
 
 /// A version 7 UUID of the moment the request was read: the store finds the record by the hour in it.
