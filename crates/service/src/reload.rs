@@ -20,7 +20,7 @@ use metrics::{counter, gauge};
 
 /// Between two looks at the files. Polled by content, so that it works on every file system, and through the symbolic
 /// links that orchestrators swap.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Everything a service reads again; clones share it.
 #[derive(Clone, Debug, Default)]
