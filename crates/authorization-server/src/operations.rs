@@ -60,7 +60,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The endpoints behind [`OPERATIONS`]. They keep nothing alive: the admin listener outlives the server's work.
-pub fn router(server: &Arc<AuthorizationServer>) -> Router {
+pub(crate) fn router(server: &Arc<AuthorizationServer>) -> Router {
     Router::new()
         .route("/rotate-keys", post(rotate_keys))
         .route("/retire-key", post(retire_key))

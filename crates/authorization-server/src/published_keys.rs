@@ -32,12 +32,12 @@ const LIMITS: RefetchLimits = RefetchLimits {
 ///
 /// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)
 #[derive(Clone, Debug, Default)]
-pub struct ClientsPublishedKeys(HashMap<String, RemoteJwks<PublishedKeys>>);
+pub(crate) struct ClientsPublishedKeys(HashMap<String, RemoteJwks<PublishedKeys>>);
 
 impl ClientsPublishedKeys {
     /// Prepares to fetch the keys of `clients`, and fetches none yet. What stands in the way is noted in `problems`,
     /// and then these clients are not authenticated.
-    pub fn load(
+    pub(crate) fn load(
         clients: &ClientRegistry,
         outbound_tls: &OutboundTlsSection,
         problems: &mut Problems,

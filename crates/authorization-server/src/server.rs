@@ -17,7 +17,7 @@ use crate::token_store::TokenStore;
 
 /// An authorization server, apart from its listeners.
 #[derive(Debug)]
-pub struct AuthorizationServer {
+pub(crate) struct AuthorizationServer {
     pub(crate) guesses: Guesses,
     pub(crate) token_requests: TokenRequests,
     pub(crate) audit: Audit,
@@ -34,7 +34,7 @@ pub struct AuthorizationServer {
 
 impl AuthorizationServer {
     /// Puts an authorization server together from its checked parts; `registrations` are those of `configuration`, or newer.
-    pub fn new(
+    pub(crate) fn new(
         configuration: Configuration,
         registrations: Registrations,
         tokens: Arc<dyn TokenStore>,
@@ -57,23 +57,23 @@ impl AuthorizationServer {
     }
 
     /// The registrations, as they stand now; to be asked for once for each request.
-    pub fn registrations(&self) -> Arc<Registrations> {
+    pub(crate) fn registrations(&self) -> Arc<Registrations> {
         self.registrations.load_full()
     }
 
     /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.
-    pub fn self_signed_certificates(&self) -> SelfSignedCertificates {
+    pub(crate) fn self_signed_certificates(&self) -> SelfSignedCertificates {
         self.self_signed.clone()
     }
 
     /// The revoked certificates, whose tokens are inactive: for the listener to keep up with its revocation lists.
-    pub fn revocations(&self) -> Revocations {
+    pub(crate) fn revocations(&self) -> Revocations {
         self.revocations.clone()
     }
 
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
     /// disabled, is unknown, and their tokens are inactive.
-    pub fn register_anew(&self, registrations: Registrations) {
+    pub(crate) fn register_anew(&self, registrations: Registrations) {
         let registrations = Arc::new(registrations);
         self.signing_keys
             .sign_also_with(registrations.clients.introspection_algorithms());

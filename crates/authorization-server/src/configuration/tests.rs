@@ -18,7 +18,7 @@ fn keys(result: Result<Configuration, ConfigurationError>) -> Vec<String> {
 
 #[test]
 fn accepts_the_demo_and_listens_on_loopback_alone() {
-    let demo = Configuration::demo().unwrap();
+    let demo = Configuration::from_toml(DEMO).unwrap();
     assert_eq!(demo.listen, ListenSection::default());
     for (address, port) in [
         (demo.listen.tls, 8443),
@@ -208,7 +208,10 @@ fn refuses_limits_that_let_nobody_in_and_accepts_the_bounds() {
         }
         assert!(limits(&format!("{key} = 1")).is_ok() && limits(&format!("{key} = 1000000")).is_ok());
     }
-    assert_eq!(Configuration::demo().unwrap().limits, LimitsSection::default());
+    assert_eq!(
+        Configuration::from_toml(DEMO).unwrap().limits,
+        LimitsSection::default()
+    );
 }
 
 /// M46, J8: each with the member at fault.
