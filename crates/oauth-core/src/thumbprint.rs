@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::hex;
+
 /// Of the text: 32 bytes in base64url without padding.
 const LENGTH: usize = 43;
 
@@ -51,9 +53,7 @@ impl CertificateThumbprint {
             return Err(MalformedThumbprint);
         }
         for (byte, digits) in hash.iter_mut().zip(pairs) {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            let (high, low) = high.zip(low).ok_or(MalformedThumbprint)?;
-            *byte = u8::try_from(high << 4 | low).map_err(|_| MalformedThumbprint)?;
+            *byte = hex::byte(*digits).ok_or(MalformedThumbprint)?;
         }
         Ok(Self(hash))
     }
