@@ -1,6 +1,6 @@
 //! Distinguished names as an operator registers them: two, one on each line.
 //!
-//! A name that was read matches itself after it was written, in both orders and both ways round.
+//! A name that was read matches itself after it was written, and two of them match both ways round.
 
 #![no_main]
 
@@ -11,11 +11,9 @@ fuzz_target!(|text: &str| {
     let names: Vec<_> = text.splitn(2, '\n').flat_map(DistinguishedName::parse).collect();
     for name in &names {
         verify_written(name);
-        assert!(name.matches(&name.reversed().reversed()));
     }
     if let [one, other] = names.as_slice() {
         assert_eq!(one.matches(other), other.matches(one));
-        assert_eq!(one.matches(other), one.reversed().matches(&other.reversed()));
     }
 });
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -20,11 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_env_filter("info,rustls=error")
-            .with_writer(Captured)
+        let filter: Targets = "info,rustls=error".parse().expect("a filter that is understood");
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(lines.with_writer(Captured))
             .init();
     });
 }

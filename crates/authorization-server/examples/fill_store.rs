@@ -103,7 +103,7 @@ impl Filling {
                 self.tokens.push(token);
             }
             let store = Arc::clone(&self.store);
-            issuing.spawn(async move { store.insert(record).await });
+            issuing.spawn(async move { store.insert(record.into()).await });
         }
         while let Some(issued) = issuing.join_next().await {
             issued??;

@@ -16,12 +16,13 @@
 //! Tokens appear by their `jti`, never themselves.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::Request;
 use axum::response::Response;
-use metrics::{Histogram, counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use mtls::Connection;
 use oauth_core::access_token::{InactiveToken, TokenRecord};
 use uuid::Uuid;
@@ -30,34 +31,52 @@ use uuid::fmt::Hyphenated;
 use crate::response::{Refused, inactive_reason};
 use crate::token_store::TokensOf;
 
-/// A token was issued.
-pub(crate) fn issued(record: &TokenRecord) {
-    counter!("certbound_authorization_server_tokens_issued_total").increment(1);
-    let thumbprint = thumbprint(record);
-    let (client, mut buffer) = (&record.client_id, [0; Hyphenated::LENGTH]);
-    let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
-    tracing::info!(
-        client.id = %client,
-        token.jti = %jti,
-        token.scope = %record.scope,
-        token.audience = %record.audience,
-        certificate.thumbprint = %thumbprint,
-        "token {jti} issued to {client}"
-    );
+/// What happens with nearly every request, with the counters for it: they are looked up once.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    issued: Counter,
+    active: Counter,
 }
 
-/// A resource server was told that a token is active.
-pub(crate) fn introspected(record: &TokenRecord, caller: &str) {
-    counter!("certbound_authorization_server_introspections_total", "outcome" => "active").increment(1);
-    let mut buffer = [0; Hyphenated::LENGTH];
-    let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
-    tracing::info!(
-        client.id = %caller,
-        token.jti = %jti,
-        token.client_id = %record.client_id,
-        certificate.thumbprint = %thumbprint(record),
-        "token {jti} is active for {caller}"
-    );
+impl Default for Audit {
+    fn default() -> Self {
+        let active = counter!("certbound_authorization_server_introspections_total", "outcome" => "active");
+        Self {
+            issued: counter!("certbound_authorization_server_tokens_issued_total"),
+            active,
+        }
+    }
+}
+
+impl Audit {
+    /// A token was issued.
+    pub(crate) fn issued(&self, record: &TokenRecord) {
+        self.issued.increment(1);
+        let (client, mut buffer) = (&record.client_id, [0; Hyphenated::LENGTH]);
+        let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
+        tracing::info!(
+            client.id = %client,
+            token.jti = %jti,
+            token.scope = %record.scope,
+            token.audience = %record.audience,
+            certificate.thumbprint = %Thumbprint(record),
+            "token {jti} issued to {client}"
+        );
+    }
+
+    /// A resource server was told that a token is active.
+    pub(crate) fn introspected(&self, record: &TokenRecord, caller: &str) {
+        self.active.increment(1);
+        let mut buffer = [0; Hyphenated::LENGTH];
+        let jti = &*record.id.hyphenated().encode_lower(&mut buffer);
+        tracing::info!(
+            client.id = %caller,
+            token.jti = %jti,
+            token.client_id = %record.client_id,
+            certificate.thumbprint = %Thumbprint(record),
+            "token {jti} is active for {caller}"
+        );
+    }
 }
 
 /// A resource server was told that a token is inactive; the log alone knows why.
@@ -80,7 +99,7 @@ pub(crate) fn revoked(record: &TokenRecord) {
     tracing::info!(
         client.id = %client,
         token.jti = %jti,
-        certificate.thumbprint = %thumbprint(record),
+        certificate.thumbprint = %Thumbprint(record),
         "token {jti} revoked by {client}"
     );
 }
@@ -181,15 +200,21 @@ fn log_refusal(endpoint: &str, refused: &Refused, connection: Option<&Connection
         endpoint,
         reason,
         client.id = sender.claimed_client_id,
-        certificate.thumbprint = certificate.map(|certificate| certificate.thumbprint().to_string()),
-        peer.address = connection.map(|connection| connection.peer_address.to_string()),
+        certificate.thumbprint =
+            certificate.map(|certificate| tracing::field::display(certificate.thumbprint())),
+        peer.address = connection.map(|connection| tracing::field::display(connection.peer_address)),
         "request to {endpoint} refused: {explanation}"
     );
 }
 
-fn thumbprint(record: &TokenRecord) -> String {
-    record.confirmation.map_or_else(
-        || "-".to_owned(),
-        |confirmation| confirmation.x5t_s256.to_string(),
-    )
+/// Of the certificate that a token is bound to, as the log has it.
+struct Thumbprint<'a>(&'a TokenRecord);
+
+impl fmt::Display for Thumbprint<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.confirmation {
+            Some(confirmation) => confirmation.x5t_s256.fmt(formatter),
+            None => formatter.write_str("-"),
+        }
+    }
 }

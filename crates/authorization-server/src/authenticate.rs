@@ -16,7 +16,7 @@ use crate::response::Cause;
 use crate::server::AuthorizationServer;
 use crate::token_store::{AssertionDigest, AssertionUse, StoreError};
 
-/// The client that sent the request; `refused` says what its endpoint makes of a failure.
+/// The client that sent the request. A failure is [`Cause::Authentication`], until its endpoint makes another of it.
 ///
 /// [RFC 8705 §2](https://www.rfc-editor.org/rfc/rfc8705#section-2), RFC 6749 §2.3, RFC 7523 §3
 pub(crate) async fn authenticate<'r>(
@@ -24,9 +24,8 @@ pub(crate) async fn authenticate<'r>(
     registrations: &'r Registrations,
     request: &EndpointRequest,
     form: &FormParameters<'_>,
-    refused: fn(AuthenticationError) -> Cause,
 ) -> Result<&'r ClientRegistration, Cause> {
-    identify(server, registrations, request, form, refused)
+    identify(server, registrations, request, form)
         .await?
         .for_the_first_time(server)
         .await
@@ -38,44 +37,44 @@ pub(crate) async fn identify<'r>(
     registrations: &'r Registrations,
     request: &EndpointRequest,
     form: &FormParameters<'_>,
-    refused: fn(AuthenticationError) -> Cause,
 ) -> Result<Identified<'r>, Cause> {
-    let credentials = request.credentials(form).map_err(refused)?;
+    let credentials = request.credentials(form)?;
     let Authentication { client, outstanding } =
-        authenticate_by_rules(server, registrations, request, &credentials, refused)?;
+        authenticate_by_rules(server, registrations, request, &credentials)?;
     let outstanding = match outstanding {
-        Outstanding::PublishedKeys => registrations
-            .published_keys
-            .authenticate(&credentials, client, server.issuer.as_str(), request.now())
-            .await?
-            .map_err(refused)?,
+        Outstanding::PublishedKeys => {
+            registrations
+                .published_keys
+                .authenticate(
+                    &credentials,
+                    client,
+                    server.configuration.issuer.as_str(),
+                    request.now(),
+                )
+                .await??
+        }
         other => other,
     };
     let assertion = match outstanding {
         Outstanding::FirstUse(assertion) if !server.configuration.profile.admits(assertion.algorithm) => {
-            return Err(refused(AssertionError::Algorithm.into()));
+            return Err(AuthenticationError::from(AssertionError::Algorithm).into());
         }
         Outstanding::FirstUse(assertion) => Some(assertion),
         Outstanding::ClientsAnchor => {
-            verify_anchor(registrations, client, request).map_err(refused)?;
+            verify_anchor(registrations, client, request)?;
             None
         }
         Outstanding::Nothing => None,
         // Fails closed: published keys leave nothing to other published keys.
-        Outstanding::PublishedKeys => return Err(refused(AuthenticationError::OtherMethod)),
+        Outstanding::PublishedKeys => return Err(AuthenticationError::OtherMethod.into()),
     };
-    Ok(Identified {
-        client,
-        assertion,
-        refused,
-    })
+    Ok(Identified { client, assertion })
 }
 
 /// A client that is who it says, unless what it sent is a copy.
 pub(crate) struct Identified<'r> {
     pub(crate) client: &'r ClientRegistration,
     assertion: Option<VerifiedAssertion>,
-    refused: fn(AuthenticationError) -> Cause,
 }
 
 impl<'r> Identified<'r> {
@@ -89,7 +88,9 @@ impl<'r> Identified<'r> {
         if let Some(assertion) = &self.assertion {
             match remember(server, self.client, assertion).await? {
                 AssertionUse::First => {}
-                AssertionUse::Replay => return Err((self.refused)(AssertionError::Replayed.into())),
+                AssertionUse::Replay => {
+                    return Err(AuthenticationError::from(AssertionError::Replayed).into());
+                }
             }
         }
         Ok(self.client)
@@ -102,7 +103,6 @@ fn authenticate_by_rules<'r>(
     registrations: &'r Registrations,
     request: &EndpointRequest,
     credentials: &ClientCredentials<'_>,
-    refused: fn(AuthenticationError) -> Cause,
 ) -> Result<Authentication<'r>, Cause> {
     let guess = credentials.try_a_secret().then(|| {
         server
@@ -115,7 +115,7 @@ fn authenticate_by_rules<'r>(
             .verify_allowed(guess, Instant::now())
             .map_err(Cause::TooManyGuesses)?;
     }
-    let (issuer, now) = (server.issuer.as_str(), request.now());
+    let (issuer, now) = (server.configuration.issuer.as_str(), request.now());
     let authentication =
         client_authentication::authenticate(credentials, &registrations.clients, issuer, now);
     if let Some(guess) = &guess {
@@ -124,7 +124,7 @@ fn authenticate_by_rules<'r>(
             Err(_) => server.guesses.note_wrong(guess, Instant::now()),
         }
     }
-    authentication.map_err(refused)
+    Ok(authentication?)
 }
 
 /// RFC 8705 §7.4

@@ -23,12 +23,12 @@ pub struct ClientTrust {
 ///
 /// [RFC 8705 §7.4](https://www.rfc-editor.org/rfc/rfc8705#section-7.4)
 #[derive(Clone, Debug, Default)]
-pub struct ClientAnchors(HashMap<String, ChainVerifier>);
+pub(crate) struct ClientAnchors(HashMap<String, ChainVerifier>);
 
 impl ClientAnchors {
     /// Reads the files of all clients. What cannot be used is noted in `problems`, and then nobody passes for that
     /// client.
-    pub fn load(clients: &[ClientTrust], problems: &mut Problems) -> Self {
+    pub(crate) fn load(clients: &[ClientTrust], problems: &mut Problems) -> Self {
         let mut verifiers = HashMap::new();
         for client in clients {
             let anchors = problems.take(&client.key, TrustAnchors::from_pem_files(&client.files));

@@ -239,15 +239,6 @@ impl Configuration {
         })
     }
 
-    /// The demo: registrations of two partners, the gateway and an introspecting client, on loopback.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: the demo is part of the program, and a test reads it.
-    pub fn demo() -> Result<Self, ConfigurationError> {
-        Self::from_toml(DEMO)
-    }
-
     /// The configuration that `text` holds.
     ///
     /// # Errors

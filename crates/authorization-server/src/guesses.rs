@@ -91,11 +91,14 @@ impl Guesses {
     /// The secret was right.
     pub(crate) fn note_right(&self, guess: &Guess) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(address) = guess.address
-            && counted.proven.len() < MOST_COUNTED
-        {
-            counted.proven.insert((guess.client, address));
+        let Some(address) = guess.address else {
+            return;
+        };
+        // Who is still about proves itself again; nobody is left out for good.
+        if counted.proven.len() >= MOST_COUNTED && !counted.is_proven(guess) {
+            counted.proven.clear();
         }
+        counted.proven.insert((guess.client, address));
     }
 }
 
@@ -115,6 +118,8 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn peer(address: &str) -> Option<SocketAddr> {
@@ -186,5 +191,27 @@ mod tests {
         assert_eq!(guesses.verify_allowed(&client, now), Ok(()));
         wrong(&guesses, &client, FROM_AN_ADDRESS.at_once, now);
         assert!(guesses.verify_allowed(&client, now).is_err());
+    }
+
+    /// O19: however many have proven themselves before; and they take no more memory than that.
+    #[test]
+    fn does_not_hold_up_a_client_that_proves_itself_after_many_others() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let peers =
+            (1..=MOST_COUNTED).map(|n| Some(SocketAddr::new(Ipv4Addr::from_bits(n as u32).into(), 4711)));
+        for peer in peers {
+            guesses.note_right(&guesses.guess("other-client", peer));
+        }
+        let client = guesses.guess("partner-client", peer("192.0.2.1"));
+        wrong(
+            &guesses,
+            &guesses.guess("partner-client", None),
+            FOR_A_CLIENT.at_once,
+            now,
+        );
+        assert!(guesses.verify_allowed(&client, now).is_err());
+        guesses.note_right(&client);
+        assert_eq!(guesses.verify_allowed(&client, now), Ok(()));
+        assert!(guesses.counted.lock().unwrap().proven.len() <= MOST_COUNTED);
     }
 }

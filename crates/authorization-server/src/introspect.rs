@@ -9,8 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::{AccessToken, InactiveToken, TokenRecord};
-use oauth_core::client::{ClientRegistration, ResourceServer};
-use oauth_core::client_authentication::AuthenticationError;
+use oauth_core::client::{ClientRegistration, ClientRegistry, ResourceServer};
 use oauth_core::error::OAuthError;
 use oauth_core::introspection::{
     IntrospectionResponse, Representation, narrow_for, resource_server_of, verify_for,
@@ -21,7 +20,7 @@ use oauth_core::time::Timestamp;
 use crate::audit;
 use crate::authenticate::authenticate;
 use crate::request::EndpointRequest;
-use crate::response::{Cause, Json, NO_STORE, answer, written};
+use crate::response::{self, Cause, JSON, NO_STORE, answer, written};
 use crate::server::AuthorizationServer;
 use crate::token_store::StoreError;
 
@@ -44,17 +43,14 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
     let representation = request.representation()?;
     let form = request.form()?;
     let registrations = server.registrations();
-    let caller = authenticate(
-        server,
-        &registrations,
-        request,
-        &form,
-        refusal_for(representation),
-    )
-    .await?;
+    let caller = authenticate(server, &registrations, request, &form)
+        .await
+        .map_err(|cause| refusal_for(representation, cause))?;
     let resource_server = resource_server_of(caller)?;
     let token = form.required("token", OAuthError::invalid_request("token is missing"))?;
-    let record = active_record(server, token, caller, resource_server, request.now()).await?;
+    let record = find(server, token).await?;
+    let clients = &registrations.clients;
+    let record = active(record, server, clients, caller, resource_server, request.now());
     match representation {
         Representation::Json => json(record.as_ref(), server),
         Representation::AccessTokenJwt => access_token_jwt(record.as_ref(), server, request.now()),
@@ -71,37 +67,40 @@ async fn introspect(server: &AuthorizationServer, request: &EndpointRequest) -> 
 /// Whoever asks for a signed answer and does not say who they are gets 400 where others get 401.
 ///
 /// [RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)
-const fn refusal_for(representation: Representation) -> fn(AuthenticationError) -> Cause {
-    match representation {
-        Representation::IntrospectionJwt => Cause::SignedIntrospectionCaller,
-        Representation::Json | Representation::AccessTokenJwt => Cause::Caller,
+fn refusal_for(representation: Representation, cause: Cause) -> Cause {
+    match (representation, cause) {
+        (Representation::IntrospectionJwt, Cause::Authentication(error)) => {
+            Cause::SignedIntrospectionCaller(error)
+        }
+        (_, cause) => cause.of_caller(),
     }
 }
 
 /// The record of a token that is active for the resource server; for all others `None`, and a line in the log.
-async fn active_record(
+fn active(
+    record: Option<Arc<TokenRecord>>,
     server: &AuthorizationServer,
-    token: &str,
+    clients: &ClientRegistry,
     caller: &ClientRegistration,
     resource_server: &ResourceServer,
     now: Timestamp,
-) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let Some(record) = find(server, token).await? else {
+) -> Option<Arc<TokenRecord>> {
+    let Some(record) = record else {
         audit::inactive(None, InactiveToken::Unknown, &caller.client_id);
-        return Ok(None);
+        return None;
     };
-    let verdict = verify_for(&record, &resource_server.identifier, &server.clients(), now);
-    match verdict.and_then(|()| server.revocations().now().verify(&record)) {
+    let verdict = verify_for(&record, &resource_server.identifier, clients, now);
+    match verdict.and_then(|()| server.revocations.now().verify(&record)) {
         Ok(()) => {
-            audit::introspected(&record, &caller.client_id);
-            Ok(Some(match narrow_for(&record, resource_server) {
+            server.audit.introspected(&record, &caller.client_id);
+            Some(match narrow_for(&record, resource_server) {
                 Cow::Borrowed(_) => record,
                 Cow::Owned(narrowed) => Arc::new(narrowed),
-            }))
+            })
         }
         Err(reason) => {
             audit::inactive(Some(record.id), reason, &caller.client_id);
-            Ok(None)
+            None
         }
     }
 }
@@ -115,18 +114,18 @@ async fn find(server: &AuthorizationServer, token: &str) -> Result<Option<Arc<To
 
 fn response_for(record: Option<&TokenRecord>, server: &AuthorizationServer) -> IntrospectionResponse {
     record.map_or(IntrospectionResponse::INACTIVE, |record| {
-        IntrospectionResponse::active(record, server.issuer.as_str())
+        IntrospectionResponse::active(record, server.configuration.issuer.as_str())
     })
 }
 
 /// RFC 7662 §2.2
 fn json(record: Option<&Arc<TokenRecord>>, server: &AuthorizationServer) -> Result<Response, Cause> {
     let Some(record) = record else {
-        return Ok((NO_STORE, Json(IntrospectionResponse::INACTIVE)).into_response());
+        return Ok(response::json(JSON, NO_STORE, &IntrospectionResponse::INACTIVE));
     };
     let make = || written(&response_for(Some(record), server)).map_err(|_| SigningError::Encoding);
     let body = server.answers.get_or_make(record, "", make)?;
-    Ok(answer(Representation::Json.media_type(), NO_STORE, body))
+    Ok(answer(JSON, NO_STORE, body))
 }
 
 /// The access token as a JWT; nothing at all where it is not active.
@@ -141,11 +140,11 @@ fn access_token_jwt(
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     };
     let key = server.signing_keys.current(now).ok_or(Cause::NoKeys)?;
-    let signed = || AccessTokenClaims::of(record, server.issuer.as_str()).sign(&key);
+    let signed = || AccessTokenClaims::of(record, server.configuration.issuer.as_str()).sign(&key);
     let jwt = server
         .answers
         .get_or_make(record, key.key_id(), || signed().map(String::into_bytes))?;
-    let max_age = max_age(record, server.revocation_window, now);
+    let max_age = max_age(record, server.configuration.tokens.revocation_window, now);
     let cache_control = HeaderValue::try_from(format!("private, max-age={}", max_age.as_secs()))
         .expect("words and digits are fit for a header field");
     let fields = [(header::CACHE_CONTROL, cache_control)];
@@ -180,7 +179,7 @@ fn introspection_jwt(
         None => server.signing_keys.current(now).ok_or(Cause::NoKeys)?,
     };
     let claims = IntrospectionClaims {
-        iss: server.issuer.as_str(),
+        iss: server.configuration.issuer.as_str(),
         aud,
         iat: now,
         token_introspection: response,

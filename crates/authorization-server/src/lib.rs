@@ -4,7 +4,6 @@
 //! keys and the configuration. The demo and the tests depend on it, and no other service does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,38 +12,40 @@ use mtls::{
     Alpn, Presence, ServerFiles, ServerTls, TrustedProxies, bind, serve_tls, serve_tls_behind_proxies,
 };
 use oauth_core::time::Timestamp;
-use service::{ConfigurationError, Fingerprint, Readiness, Reload, Running, Shutdown, StartedWith};
+use service::{Fingerprint, Readiness, Reload, Running, Shutdown};
 
 mod answers;
 mod audit;
 mod authenticate;
-pub mod client_anchors;
+mod client_anchors;
 pub mod client_secret;
 pub mod configuration;
+mod following;
 mod guesses;
 mod introspect;
-pub mod issuer;
+mod issuer;
 mod leaky_buckets;
 mod metadata;
 pub mod operations;
 mod places;
-pub mod published_keys;
-pub mod registrations;
+mod published_keys;
+mod registrations;
 mod request;
 mod response;
 mod revoke;
-pub mod router;
-pub mod server;
-pub mod signing_keys;
+mod router;
+mod server;
+mod signing_keys;
 mod token;
 mod token_requests;
 pub mod token_store;
 
 pub use configuration::{Configuration, ConfigurationFile, StoreConfiguration};
-pub use server::AuthorizationServer;
 
+use following::FollowedFile;
 use registrations::Registrations;
 use router::Endpoints;
+use server::AuthorizationServer;
 use signing_keys::{Ownership, RotationPolicy, SigningKeys};
 use token_store::{EmbeddedTokenStore, PostgresTokenStore, TokenStore};
 
@@ -67,18 +68,22 @@ const FIRST_KEYS_INTERVAL: Duration = Duration::from_millis(200);
 /// Names the file, key or address that cannot be used, and the remedy.
 pub async fn start(configuration: Configuration, shutdown: Shutdown) -> anyhow::Result<Running> {
     let mut running = Running::new(shutdown.clone());
+    let file = configuration.file.as_deref();
+    let followed = file
+        .map(|file| FollowedFile::of(&configuration, file))
+        .transpose()?;
     let files = ServerFiles::new(configuration.tls.clone());
     let tls = server_tls(&mut running, "the TLS files of listen.tls", files.clone())?;
     let registrations = Registrations::load(&configuration)?;
     let (store, signing_keys) = open_store(&configuration).await?;
     let server = Arc::new(AuthorizationServer::new(
-        &configuration,
+        configuration.clone(),
+        registrations,
         store.clone(),
         signing_keys,
     ));
-    server.register_anew(registrations);
-    if let Some(file) = configuration.file.clone() {
-        reload_registrations(&mut running, file, &server)?;
+    if let Some(followed) = followed {
+        followed.follow(&mut running, &server);
     }
     let files = files
         .asking_for(configuration.client_certificates.clone(), Presence::Optional)
@@ -141,33 +146,6 @@ fn server_tls(running: &mut Running, name: &'static str, files: ServerFiles) -> 
     let reload = Reload::new(name, paths, read, move || Ok(reloaded.reload(now())?));
     running.reload_on_change(reload.measuring(mtls::expires_at));
     Ok(tls)
-}
-
-/// The registrations follow the configuration file and the authorities that they name; what else stands there is for
-/// the next start.
-fn reload_registrations(
-    running: &mut Running,
-    file: PathBuf,
-    server: &Arc<AuthorizationServer>,
-) -> Result<(), ConfigurationError> {
-    let anchors = server.configuration.client_trust.iter();
-    let files = std::iter::once(&file)
-        .chain(anchors.flat_map(|client| &client.files))
-        .chain(&server.configuration.outbound_tls.trust);
-    let files: Vec<_> = files.cloned().collect();
-    let read = Fingerprint::of(&files);
-    // The reload keeps nothing alive: it outlives the server's work.
-    let server = Arc::downgrade(server);
-    let started_with = StartedWith::read(&file, &["clients", "outbound_tls"])?;
-    running.reload_on_change(Reload::new("the registrations", files, read, move || {
-        started_with.warn_of_waiting_keys();
-        let registrations = Registrations::load(&Configuration::read(&file)?)?;
-        if let Some(server) = server.upgrade() {
-            server.register_anew(registrations);
-        }
-        Ok(())
-    }));
-    Ok(())
 }
 
 /// The store, and the keys, which lie where the store does.

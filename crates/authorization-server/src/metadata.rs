@@ -4,22 +4,24 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use oauth_core::client::{ClientRegistration, ClientRegistry, ClientStatus};
+use oauth_core::client::{ClientRegistration, ClientRegistry};
 use oauth_core::jwt::SignatureAlgorithm;
 use oauth_core::metadata::{AuthorizationServerMetadata, MtlsEndpointAliases};
 use oauth_core::time::Timestamp;
 
 use crate::configuration::{Configuration, Profile};
-use crate::response::{Cause, Refusal};
+use crate::response::{self, Cause, JSON, Refusal};
 use crate::router::{INTROSPECTION, REVOCATION, TOKEN};
 use crate::server::AuthorizationServer;
 
 /// Clients need not ask more often; keys they do not know they fetch at once.
-const CACHE_CONTROL: &str = "public, max-age=300";
+const CACHE_CONTROL: [(HeaderName, HeaderValue); 1] = [(
+    header::CACHE_CONTROL,
+    HeaderValue::from_static("public, max-age=300"),
+)];
 
 /// The metadata document.
 ///
@@ -86,9 +88,7 @@ impl AuthenticationMethods {
             "private_key_jwt",
             "client_secret_basic",
         ];
-        let enabled = clients
-            .iter()
-            .filter(|client| client.status == ClientStatus::Enabled && at_endpoint(client));
+        let enabled = clients.enabled().filter(|client| at_endpoint(client));
         let registered: HashSet<_> = enabled.map(|client| client.authentication.as_str()).collect();
         let is_offered =
             |name: &str| registered.contains(name) || (registered.is_empty() && name == "tls_client_auth");
@@ -113,7 +113,7 @@ impl AuthenticationMethods {
 }
 
 fn scopes(clients: &ClientRegistry) -> Vec<String> {
-    let grants = clients.iter().filter_map(|client| client.grant.as_ref());
+    let grants = clients.enabled().filter_map(|client| client.grant.as_ref());
     let mut scopes: Vec<_> = grants
         .flat_map(|grant| grant.scope.tokens().map(str::to_owned))
         .collect();
@@ -125,8 +125,12 @@ fn scopes(clients: &ClientRegistry) -> Vec<String> {
 /// `GET` on either well-known path.
 pub(crate) async fn handle(State(server): State<Arc<AuthorizationServer>>) -> Response {
     let algorithms = server.signing_keys.algorithms(Timestamp::from(SystemTime::now()));
-    let document = document(&server.configuration, &server.clients(), &algorithms);
-    ([(header::CACHE_CONTROL, CACHE_CONTROL)], Json(document)).into_response()
+    let document = document(
+        &server.configuration,
+        &server.registrations().clients,
+        &algorithms,
+    );
+    response::json(JSON, CACHE_CONTROL, &document)
 }
 
 /// `GET` on the JWKS.
@@ -135,9 +139,5 @@ pub(crate) async fn handle_jwks(State(server): State<Arc<AuthorizationServer>>) 
         // An empty set would be believed, and kept.
         return Refusal::from(Cause::NoKeys).into_response();
     }
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
-    ];
-    (headers, server.signing_keys.jwks()).into_response()
+    response::answer(JSON, CACHE_CONTROL, server.signing_keys.jwks())
 }

@@ -31,7 +31,8 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "retire-key",
-        about: "Remove a compromised signing key from the running server and its JWKS at once; the next one signs",
+        about: "Remove a compromised signing key from the running server and its JWKS at once; the next one signs. Servers \
+                that share its database follow within a minute",
         options: &[OperationOption {
             name: "kid",
             value: "KID",
@@ -40,7 +41,9 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "revoke",
-        about: "Revoke, at the running server, all tokens of a client or of a certificate",
+        about: "Revoke, at the running server, all tokens of a client or of a certificate that were issued up to now by its \
+                clock. Where the clocks of servers that share a database differ, do it again once they all have \
+                passed that moment",
         options: &[
             OperationOption {
                 name: "client",
@@ -57,7 +60,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The endpoints behind [`OPERATIONS`]. They keep nothing alive: the admin listener outlives the server's work.
-pub fn router(server: &Arc<AuthorizationServer>) -> Router {
+pub(crate) fn router(server: &Arc<AuthorizationServer>) -> Router {
     Router::new()
         .route("/rotate-keys", post(rotate_keys))
         .route("/retire-key", post(retire_key))

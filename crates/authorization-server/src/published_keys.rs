@@ -18,14 +18,11 @@ use service::configuration::Problems;
 use crate::configuration::OutboundTlsSection;
 use crate::response::Cause;
 
-/// Bounds for how long a key that a client has withdrawn is still its own here.
-const MAX_AGE: Duration = Duration::from_secs(5 * 60);
-
-/// How soon keys are asked for again. Old ones never serve while newer ones are fetched, or cannot be: that would
-/// stretch a withdrawal.
+/// How soon keys are asked for again. Those at hand bound for how long a key that a client has withdrawn is still its
+/// own here: they serve while newer ones are fetched, and no longer, whether that succeeds or not.
 const LIMITS: RefetchLimits = RefetchLimits {
-    max_age: MAX_AGE,
-    kept_at_most: MAX_AGE,
+    max_age: Duration::from_secs(4 * 60),
+    kept_at_most: Duration::from_secs(5 * 60),
     after_success: Duration::from_secs(10),
     after_failure: Duration::from_secs(1),
     timeout: Duration::from_secs(5),
@@ -35,12 +32,12 @@ const LIMITS: RefetchLimits = RefetchLimits {
 ///
 /// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)
 #[derive(Clone, Debug, Default)]
-pub struct ClientsPublishedKeys(HashMap<String, RemoteJwks<PublishedKeys>>);
+pub(crate) struct ClientsPublishedKeys(HashMap<String, RemoteJwks<PublishedKeys>>);
 
 impl ClientsPublishedKeys {
     /// Prepares to fetch the keys of `clients`, and fetches none yet. What stands in the way is noted in `problems`,
     /// and then these clients are not authenticated.
-    pub fn load(
+    pub(crate) fn load(
         clients: &ClientRegistry,
         outbound_tls: &OutboundTlsSection,
         problems: &mut Problems,

@@ -11,7 +11,7 @@ use crate::published_keys::ClientsPublishedKeys;
 
 /// Who may ask, and under which trust anchors.
 #[derive(Clone, Debug, Default)]
-pub struct Registrations {
+pub(crate) struct Registrations {
     /// The clients.
     pub clients: Arc<ClientRegistry>,
     /// The trust anchors of those that have their own.
@@ -26,7 +26,7 @@ impl Registrations {
     /// # Errors
     ///
     /// [`ConfigurationError`] names every client with a file that cannot be used.
-    pub fn load(configuration: &Configuration) -> Result<Self, ConfigurationError> {
+    pub(crate) fn load(configuration: &Configuration) -> Result<Self, ConfigurationError> {
         let mut problems = Problems::new();
         let client_anchors = ClientAnchors::load(&configuration.client_trust, &mut problems);
         let published_keys =

@@ -43,6 +43,8 @@ const LONGEST_LOGGED_CLIENT_ID: usize = 64;
 #[derive(Debug)]
 pub(crate) struct EndpointRequest {
     pub(crate) received_at: SystemTime,
+    /// The same moment, as OAuth counts.
+    now: Timestamp,
     headers: HeaderMap,
     uri: Uri,
     connection: Option<Arc<Connection>>,
@@ -72,8 +74,10 @@ impl EndpointRequest {
         let body = read_body(request.into_body());
         async move {
             let body = body.await;
+            let received_at = SystemTime::now();
             Self {
-                received_at: SystemTime::now(),
+                received_at,
+                now: Timestamp::from(received_at),
                 headers,
                 uri,
                 connection,
@@ -83,8 +87,8 @@ impl EndpointRequest {
     }
 
     /// The moment the request was read, as OAuth counts.
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from(self.received_at)
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The form in the body.
@@ -175,15 +179,9 @@ impl EndpointRequest {
     }
 
     fn sender(&self) -> Sender {
-        let authorization = self
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|field| field.to_str().ok());
         Sender {
             claimed_client_id: self.claimed_client_id(),
-            used_basic: authorization
-                .and_then(|value| value.split(' ').next())
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic")),
+            sent_authorization: self.headers.contains_key(header::AUTHORIZATION),
         }
     }
 
@@ -225,5 +223,6 @@ fn fit_for_log(client_id: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sender {
     pub(crate) claimed_client_id: Option<String>,
-    pub(crate) used_basic: bool,
+    /// By whatever scheme.
+    pub(crate) sent_authorization: bool,
 }

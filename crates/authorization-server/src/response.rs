@@ -19,6 +19,9 @@ use crate::published_keys::ClientKeysUnavailable;
 use crate::request::Sender;
 use crate::token_store::StoreError;
 
+/// What most answers are in.
+pub(crate) const JSON: &str = "application/json";
+
 /// No answer of these endpoints is to be kept. RFC 6749 §5.1
 pub(crate) const NO_STORE: [(HeaderName, HeaderValue); 2] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -42,6 +45,18 @@ pub(crate) fn answer<const FIELDS: usize>(
     response
 }
 
+/// The same in JSON.
+pub(crate) fn json<const FIELDS: usize>(
+    content_type: &'static str,
+    fields: [(HeaderName, HeaderValue); FIELDS],
+    value: &impl Serialize,
+) -> Response {
+    match written(value) {
+        Ok(body) => answer(content_type, fields, body),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
 /// A body in JSON, as axum's own, which writes into memory that grows and costs half as much again.
 pub(crate) fn written<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(USUAL_ANSWER);
@@ -57,22 +72,6 @@ const MOST_FIELDS: usize = 8;
 const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="certbound", charset="UTF-8""#);
 /// Seconds: longer than a commit takes, and than a restart should.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
-
-/// An answer in JSON.
-#[derive(Debug)]
-pub(crate) struct Json<T>(pub(crate) T);
-
-impl<T: Serialize> IntoResponse for Json<T> {
-    fn into_response(self) -> Response {
-        match written(&self.0) {
-            Ok(body) => {
-                let content_type = HeaderValue::from_static("application/json");
-                ([(header::CONTENT_TYPE, content_type)], Body::from(body)).into_response()
-            }
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        }
-    }
-}
 
 /// Why a request is refused; `Display` is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +125,14 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// The same of a caller rather than of a client that wants a token.
+    pub(crate) fn of_caller(self) -> Self {
+        match self {
+            Self::Authentication(error) => Self::Caller(error),
+            other => other,
+        }
+    }
+
     /// What the caller is told.
     fn oauth_error(&self) -> OAuthError {
         const fn server_error() -> OAuthError {
@@ -291,8 +298,9 @@ impl IntoResponse for Refusal {
     /// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)
     fn into_response(self) -> Response {
         let status = self.cause.status();
-        let mut response = (status, NO_STORE, Json(self.cause.oauth_error())).into_response();
-        if status == StatusCode::UNAUTHORIZED && self.sender.used_basic {
+        let mut response = json(JSON, NO_STORE, &self.cause.oauth_error());
+        *response.status_mut() = status;
+        if status == StatusCode::UNAUTHORIZED && self.sender.sent_authorization {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);

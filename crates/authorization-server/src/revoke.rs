@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use oauth_core::access_token::AccessToken;
 use oauth_core::error::{ErrorCode, OAuthError};
+use oauth_core::jwt::is_compact_jws;
 
 use crate::audit;
 use crate::authenticate::authenticate;
@@ -32,7 +33,9 @@ pub(crate) async fn handle(
 async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), Cause> {
     let form = request.form()?;
     let registrations = server.registrations();
-    let client = authenticate(server, &registrations, request, &form, Cause::Caller).await?;
+    let client = authenticate(server, &registrations, request, &form)
+        .await
+        .map_err(Cause::of_caller)?;
     let text = form.required("token", OAuthError::invalid_request("token is missing"))?;
     let Ok(token) = AccessToken::parse(text) else {
         return refuse_jwt(text);
@@ -54,8 +57,7 @@ async fn revoke(server: &AuthorizationServer, request: &EndpointRequest) -> Resu
 ///
 /// RFC 7009 §2.2.1
 fn refuse_jwt(text: &str) -> Result<(), Cause> {
-    let looks_like_a_jwt = text.starts_with("eyJ") && text.split('.').count() == 3;
-    if looks_like_a_jwt {
+    if is_compact_jws(text) {
         let error = OAuthError::new(
             ErrorCode::UnsupportedTokenType,
             "only opaque access tokens can be revoked",

@@ -26,22 +26,22 @@ use crate::server::AuthorizationServer;
 use crate::{introspect, metadata, revoke, token};
 
 /// Path of the token endpoint; on the mutual TLS listener alone.
-pub const TOKEN: &str = "/oauth/v2/oauth-token-mutual-tls";
+pub(crate) const TOKEN: &str = "/oauth/v2/oauth-token-mutual-tls";
 /// Path of the introspection endpoint.
-pub const INTROSPECTION: &str = "/oauth/v2/oauth-introspect";
+pub(crate) const INTROSPECTION: &str = "/oauth/v2/oauth-introspect";
 /// Path of the revocation endpoint.
-pub const REVOCATION: &str = "/oauth/v2/oauth-revoke";
+pub(crate) const REVOCATION: &str = "/oauth/v2/oauth-revoke";
 
 /// Bounds how long a slow sender, or a slow disk, keeps a request in hand.
 const LONGEST_REQUEST: Duration = Duration::from_secs(15);
 
 /// What the listener serves that asks for no client certificate.
-pub fn tls(server: Arc<AuthorizationServer>) -> Endpoints {
+pub(crate) fn tls(server: Arc<AuthorizationServer>) -> Endpoints {
     Endpoints::new(shared(&server), &[Direct::Introspection], server)
 }
 
 /// What the mutual TLS listener serves: the same, and the token endpoint.
-pub fn mutual_tls(server: Arc<AuthorizationServer>) -> Endpoints {
+pub(crate) fn mutual_tls(server: Arc<AuthorizationServer>) -> Endpoints {
     let router = shared(&server).route(TOKEN, post(token::handle));
     Endpoints::new(router, &[Direct::Introspection, Direct::Token], server)
 }
@@ -50,14 +50,23 @@ fn shared(server: &AuthorizationServer) -> Router<Arc<AuthorizationServer>> {
     Router::new()
         .route(INTROSPECTION, post(introspect::handle))
         .route(REVOCATION, post(revoke::handle))
-        .route(&server.issuer.jwks_path(), get(metadata::handle_jwks))
-        .route(&server.issuer.metadata_path(), get(metadata::handle))
-        .route(&server.issuer.openid_configuration_path(), get(metadata::handle))
+        .route(
+            &server.configuration.issuer.jwks_path(),
+            get(metadata::handle_jwks),
+        )
+        .route(
+            &server.configuration.issuer.metadata_path(),
+            get(metadata::handle),
+        )
+        .route(
+            &server.configuration.issuer.openid_configuration_path(),
+            get(metadata::handle),
+        )
 }
 
 /// All that is served anywhere, for the metrics.
 fn paths(server: &AuthorizationServer) -> [String; 6] {
-    let issuer = &server.issuer;
+    let issuer = &server.configuration.issuer;
     [
         TOKEN.to_owned(),
         INTROSPECTION.to_owned(),
@@ -71,7 +80,7 @@ fn paths(server: &AuthorizationServer) -> [String; 6] {
 /// The endpoints of a listener: a router, and the way past it for what is nearly all that comes. In a router each layer
 /// boxes and copies all that is inside it, with every request.
 #[derive(Clone)]
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     router: Router,
     direct: Arc<[(Direct, Endpoint)]>,
     server: Arc<AuthorizationServer>,

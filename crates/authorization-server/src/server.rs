@@ -1,16 +1,15 @@
 //! What every handler works with: the issuer, its clients, its keys and its store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mtls::{Revocations, SelfSignedCertificates};
 use oauth_core::client::ClientRegistry;
 
 use crate::answers::Answers;
+use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::guesses::Guesses;
-use crate::issuer::Issuer;
 use crate::registrations::Registrations;
 use crate::signing_keys::SigningKeys;
 use crate::token_requests::TokenRequests;
@@ -18,75 +17,63 @@ use crate::token_store::TokenStore;
 
 /// An authorization server, apart from its listeners.
 #[derive(Debug)]
-pub struct AuthorizationServer {
-    pub(crate) issuer: Issuer,
+pub(crate) struct AuthorizationServer {
     pub(crate) guesses: Guesses,
     pub(crate) token_requests: TokenRequests,
+    pub(crate) audit: Audit,
     pub(crate) tokens: Arc<dyn TokenStore>,
     pub(crate) signing_keys: SigningKeys,
     /// Every resource server that asks for the same is answered with the same.
     pub(crate) answers: Answers,
-    pub(crate) lifetime: Duration,
-    pub(crate) revocation_window: Duration,
     /// As at the start; the clients alone may have changed since.
     pub(crate) configuration: Configuration,
     registrations: ArcSwap<Registrations>,
     self_signed: SelfSignedCertificates,
-    revocations: Revocations,
+    pub(crate) revocations: Revocations,
 }
 
 impl AuthorizationServer {
-    /// Puts an authorization server together from its checked parts. Clients pass only after [`Self::register_anew`]
-    /// that have trust anchors of their own or publish their keys.
-    pub fn new(
-        configuration: &Configuration,
+    /// Puts an authorization server together from its checked parts; `registrations` are those of `configuration`, or newer.
+    pub(crate) fn new(
+        configuration: Configuration,
+        registrations: Registrations,
         tokens: Arc<dyn TokenStore>,
         signing_keys: SigningKeys,
     ) -> Self {
         let self_signed = SelfSignedCertificates::default();
-        admit(&self_signed, &configuration.clients);
+        admit(&self_signed, &registrations.clients);
         Self {
-            issuer: configuration.issuer.clone(),
             guesses: Guesses::default(),
             token_requests: TokenRequests::new(configuration.limits),
+            audit: Audit::default(),
             tokens,
             signing_keys,
             answers: Answers::default(),
-            lifetime: configuration.tokens.lifetime,
-            revocation_window: configuration.tokens.revocation_window,
+            configuration,
+            registrations: ArcSwap::from_pointee(registrations),
             self_signed,
             revocations: Revocations::default(),
-            registrations: ArcSwap::from_pointee(Registrations {
-                clients: Arc::new(configuration.clients.clone()),
-                ..Registrations::default()
-            }),
-            configuration: configuration.clone(),
         }
     }
 
     /// The registrations, as they stand now; to be asked for once for each request.
-    pub fn registrations(&self) -> Arc<Registrations> {
+    pub(crate) fn registrations(&self) -> Arc<Registrations> {
         self.registrations.load_full()
     }
 
-    /// The registered clients, as they stand now.
-    pub fn clients(&self) -> Arc<ClientRegistry> {
-        Arc::clone(&self.registrations.load().clients)
-    }
-
     /// The self-signed certificates of the registered clients, now and after every change, for the listener to let in.
-    pub fn self_signed_certificates(&self) -> SelfSignedCertificates {
+    pub(crate) fn self_signed_certificates(&self) -> SelfSignedCertificates {
         self.self_signed.clone()
     }
 
     /// The revoked certificates, whose tokens are inactive: for the listener to keep up with its revocation lists.
-    pub fn revocations(&self) -> Revocations {
+    pub(crate) fn revocations(&self) -> Revocations {
         self.revocations.clone()
     }
 
     /// Puts other clients in the place of those registered: from the next request on, who is not among them, or
     /// disabled, is unknown, and their tokens are inactive.
-    pub fn register_anew(&self, registrations: Registrations) {
+    pub(crate) fn register_anew(&self, registrations: Registrations) {
         let registrations = Arc::new(registrations);
         self.signing_keys
             .sign_also_with(registrations.clients.introspection_algorithms());

@@ -20,10 +20,10 @@ mod directory;
 mod failure;
 mod generate;
 mod kept;
-pub mod key_set;
+pub(crate) mod key_set;
 
-pub use failure::SigningKeysError;
-pub use key_set::{Ownership, RotationPolicy};
+pub(crate) use failure::SigningKeysError;
+pub(crate) use key_set::{Ownership, RotationPolicy};
 
 use crate::token_store::{PostgresTokenStore, TokenStore as _};
 use directory::KeyDirectory;
@@ -32,7 +32,7 @@ use key_set::{KeyRecord, Step};
 
 /// The keys of a server, or of several.
 #[derive(Debug)]
-pub struct SigningKeys {
+pub(crate) struct SigningKeys {
     keeper: Keeper,
     policy: ArcSwap<RotationPolicy>,
     held: ArcSwap<Held>,
@@ -68,7 +68,7 @@ struct Held {
 
 /// What came of the wish to rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     /// The key that signs next, or does so already.
     pub key_id: String,
     /// From when on it signs.
@@ -81,7 +81,11 @@ impl SigningKeys {
     /// # Errors
     ///
     /// [`SigningKeysError`] names the file and the remedy.
-    pub fn open(directory: &Path, policy: RotationPolicy, now: Timestamp) -> Result<Self, SigningKeysError> {
+    pub(crate) fn open(
+        directory: &Path,
+        policy: RotationPolicy,
+        now: Timestamp,
+    ) -> Result<Self, SigningKeysError> {
         let directory = KeyDirectory::open(directory)?;
         let mut keys = directory.load()?;
         directory.change(&mut keys, Occasion::Schedule, &policy, now)?;
@@ -99,7 +103,7 @@ impl SigningKeys {
     /// # Errors
     ///
     /// [`SigningKeysError`] where the database fails, or what it holds is no key.
-    pub async fn shared(
+    pub(crate) async fn shared(
         store: Arc<PostgresTokenStore>,
         policy: RotationPolicy,
         now: Timestamp,
@@ -127,7 +131,7 @@ impl SigningKeys {
     /// # Errors
     ///
     /// [`SigningKeysError`]; what was done before stands, and the keys at hand go on signing.
-    pub async fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
+    pub(crate) async fn maintain(&self, now: Timestamp) -> Result<(), SigningKeysError> {
         self.change(Occasion::Schedule, now).await
     }
 
@@ -136,18 +140,23 @@ impl SigningKeys {
     /// # Errors
     ///
     /// As [`Self::maintain`].
-    pub async fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
+    pub(crate) async fn rotate(&self, now: Timestamp) -> Result<Rotation, SigningKeysError> {
         self.change(Occasion::Demand, now).await?;
         Ok(self.rotation())
     }
 
     /// Removes a key at once, because somebody else may have it: from here on the JWKS shows it no more, and what it
-    /// has signed verifies nowhere that has fetched the JWKS since. `None` where there is no such key.
+    /// has signed verifies nowhere that has fetched the JWKS since. Other servers that share the keys show it, and may sign
+    /// with it, until their next [`Self::maintain`]. `None` where there is no such key.
     ///
     /// # Errors
     ///
     /// As [`Self::maintain`]; then the key may still be there, and the operator is to try again.
-    pub async fn retire(&self, key_id: &str, now: Timestamp) -> Result<Option<Rotation>, SigningKeysError> {
+    pub(crate) async fn retire(
+        &self,
+        key_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Rotation>, SigningKeysError> {
         // Another server may have made it.
         self.change(Occasion::Schedule, now).await?;
         if !self.held.load().records.iter().any(|key| key.key_id == key_id) {
@@ -158,18 +167,18 @@ impl SigningKeys {
     }
 
     /// From the next [`Self::maintain`] on there are keys for these algorithms as well.
-    pub fn sign_also_with(&self, further: BTreeSet<SignatureAlgorithm>) {
+    pub(crate) fn sign_also_with(&self, further: BTreeSet<SignatureAlgorithm>) {
         let policy = RotationPolicy::clone(&self.policy.load());
         self.policy.store(Arc::new(RotationPolicy { further, ..policy }));
     }
 
     /// Whether there are no keys yet, because the database has not been there since the start.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.held.load().keys.is_empty()
     }
 
     /// The key that signs at `now`; `None` where there are no keys yet.
-    pub fn current(&self, now: Timestamp) -> Option<Arc<SigningKey>> {
+    pub(crate) fn current(&self, now: Timestamp) -> Option<Arc<SigningKey>> {
         let held = self.held.load();
         held.key_of(key_set::signing(
             &held.records,
@@ -179,14 +188,18 @@ impl SigningKeys {
     }
 
     /// The key that signs with `algorithm` at `now`; `None` while none has been shown for long enough.
-    pub fn current_with(&self, algorithm: SignatureAlgorithm, now: Timestamp) -> Option<Arc<SigningKey>> {
+    pub(crate) fn current_with(
+        &self,
+        algorithm: SignatureAlgorithm,
+        now: Timestamp,
+    ) -> Option<Arc<SigningKey>> {
         let held = self.held.load();
         held.key_of(key_set::signing_with(&held.records, algorithm, now)?)
     }
 
     /// What the server signs with at `now` and will next: more than one while the algorithm changes, or where clients
     /// ask for others.
-    pub fn algorithms(&self, now: Timestamp) -> Vec<SignatureAlgorithm> {
+    pub(crate) fn algorithms(&self, now: Timestamp) -> Vec<SignatureAlgorithm> {
         let (policy, held) = (self.policy.load(), self.held.load());
         let current = key_set::signing(&held.records, policy.algorithm, now).map(|key| key.algorithm);
         let signed_with: BTreeSet<_> = policy.algorithms().chain(current).collect();
@@ -199,7 +212,7 @@ impl SigningKeys {
     /// The JWKS document: public members alone.
     ///
     /// [RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)
-    pub fn jwks(&self) -> Bytes {
+    pub(crate) fn jwks(&self) -> Bytes {
         self.held.load().jwks.clone()
     }
 

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::registrations::Registrations;
 use crate::response::Refused;
 use crate::router::{self, INTROSPECTION, REVOCATION, TOKEN};
 use crate::signing_keys::SigningKeys;
@@ -26,6 +27,7 @@ use crate::{AuthorizationServer, Configuration};
 
 mod authentication;
 mod changes;
+mod following;
 mod guesses;
 mod introspect;
 mod metadata;
@@ -64,7 +66,7 @@ client_id = "disabled-partner"
 token_endpoint_auth_method = "tls_client_auth"
 tls_client_auth_subject_dn = "CN=demo-partner"
 grant_types = ["client_credentials"]
-scope = "transactions"
+scope = "transactions archive"
 audience = "api.example.com"
 disabled = true
 
@@ -128,7 +130,17 @@ impl Harness {
         keys: SigningKeys,
         directory: TempDir,
     ) -> Self {
-        let server = Arc::new(AuthorizationServer::new(configuration, store, keys));
+        // Without what the clients name beside themselves: tests load it where it matters.
+        let registrations = Registrations {
+            clients: Arc::new(configuration.clients.clone()),
+            ..Registrations::default()
+        };
+        let server = Arc::new(AuthorizationServer::new(
+            configuration.clone(),
+            registrations,
+            store,
+            keys,
+        ));
         Self {
             server,
             _directory: directory,
@@ -183,7 +195,7 @@ impl Harness {
             revoked_at: None,
         };
         change(&mut record);
-        self.server.tokens.insert(record).await.unwrap();
+        self.server.tokens.insert(record.into()).await.unwrap();
         token.expose().to_owned()
     }
 

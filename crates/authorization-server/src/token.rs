@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use oauth_core::access_token::SECRET_LENGTH;
+use axum::response::Response;
+use oauth_core::access_token::{AccessToken, SECRET_LENGTH, TokenRecord};
 use oauth_core::scope::Scope;
 use oauth_core::token_request::{Grant, Issuance, TokenRequest, grant};
 use serde::Serialize;
 use uuid::{NoContext, Uuid};
 
-use crate::audit;
 use crate::authenticate::identify;
 use crate::request::EndpointRequest;
 use crate::response::{self, Cause, NO_STORE, Refusal};
@@ -36,21 +34,24 @@ pub(crate) async fn handle(
     State(server): State<Arc<AuthorizationServer>>,
     request: EndpointRequest,
 ) -> Result<Response, Refusal> {
-    let grant = issue(&server, &request)
+    let (token, record) = issue(&server, &request)
         .await
         .map_err(|cause| request.refuse(cause))?;
-    audit::issued(&grant.record);
-    Ok(answer(&grant))
+    server.audit.issued(&record);
+    Ok(answer(&token, &record))
 }
 
-async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Result<Grant, Cause> {
+async fn issue(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Result<(AccessToken, Arc<TokenRecord>), Cause> {
     let limits = &server.token_requests;
     limits
         .count_address(request.peer_address(), Instant::now())
         .map_err(Cause::TooManyRequests)?;
     let form = request.form()?;
     let registrations = server.registrations();
-    let identified = identify(server, &registrations, request, &form, Cause::Authentication).await?;
+    let identified = identify(server, &registrations, request, &form).await?;
     limits
         .count_client(&identified.client.client_id, Instant::now())
         .map_err(Cause::TooManyRequests)?;
@@ -58,31 +59,29 @@ async fn issue(server: &AuthorizationServer, request: &EndpointRequest) -> Resul
     let token_request = TokenRequest::parse(&form)?;
     let issuance = Issuance {
         id: record_id(request.received_at),
-        lifetime: server.lifetime,
+        lifetime: server.configuration.tokens.lifetime,
         now: request.now(),
     };
-    let grant = grant(
+    let Grant { token, record } = grant(
         token_request,
         client,
         request.certificate(),
         random_secret()?,
         issuance,
     )?;
-    server.tokens.insert(grant.record.clone()).await?;
-    Ok(grant)
+    let record = Arc::new(record);
+    server.tokens.insert(Arc::clone(&record)).await?;
+    Ok((token, record))
 }
 
-fn answer(grant: &Grant) -> Response {
+fn answer(token: &AccessToken, record: &TokenRecord) -> Response {
     let granted = TokenResponse {
-        access_token: grant.token.expose(),
+        access_token: token.expose(),
         token_type: "Bearer",
-        expires_in: grant.record.issued_at.until(grant.record.expires_at).as_secs(),
-        scope: &grant.record.scope,
+        expires_in: record.issued_at.until(record.expires_at).as_secs(),
+        scope: &record.scope,
     };
-    match response::written(&granted) {
-        Ok(body) => response::answer("application/json;charset=UTF-8", NO_STORE, body),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    response::json("application/json;charset=UTF-8", NO_STORE, &granted)
 }
 
 /// A version 7 UUID of the moment the request was read: the store finds the record by the hour in it.

@@ -39,7 +39,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`StoreError`]: the record may or may not have been kept, and its token must not be handed out.
-    fn insert(&self, record: TokenRecord) -> Pending<'_, ()>;
+    fn insert(&self, record: Arc<TokenRecord>) -> Pending<'_, ()>;
 
     /// The record of that id, whoever asks: what proves a token is `find`.
     ///
@@ -57,6 +57,9 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     fn revoke(&self, id: Uuid, now: Timestamp) -> Pending<'_, ()>;
 
     /// Revokes all tokens of these that were issued at `now` or before. Once this resolves, it survives a crash.
+    ///
+    /// Moments of issue are those of the servers that issued: a token of one whose clock is ahead of the caller's may
+    /// count as issued after `now` although it was there before.
     ///
     /// # Errors
     ///

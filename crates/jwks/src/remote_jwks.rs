@@ -51,12 +51,7 @@ impl<K> Clone for RemoteJwks<K> {
 impl RemoteJwks {
     /// The keys at `uri`, to be fetched with `http_client` and within the default limits. Nothing is fetched yet.
     pub fn new(http_client: reqwest::Client, uri: impl Into<String>) -> Self {
-        Self::with_limits(http_client, uri, RefetchLimits::default())
-    }
-
-    /// As [`Self::new`], within other limits than the default ones.
-    pub fn with_limits(http_client: reqwest::Client, uri: impl Into<String>, limits: RefetchLimits) -> Self {
-        Self::at(http_client, Location::Jwks(uri.into()), limits)
+        Self::reading(http_client, uri, RefetchLimits::default())
     }
 
     /// The keys of `issuer`, which is an https URL, wherever its metadata says that they are: asked anew with every
@@ -64,16 +59,11 @@ impl RemoteJwks {
     ///
     /// RFC 8414 §3
     pub fn of_issuer(http_client: reqwest::Client, issuer: impl Into<String>) -> Self {
-        Self::of_issuer_with_limits(http_client, issuer, RefetchLimits::default())
-    }
-
-    /// As [`Self::of_issuer`], within other limits than the default ones.
-    pub fn of_issuer_with_limits(
-        http_client: reqwest::Client,
-        issuer: impl Into<String>,
-        limits: RefetchLimits,
-    ) -> Self {
-        Self::at(http_client, Location::Issuer(issuer.into()), limits)
+        Self::at(
+            http_client,
+            Location::Issuer(issuer.into()),
+            RefetchLimits::default(),
+        )
     }
 
     /// Verifies a JWT access token with the issuer's keys, as [`AccessTokenVerifier::verify`] does.
@@ -290,17 +280,6 @@ pub enum JwksVerificationError {
     #[error(transparent)]
     Verification(#[from] VerificationError),
     /// The keys could not be fetched: never the sender's fault.
-    #[error("the keys of {uri} cannot be fetched: {reason}")]
-    Unavailable {
-        /// Where the keys should be.
-        uri: String,
-        /// Why they could not be fetched.
-        reason: FetchError,
-    },
-}
-
-impl From<KeysUnavailable> for JwksVerificationError {
-    fn from(KeysUnavailable { uri, reason }: KeysUnavailable) -> Self {
-        Self::Unavailable { uri, reason }
-    }
+    #[error(transparent)]
+    Unavailable(#[from] KeysUnavailable),
 }

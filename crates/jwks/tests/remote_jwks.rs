@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use jwks::{FetchError, JwksVerificationError, RefetchLimits, RemoteJwks};
+use jwks::{FetchError, JwksVerificationError, KeysUnavailable, RefetchLimits, RemoteJwks};
 use oauth_core::jwt::{
     AccessTokenClaims, AccessTokenVerifier, JwksError, SignatureAlgorithm, SigningKey, VerificationError,
 };
@@ -48,7 +48,7 @@ impl Issuer {
     }
 
     fn keys(&self, limits: RefetchLimits) -> RemoteJwks {
-        RemoteJwks::with_limits(http_client(), &self.uri, limits)
+        RemoteJwks::reading(http_client(), &self.uri, limits)
     }
 }
 
@@ -101,7 +101,7 @@ async fn verify(keys: &RemoteJwks, token: &str) -> Result<(), JwksVerificationEr
 
 fn unavailable(result: Result<(), JwksVerificationError>) -> FetchError {
     match result.unwrap_err() {
-        JwksVerificationError::Unavailable { reason, .. } => reason,
+        JwksVerificationError::Unavailable(KeysUnavailable { reason, .. }) => reason,
         other => panic!("{other}"),
     }
 }
@@ -333,7 +333,7 @@ async fn gives_up_on_an_issuer_that_does_not_answer() {
         timeout: Duration::from_millis(50),
         ..RefetchLimits::default()
     };
-    let keys = RemoteJwks::with_limits(http_client(), uri, limits);
+    let keys = RemoteJwks::reading(http_client(), uri, limits);
     let reason = unavailable(verify(&keys, &token(&signing_key())).await);
     assert!(
         matches!(&reason, FetchError::NoAnswer(words) if words.contains("timed out")),

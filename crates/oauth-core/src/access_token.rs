@@ -16,7 +16,10 @@ use crate::{
 pub const SECRET_LENGTH: usize = 32;
 
 /// Bytes of a token before encoding: the record's id, then the secret.
-const TOKEN_LENGTH: usize = 48;
+const TOKEN_LENGTH: usize = ID_LENGTH + SECRET_LENGTH;
+const ID_LENGTH: usize = 16;
+/// Characters of a token.
+const TEXT_LENGTH: usize = 64;
 
 /// An opaque access token: 64 characters of base64url over the record's id (16 bytes) and a secret (32 bytes).
 /// The id alone finds the record; the secret proves possession. `Debug` shows neither; compared in constant time.
@@ -25,17 +28,20 @@ const TOKEN_LENGTH: usize = 48;
 #[derive(Clone, Eq)]
 pub struct AccessToken {
     id: Uuid,
-    text: String,
+    text: [u8; TEXT_LENGTH],
 }
 
 impl AccessToken {
     /// The token for the record `id` with the random bytes `secret`.
     pub fn new(id: Uuid, secret: [u8; SECRET_LENGTH]) -> Self {
-        let bytes = [&id.as_bytes()[..], &secret[..]].concat();
-        Self {
-            id,
-            text: URL_SAFE_NO_PAD.encode(bytes),
-        }
+        let mut bytes = [0; TOKEN_LENGTH];
+        bytes[..ID_LENGTH].copy_from_slice(id.as_bytes());
+        bytes[ID_LENGTH..].copy_from_slice(&secret);
+        let mut text = [0; TEXT_LENGTH];
+        URL_SAFE_NO_PAD
+            .encode_slice(bytes, &mut text)
+            .expect("48 bytes are 64 characters of base64url");
+        Self { id, text }
     }
 
     /// Reads a token as a client presents it.
@@ -44,13 +50,14 @@ impl AccessToken {
     ///
     /// [`MalformedAccessToken`] for every text that this server cannot have issued.
     pub fn parse(text: &str) -> Result<Self, MalformedAccessToken> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| MalformedAccessToken)?;
-        let bytes: [u8; TOKEN_LENGTH] = bytes.try_into().map_err(|_| MalformedAccessToken)?;
+        let text = text.as_bytes().try_into().map_err(|_| MalformedAccessToken)?;
+        let mut bytes = [0; TOKEN_LENGTH];
+        URL_SAFE_NO_PAD
+            .decode_slice(text, &mut bytes)
+            .map_err(|_| MalformedAccessToken)?;
         let (id, _) = bytes.split_first_chunk().ok_or(MalformedAccessToken)?;
-        Ok(Self {
-            id: Uuid::from_bytes(*id),
-            text: text.to_owned(),
-        })
+        let id = Uuid::from_bytes(*id);
+        Ok(Self { id, text })
     }
 
     /// The id of the token's record; no secret.
@@ -60,18 +67,18 @@ impl AccessToken {
 
     /// What is stored instead of the token.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest::of(&self.text)
+        TokenDigest(SecretDigest::of(&self.text))
     }
 
     /// The token itself, for the one answer that carries it.
     pub fn expose(&self) -> &str {
-        &self.text
+        str::from_utf8(&self.text).expect("base64url is ASCII")
     }
 }
 
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {
-        self.text.as_bytes().ct_eq(other.text.as_bytes()).into()
+        self.text.ct_eq(&other.text).into()
     }
 }
 

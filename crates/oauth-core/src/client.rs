@@ -1,6 +1,6 @@
 //! Registered clients: who they are, how they prove it, and what they may do.
 //!
-//! A registration is written with the member names of RFC 7591 and RFC 8705 and checked once, at start; a checked
+//! A registration is written with the member names of RFC 7591 and RFC 8705 and checked when it is read; a checked
 //! [`ClientRegistration`] cannot be half right.
 
 use std::{
@@ -99,6 +99,12 @@ pub struct ClientRegistration {
     pub resource_server: Option<ResourceServer>,
     /// Whether it is let in at all.
     pub status: ClientStatus,
+}
+
+impl ClientRegistration {
+    fn is_enabled(&self) -> bool {
+        self.status == ClientStatus::Enabled
+    }
 }
 
 /// What a client may obtain by the client credentials grant.
@@ -310,9 +316,7 @@ impl ClientRegistry {
 
     /// The enabled client of that name; a disabled one is as good as none.
     pub fn find(&self, client_id: &str) -> Option<&ClientRegistration> {
-        self.0
-            .get(client_id)
-            .filter(|client| client.status == ClientStatus::Enabled)
+        self.0.get(client_id).filter(|client| client.is_enabled())
     }
 
     /// The certificates that need no authority to vouch for them: those of enabled clients registered with them.
@@ -321,10 +325,7 @@ impl ClientRegistry {
     /// RFC 8705 §2.2
     pub fn self_signed_certificates(&self) -> Option<Vec<CertificateThumbprint>> {
         let mut listed = Vec::new();
-        for client in self
-            .iter()
-            .filter(|client| client.status == ClientStatus::Enabled)
-        {
+        for client in self.enabled() {
             match &client.authentication {
                 ClientAuthenticationMethod::SelfSignedTlsClientAuth(ClientKeys::Registered(certificates)) => {
                     listed.extend(certificates.thumbprints());
@@ -340,13 +341,17 @@ impl ClientRegistry {
     ///
     /// RFC 9701 §6
     pub fn introspection_algorithms(&self) -> BTreeSet<SignatureAlgorithm> {
-        let enabled = self
-            .iter()
-            .filter(|client| client.status == ClientStatus::Enabled);
-        let resource_servers = enabled.filter_map(|client| client.resource_server.as_ref());
+        let resource_servers = self
+            .enabled()
+            .filter_map(|client| client.resource_server.as_ref());
         resource_servers
             .filter_map(|server| server.signed_response_algorithm)
             .collect()
+    }
+
+    /// The clients that are let in, in no order.
+    pub fn enabled(&self) -> impl Iterator<Item = &ClientRegistration> {
+        self.iter().filter(|client| client.is_enabled())
     }
 
     /// Every registration, enabled or not, in no order.

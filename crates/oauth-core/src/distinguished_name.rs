@@ -81,14 +81,6 @@ impl DistinguishedName {
     pub const fn is_empty(&self) -> bool {
         self.relative_names.is_empty()
     }
-
-    /// The same name with its RDNs in the opposite order: what a registration in the wrong order would have matched.
-    #[must_use]
-    pub fn reversed(&self) -> Self {
-        Self {
-            relative_names: self.relative_names.iter().rev().cloned().collect(),
-        }
-    }
 }
 
 impl From<&Name> for DistinguishedName {

@@ -4,7 +4,7 @@
 //! A verified token exists only as [`VerifiedAccessToken`], which nothing but the verification makes.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 mod access_token;
 mod client_assertion;
@@ -25,6 +25,7 @@ pub use client_assertion::{
 pub use introspection_response::{IntrospectionClaims, IntrospectionVerifier};
 pub use signing_key::{SigningError, SigningKey};
 pub use unverified::{is_compact_jws, unverified_issuer};
+pub(crate) use verification_keys::SHORTEST_RSA_MODULUS_BYTES;
 pub use verification_keys::{JwksError, VerificationKeys};
 
 /// A signature algorithm that this project signs with or accepts: asymmetric ones alone.
@@ -77,6 +78,35 @@ fn header_of(token: &str) -> Option<jsonwebtoken::Header> {
         return None;
     }
     jsonwebtoken::decode_header(token).ok()
+}
+
+/// Whether a header's `typ` is `name`, be it with the prefix that a sender may leave out.
+///
+/// RFC 7515 §4.1.9
+fn is_of_type(typ: &str, name: &str) -> bool {
+    const PREFIX: &str = "application/";
+    let short = match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => typ,
+    };
+    short.eq_ignore_ascii_case(name)
+}
+
+/// Whether a header asks for what is not understood here: any critical member, and a payload that is not encoded.
+///
+/// RFC 7515 §4.1.11, RFC 7797 §3
+fn has_critical_member(header: &jsonwebtoken::Header) -> bool {
+    header.crit.is_some() || header.extras.inner().contains_key("b64")
+}
+
+/// Audiences as most write them: one as a text, several as a list.
+///
+/// RFC 7519 §4.1.3
+fn one_or_many<T: Serialize, S: Serializer>(audience: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    match audience {
+        [one] => one.serialize(serializer),
+        many => many.serialize(serializer),
+    }
 }
 
 /// The JSON of a part that is no other value than an object, as far as its beginning tells, and UTF-8 throughout, also in

@@ -18,6 +18,7 @@ pub mod confirmation;
 pub mod distinguished_name;
 pub mod error;
 pub mod form;
+mod hex;
 pub mod introspection;
 pub mod jwt;
 pub mod metadata;

@@ -92,17 +92,6 @@ impl AuthorizationServerMetadata {
             .and_then(|aliases| aliases.token_endpoint.as_deref());
         alias.unwrap_or(&self.token_endpoint)
     }
-
-    /// The revocation endpoint for a client that presents a certificate.
-    ///
-    /// RFC 8705 §5
-    pub fn mtls_revocation_endpoint(&self) -> Option<&str> {
-        let alias = self
-            .mtls_endpoint_aliases
-            .as_ref()
-            .and_then(|aliases| aliases.revocation_endpoint.as_deref());
-        alias.or(self.revocation_endpoint.as_deref())
-    }
 }
 
 /// Where the metadata of `issuer` is: the well-known path goes between its host and its path.

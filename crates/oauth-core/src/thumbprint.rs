@@ -7,10 +7,15 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use base64::{Engine as _, display::Base64Display, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+use crate::hex;
+
+/// Of the text: 32 bytes in base64url without padding.
+const LENGTH: usize = 43;
 
 /// SHA-256 of a certificate's DER encoding; compared in constant time.
 ///
@@ -48,9 +53,7 @@ impl CertificateThumbprint {
             return Err(MalformedThumbprint);
         }
         for (byte, digits) in hash.iter_mut().zip(pairs) {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            let (high, low) = high.zip(low).ok_or(MalformedThumbprint)?;
-            *byte = u8::try_from(high << 4 | low).map_err(|_| MalformedThumbprint)?;
+            *byte = hex::byte(*digits).ok_or(MalformedThumbprint)?;
         }
         Ok(Self(hash))
     }
@@ -85,7 +88,11 @@ impl Hash for CertificateThumbprint {
 
 impl fmt::Display for CertificateThumbprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(formatter)
+        let mut text = [0; LENGTH];
+        URL_SAFE_NO_PAD
+            .encode_slice(self.0, &mut text)
+            .map_err(|_| fmt::Error)?;
+        formatter.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

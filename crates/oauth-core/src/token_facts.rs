@@ -174,11 +174,7 @@ impl Members {
         Ok(TokenFacts {
             grant: Grant {
                 iss: self.iss,
-                aud: match self.aud {
-                    None => Vec::new(),
-                    Some(Audience::One(one)) => vec![one],
-                    Some(Audience::Many(many)) => many,
-                },
+                aud: self.aud.map(Vec::from).unwrap_or_default(),
                 sub: self.sub,
                 client_id: self.client_id.or(self.azp),
                 scope: self.scope.unwrap_or_default(),
@@ -200,6 +196,15 @@ pub(crate) enum NoFacts {
 pub(crate) enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+impl From<Audience> for Vec<String> {
+    fn from(audience: Audience) -> Self {
+        match audience {
+            Audience::One(one) => vec![one],
+            Audience::Many(many) => many,
+        }
+    }
 }
 
 impl Audience {

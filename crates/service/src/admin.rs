@@ -15,7 +15,6 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
-use crate::operation::guarded;
 use crate::readiness::{Failing, Readiness};
 
 /// From a cached answer in the gateway to a request that runs into its timeout.
@@ -25,61 +24,16 @@ const DURATION_BUCKETS: &[f64] = &[
 /// Histograms hold every observation in memory until the next upkeep.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Serves the admin endpoints on `listener` until `until` resolves.
-///
-/// # Errors
-///
-/// When the listener cannot be used.
-pub async fn serve_admin(
-    listener: TcpListener,
-    readiness: Readiness,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    serve_admin_with(listener, readiness, Router::new(), until).await
-}
-
-/// The same, and `operations` beside it: for this machine alone, as JSON alone.
-///
-/// # Errors
-///
-/// When the listener cannot be used.
-pub async fn serve_admin_with(
-    listener: TcpListener,
-    readiness: Readiness,
-    operations: Router,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    serve(listener, router(readiness).merge(guarded(operations)), until).await
-}
-
-/// The same, and `pages` beside it, which show something of the service to whoever reaches the listener.
-///
-/// # Errors
-///
-/// When the listener cannot be used.
-pub(crate) async fn serve_admin_showing(
-    listener: TcpListener,
-    readiness: Readiness,
-    pages: Router,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    serve(listener, router(readiness).merge(pages), until).await
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+/// Serves `router` on `listener`; does not end by itself.
+pub(crate) async fn serve(listener: TcpListener, router: Router) -> anyhow::Result<()> {
     listener
         .set_nonblocking(true)
         .context("the admin listener cannot be used")?;
     let listener =
         tokio::net::TcpListener::from_std(listener).context("the admin listener cannot be used")?;
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(until);
     tokio::select! {
-        ended = serving => ended.context("the admin listener failed"),
+        ended = axum::serve(listener, service).into_future() => ended.context("the admin listener failed"),
         () = keep_metrics_up() => Ok(()),
     }
 }

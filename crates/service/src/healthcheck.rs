@@ -1,15 +1,13 @@
 //! The question `/readyz`, asked from outside the process: for container health checks, where there is no curl.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::exchange::{exchange, reachable};
+
 const WITHIN: Duration = Duration::from_secs(3);
-/// Bounds what is read of an answer; a readiness report is far shorter.
-const LARGEST_ANSWER: u64 = 16 * 1024;
 
 /// Asks the service whose admin listener is at `admin` whether it is ready.
 ///
@@ -18,9 +16,9 @@ const LARGEST_ANSWER: u64 = 16 * 1024;
 /// # Errors
 ///
 /// When it says that it is not, with its reasons; when nothing listens there; when no answer comes in three seconds.
-pub async fn ask(admin: SocketAddr) -> Result<(), HealthcheckError> {
+pub(crate) async fn ask(admin: SocketAddr) -> Result<(), HealthcheckError> {
     let address = reachable(admin);
-    let answer = timeout(WITHIN, readyz(address))
+    let answer = timeout(WITHIN, exchange(address, "GET /readyz", "", ""))
         .await
         .map_err(|_| HealthcheckError::NoAnswer {
             address,
@@ -30,19 +28,16 @@ pub async fn ask(admin: SocketAddr) -> Result<(), HealthcheckError> {
             address,
             reason: error.to_string(),
         })?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1);
-    if status == Some("200") {
+    if answer.status == "200" {
         Ok(())
     } else {
-        Err(HealthcheckError::NotReady(body.trim().to_owned()))
+        Err(HealthcheckError::NotReady(answer.body))
     }
 }
 
 /// Why a service does not count as healthy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HealthcheckError {
+pub(crate) enum HealthcheckError {
     /// Nobody answered.
     #[error("http://{address}/readyz: {reason}")]
     NoAnswer {
@@ -56,35 +51,17 @@ pub enum HealthcheckError {
     NotReady(String),
 }
 
-async fn readyz(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-pub(crate) fn reachable(admin: SocketAddr) -> SocketAddr {
-    let ip = match admin.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, admin.port())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::{Readiness, Shutdown, serve_admin};
+    use crate::{Readiness, Shutdown, admin};
 
     fn serve(readiness: Readiness) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve_admin(listener, readiness, std::future::pending()));
+        tokio::spawn(admin::serve(listener, admin::router(readiness)));
         address
     }
 

@@ -3,21 +3,22 @@
 //! Decides how a service starts, says what is wrong, and stops; knows nothing of TLS or OAuth. The binaries depend
 //! on it, and nothing below them.
 
-pub mod admin;
-pub mod command_line;
+mod admin;
+mod command_line;
 pub mod configuration;
-pub mod healthcheck;
+mod exchange;
+mod healthcheck;
 pub mod logging;
-pub mod operation;
+mod operation;
 mod plain_fields;
-pub mod readiness;
-pub mod reload;
+mod readiness;
+mod reload;
 pub mod request_id;
-pub mod running;
-pub mod shutdown;
-pub mod started_with;
+mod running;
+mod shutdown;
+mod started_with;
 
-pub use admin::{install_metrics, serve_admin};
+pub use admin::install_metrics;
 pub use command_line::{About, Commands, PlainCommand, run, run_with_commands};
 pub use configuration::{ConfigurationError, ConfigurationSource, Problems, read_toml};
 pub use logging::LogFormat;

@@ -13,17 +13,13 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use clap::{Arg, ArgGroup, ArgMatches, Command};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::healthcheck::reachable;
+use crate::exchange::{Answer, exchange, reachable};
 
 const JSON: &str = "application/json";
 /// An operation may have to wait for a disk.
 const WITHIN: Duration = Duration::from_secs(30);
-/// Bounds what is read of an answer.
-const LARGEST_ANSWER: u64 = 16 * 1024;
 
 /// A subcommand that asks the running service to do something.
 #[derive(Clone, Copy, Debug)]
@@ -78,30 +74,17 @@ impl Operation {
     /// When it does not answer within 30 seconds, or refuses.
     pub async fn send(&self, admin: SocketAddr, body: &str) -> anyhow::Result<String> {
         let address = reachable(admin);
-        let exchange = timeout(WITHIN, exchange(address, self.name, body));
-        let answer = exchange
+        let (request, length) = (format!("POST /{}", self.name), body.len());
+        let fields = format!("Content-Type: {JSON}\r\nContent-Length: {length}\r\n");
+        let answer = timeout(WITHIN, exchange(address, &request, &fields, body))
             .await
             .context("no answer within 30 seconds")
             .and_then(|answer| Ok(answer?))
             .with_context(|| format!("http://{address}/{}: is the service running?", self.name))?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).unwrap_or("no status");
-        anyhow::ensure!(status == "200", "the service answered {status}: {}", body.trim());
-        Ok(body.trim().to_owned())
+        let Answer { status, body } = answer;
+        anyhow::ensure!(status == "200", "the service answered {status}: {body}");
+        Ok(body)
     }
-}
-
-async fn exchange(address: SocketAddr, name: &str, body: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let length = body.len();
-    let request = format!(
-        "POST /{name} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {JSON}\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The operations of a service, guarded.

@@ -11,20 +11,19 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// `time level span{fields}: target: fields`.
 #[derive(Debug)]
 pub(crate) struct PlainLine;
 
-impl<S, N> FormatEvent<S, N> for PlainLine
+impl<S> FormatEvent<S, PlainFields> for PlainLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, PlainFields>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -35,35 +34,38 @@ where
                 .with_ansi(false)
                 .format_event(context, writer, event);
         }
-        if write_time(&mut writer, SystemTime::now()).is_err() {
-            writer.write_str("<unknown time>")?;
-        }
-        writer.write_str(level(*metadata.level()))?;
-        let mut is_in_a_span = false;
-        for span in context
-            .event_scope()
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
-            writer.write_str(span.name())?;
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
-                && !fields.is_empty()
-            {
-                writer.write_char('{')?;
-                writer.write_str(fields)?;
-                writer.write_char('}')?;
+        at_once(&mut writer, |text| {
+            if write_time(text, SystemTime::now()).is_err() {
+                text.push_str("<unknown time>");
             }
-            writer.write_char(':')?;
-            is_in_a_span = true;
-        }
-        if is_in_a_span {
-            writer.write_char(' ')?;
-        }
-        writer.write_str(metadata.target())?;
-        writer.write_str(": ")?;
-        context.format_fields(writer.by_ref(), event)?;
-        writer.write_char('\n')
+            text.push_str(level(*metadata.level()));
+            if let Some(span) = context.event_scope().and_then(|mut scope| scope.next()) {
+                push_spans(text, &span);
+                text.push(' ');
+            }
+            text.push_str(metadata.target());
+            text.push_str(": ");
+            write_fields(text, event)?;
+            text.push('\n');
+            Ok(())
+        })
     }
+}
+
+/// A span, after those that it is in.
+fn push_spans<'a, S: LookupSpan<'a>>(text: &mut String, span: &SpanRef<'a, S>) {
+    if let Some(outer) = span.parent() {
+        push_spans(text, &outer);
+    }
+    text.push_str(span.name());
+    if let Some(fields) = span.extensions().get::<FormattedFields<PlainFields>>()
+        && !fields.is_empty()
+    {
+        text.push('{');
+        text.push_str(fields);
+        text.push('}');
+    }
+    text.push(':');
 }
 
 thread_local! {
@@ -72,7 +74,7 @@ thread_local! {
 }
 
 /// `2026-11-22T17:34:17.012345Z`: the date is worked out once a second.
-fn write_time(writer: &mut Writer<'_>, time: SystemTime) -> fmt::Result {
+fn write_time(line: &mut String, time: SystemTime) -> fmt::Result {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let second = since_epoch.as_secs();
     LATEST_SECOND.with_borrow_mut(|(latest, text)| {
@@ -89,7 +91,8 @@ fn write_time(writer: &mut Writer<'_>, time: SystemTime) -> fmt::Result {
             )?;
             *latest = second;
         }
-        writer.write_str(text)
+        line.push_str(text);
+        Ok(())
     })?;
     let mut rest = since_epoch.subsec_micros();
     let mut micros = *b"000000Z";
@@ -97,7 +100,8 @@ fn write_time(writer: &mut Writer<'_>, time: SystemTime) -> fmt::Result {
         *digit += (rest % 10) as u8;
         rest /= 10;
     }
-    writer.write_str(str::from_utf8(&micros).unwrap_or_default())
+    line.push_str(str::from_utf8(&micros).unwrap_or_default());
+    Ok(())
 }
 
 const fn level(level: Level) -> &'static str {
@@ -116,32 +120,42 @@ pub(crate) struct PlainFields;
 
 impl<'writer> FormatFields<'writer> for PlainFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
-        // Taken and put back, for a value may log something itself.
-        let mut line = Line {
-            text: SCRATCH.take(),
-            separator: "",
-            result: Ok(()),
-        };
-        line.text.clear();
-        fields.record(&mut line);
-        let written = line.result.and_then(|()| writer.write_str(&line.text));
-        SCRATCH.set(line.text);
-        written
+        at_once(&mut writer, |text| write_fields(text, fields))
     }
 }
 
 thread_local! {
-    /// Where fields are put together: what they are written into takes its time with every piece.
+    /// Where text is put together: what it is written into takes its time with every piece.
     static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
 }
 
-struct Line {
-    text: String,
+/// Writes what `write` makes, in one piece.
+fn at_once(writer: &mut Writer<'_>, write: impl FnOnce(&mut String) -> fmt::Result) -> fmt::Result {
+    // Taken and put back, for a value may log something itself.
+    let mut text = SCRATCH.take();
+    text.clear();
+    let written = write(&mut text).and_then(|()| writer.write_str(&text));
+    SCRATCH.set(text);
+    written
+}
+
+fn write_fields(text: &mut String, fields: impl RecordFields) -> fmt::Result {
+    let mut line = Line {
+        text,
+        separator: "",
+        result: Ok(()),
+    };
+    fields.record(&mut line);
+    line.result
+}
+
+struct Line<'a> {
+    text: &'a mut String,
     separator: &'static str,
     result: fmt::Result,
 }
 
-impl Line {
+impl Line<'_> {
     fn write(&mut self, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
         self.text.push_str(self.separator);
         if name != "message" {
@@ -152,13 +166,13 @@ impl Line {
         write!(self.text, "{value:?}")?;
         if !is_harmless(&self.text[start..]) {
             let value = self.text.split_off(start);
-            write_out(&mut self.text, &value)?;
+            write_out(self.text, &value)?;
         }
         Ok(())
     }
 }
 
-impl Visit for Line {
+impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // What the crate `log` says of where a line comes from stands before the fields.
         if self.result.is_err() || field.name().starts_with("log.") {
@@ -315,7 +329,7 @@ mod tests {
         ] {
             let mut written = String::new();
             let time = UNIX_EPOCH + Duration::new(second, micros * 1000);
-            write_time(&mut Writer::new(&mut written), time).unwrap();
+            write_time(&mut written, time).unwrap();
             assert_eq!(written, expected);
         }
     }

@@ -20,7 +20,7 @@ use metrics::{counter, gauge};
 
 /// Between two looks at the files. Polled by content, so that it works on every file system, and through the symbolic
 /// links that orchestrators swap.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Everything a service reads again; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,7 @@ pub struct Reload {
     files: Vec<PathBuf>,
     attempted: Fingerprint,
     action: Action,
+    find: Box<dyn Fn() -> Option<Vec<PathBuf>> + Send>,
     expires_at: fn(&Path) -> Option<SystemTime>,
     ends: Vec<(PathBuf, SystemTime)>,
 }
@@ -65,9 +66,18 @@ impl Reload {
             files,
             attempted: read,
             action: Box::new(action),
+            find: Box::new(|| None),
             expires_at: |_| None,
             ends: Vec::new(),
         }
+    }
+
+    /// Looks after the files that `find` names from each change on: one of them says which the others are. Where it
+    /// names none, because that one cannot be understood, those of before are looked after.
+    #[must_use]
+    pub fn finding(mut self, find: impl Fn() -> Option<Vec<PathBuf>> + Send + 'static) -> Self {
+        self.find = Box::new(find);
+        self
     }
 
     /// Measures how long it is until each file expires, as `expires_at` finds it in the file.
@@ -103,11 +113,14 @@ impl Reload {
     }
 
     fn attempt_changed(&mut self, occasion: Occasion) {
-        let found = Fingerprint::of(&self.files);
-        if occasion == Occasion::Poll && found == self.attempted {
+        if occasion == Occasion::Poll && Fingerprint::of(&self.files) == self.attempted {
             return;
         }
-        self.attempted = found;
+        if let Some(files) = (self.find)() {
+            self.files = files;
+        }
+        // Before they are read: what changes from here on is found at the next look.
+        self.attempted = Fingerprint::of(&self.files);
         self.find_ends();
         let name = self.name;
         match (self.action)() {
@@ -271,6 +284,41 @@ mod tests {
         let watched = Watched::new();
         assert_eq!(watched.attempts_after(Occasion::Demand), 1);
         assert_eq!(watched.attempts_after(Occasion::Poll), 1);
+    }
+
+    #[test]
+    fn looks_after_the_files_that_the_first_one_names_by_now() {
+        let directory = TempDir::new().unwrap();
+        let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+        std::fs::write(&first, "alone").unwrap();
+        let (named, files) = ([first.clone(), second.clone()], vec![first.clone()]);
+        let find = move || match std::fs::read_to_string(&named[0]).ok()?.as_str() {
+            "alone" => Some(named[..1].to_vec()),
+            "both" => Some(named.to_vec()),
+            _ => None,
+        };
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&attempts);
+        let reload = Reload::new("named files", files.clone(), Fingerprint::of(&files), move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        let reloads = Reloads::default();
+        reloads.add(reload.finding(find));
+        for (file, text, attempted) in [
+            (&second, "not yet named", 0),
+            (&first, "both", 1),
+            (&second, "named", 2),
+            (&first, "not understood", 3),
+            (&second, "still named", 4),
+            (&first, "alone", 5),
+            (&second, "no longer named", 5),
+        ] {
+            std::fs::write(file, text).unwrap();
+            reloads.attempt(Occasion::Poll);
+            reloads.attempt(Occasion::Poll);
+            assert_eq!(attempts.load(Ordering::SeqCst), attempted, "{text}");
+        }
     }
 
     #[test]

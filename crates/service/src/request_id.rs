@@ -24,7 +24,7 @@ impl RequestId {
     /// The name that a request with these fields brought, if that is fit for a log; else a new UUID (version 7).
     pub fn of(fields: &HeaderMap) -> Self {
         let brought = fields.get(X_REQUEST_ID).filter(|id| is_fit(id.as_bytes()));
-        brought.map_or_else(|| Self::from(Uuid::now_v7()), |id| Self(id.clone()))
+        brought.map_or_else(|| Self::new(SystemTime::now()), |id| Self(id.clone()))
     }
 
     /// A new UUID (version 7) for a request that came at `time`, whatever it brought.

@@ -8,7 +8,8 @@ use axum::Router;
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::admin::{install_metrics, serve_admin_showing, serve_admin_with};
+use crate::admin::{self, install_metrics};
+use crate::operation::guarded;
 use crate::readiness::Readiness;
 use crate::reload::{Occasion, Reload, Reloads};
 use crate::shutdown::Shutdown;
@@ -76,7 +77,7 @@ impl Running {
     ///
     /// When the listener cannot be used.
     pub fn serve_admin(&mut self, listener: TcpListener, readiness: Readiness) -> anyhow::Result<()> {
-        self.serve_admin_with(listener, readiness, Router::new())
+        self.serve_admin_showing(listener, readiness, Router::new())
     }
 
     /// The same, and beside it `operations`, which change the service: for this machine alone.
@@ -90,17 +91,7 @@ impl Running {
         readiness: Readiness,
         operations: Router,
     ) -> anyhow::Result<()> {
-        let address = listener
-            .local_addr()
-            .context("the admin listener has no address")?;
-        self.add_address("admin", address);
-        self.companions.spawn(serve_admin_with(
-            listener,
-            readiness,
-            operations,
-            std::future::pending(),
-        ));
-        Ok(())
+        self.serve_admin_showing(listener, readiness, guarded(operations))
     }
 
     /// As [`Self::serve_admin`], and beside it `pages`, which show something of the service to whoever reaches the
@@ -119,9 +110,8 @@ impl Running {
             .local_addr()
             .context("the admin listener has no address")?;
         self.add_address("admin", address);
-        let never = std::future::pending();
-        self.companions
-            .spawn(serve_admin_showing(listener, readiness, pages, never));
+        let router = admin::router(readiness).merge(pages);
+        self.companions.spawn(admin::serve(listener, router));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ fn keys(result: Result<Configuration, ConfigurationError>) -> Vec<String> {
 
 #[test]
 fn accepts_the_demo_and_listens_on_loopback_alone() {
-    let demo = Configuration::demo().unwrap();
+    let demo = Configuration::from_toml(DEMO).unwrap();
     assert_eq!(demo.listen, ListenSection::default());
     for (address, port) in [
         (demo.listen.tls, 8443),
@@ -208,7 +208,10 @@ fn refuses_limits_that_let_nobody_in_and_accepts_the_bounds() {
         }
         assert!(limits(&format!("{key} = 1")).is_ok() && limits(&format!("{key} = 1000000")).is_ok());
     }
-    assert_eq!(Configuration::demo().unwrap().limits, LimitsSection::default());
+    assert_eq!(
+        Configuration::from_toml(DEMO).unwrap().limits,
+        LimitsSection::default()
+    );
 }
 
 /// M46, J8: each with the member at fault.
@@ -222,6 +225,12 @@ fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
         (format!("{grant}\nlifetime = \"25h\""), "lifetime"),
         (format!("{grant}\nlifetime = \"0s\""), "lifetime"),
         (format!("{api}\nlifetime = \"1h\""), "lifetime"),
+        (format!("{api}\nscope = \"a\""), "scope"),
+        (format!("{api}\naudience = \"api.example.com\""), "audience"),
+        (
+            format!("{api}\ntls_client_certificate_bound_access_tokens = true"),
+            "tls_client_certificate_bound_access_tokens",
+        ),
         (
             format!("{api}\nresource_server_scope = \"a  b\""),
             "resource_server_scope",
@@ -248,7 +257,9 @@ fn refuses_members_of_clients_that_mean_nothing_or_are_not_offered() {
         assert!(shown.contains(&format!("{member}: ")), "{lines}: {shown}");
     }
     for lines in [
-        format!("{grant}\nlifetime = \"24h\""),
+        format!(
+            "{grant}\nlifetime = \"24h\"\nscope = \"a\"\ntls_client_certificate_bound_access_tokens = false"
+        ),
         format!("{api}\nresource_server_scope = \"a b\"\nintrospection_signed_response_alg = \"EdDSA\""),
     ] {
         assert!(with_client(&format!("{secret}\n{lines}")).is_ok(), "{lines}");

@@ -10,7 +10,7 @@ use crate::token_store::StoreError;
 /// A signing key that could not be loaded or made.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {cause}")]
-pub struct SigningKeysError {
+pub(crate) struct SigningKeysError {
     place: String,
     cause: Failure,
 }

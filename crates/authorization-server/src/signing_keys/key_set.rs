@@ -13,18 +13,18 @@ use oauth_core::time::Timestamp;
 
 /// From its making until a key may sign: longer than the JWKS may be cached (5 minutes), by what several servers may
 /// take to learn of each other's keys. Whoever verifies has seen the key before its first signature.
-pub const ANNOUNCEMENT: Duration = Duration::from_secs(10 * 60);
+pub(crate) const ANNOUNCEMENT: Duration = Duration::from_secs(10 * 60);
 
 /// From its last signature until a key is removed: longer than any token can live (24 hours), by what clocks may
 /// differ.
-pub const RETIREMENT: Duration = Duration::from_secs(25 * 60 * 60);
+pub(crate) const RETIREMENT: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// The longest that one key may sign. A succession that nobody has continued for longer is nobody's any more.
-pub const LONGEST_REIGN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+pub(crate) const LONGEST_REIGN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What is known of a key beside the key itself; no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRecord {
+pub(crate) struct KeyRecord {
     /// Its `kid`, the RFC 7638 thumbprint.
     pub key_id: String,
     /// What it signs with.
@@ -37,7 +37,7 @@ pub struct KeyRecord {
 
 /// When keys change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RotationPolicy {
+pub(crate) struct RotationPolicy {
     /// What access tokens are signed with, and all that nothing else is asked for.
     pub algorithm: SignatureAlgorithm,
     /// What else is asked for.
@@ -50,7 +50,7 @@ pub struct RotationPolicy {
 
 /// Whose keys they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
+pub(crate) enum Ownership {
     /// One server's.
     Sole,
     /// Those of several servers, whose algorithms may differ: none knows what the others sign with.
@@ -59,7 +59,7 @@ pub enum Ownership {
 
 impl RotationPolicy {
     /// All that is signed with, what is signed most with first.
-    pub fn algorithms(&self) -> impl Iterator<Item = SignatureAlgorithm> {
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = SignatureAlgorithm> {
         let further = self.further.iter().copied();
         std::iter::once(self.algorithm).chain(further.filter(|further| *further != self.algorithm))
     }
@@ -67,7 +67,7 @@ impl RotationPolicy {
 
 /// One change to the keys; to be made durable before the next is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Make a key.
     Make {
         /// Of this algorithm.
@@ -90,14 +90,22 @@ pub enum Step {
 }
 
 /// The key that signs with `algorithm` at `now`; `None` where none has been shown for long enough.
-pub fn signing_with(keys: &[KeyRecord], algorithm: SignatureAlgorithm, now: Timestamp) -> Option<&KeyRecord> {
+pub(crate) fn signing_with(
+    keys: &[KeyRecord],
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+) -> Option<&KeyRecord> {
     keys.iter()
         .filter(|key| key.algorithm == algorithm && key.signs_from.is_some_and(|from| from <= now))
         .max_by_key(|key| order(key))
 }
 
 /// The key that signs at `now`, with `algorithm` if possible; `None` where there is no key at all.
-pub fn signing(keys: &[KeyRecord], algorithm: SignatureAlgorithm, now: Timestamp) -> Option<&KeyRecord> {
+pub(crate) fn signing(
+    keys: &[KeyRecord],
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+) -> Option<&KeyRecord> {
     let due = keys
         .iter()
         .filter(|key| key.signs_from.is_some_and(|from| from <= now));
@@ -111,7 +119,7 @@ pub fn signing(keys: &[KeyRecord], algorithm: SignatureAlgorithm, now: Timestamp
 }
 
 /// What is to be done at `now`, one step at a time; `None` when all is done.
-pub fn next_step(keys: &[KeyRecord], policy: &RotationPolicy, now: Timestamp) -> Option<Step> {
+pub(crate) fn next_step(keys: &[KeyRecord], policy: &RotationPolicy, now: Timestamp) -> Option<Step> {
     if let Some(useless) = keys.iter().find(|key| is_useless(key, keys, policy, now)) {
         let key_id = useless.key_id.clone();
         return Some(Step::Remove { key_id });
@@ -141,7 +149,7 @@ fn next_step_of(
 
 /// The steps of a rotation that an operator asks for; none for an algorithm where one is on its way already, or no
 /// next key is there.
-pub fn rotate(keys: &[KeyRecord], policy: &RotationPolicy, now: Timestamp) -> Vec<Step> {
+pub(crate) fn rotate(keys: &[KeyRecord], policy: &RotationPolicy, now: Timestamp) -> Vec<Step> {
     let steps = policy.algorithms().filter_map(|algorithm| {
         let latest = latest(keys, algorithm).and_then(|key| key.signs_from);
         let is_under_way = latest.is_some_and(|from| from > now);
@@ -156,7 +164,7 @@ pub fn rotate(keys: &[KeyRecord], policy: &RotationPolicy, now: Timestamp) -> Ve
 ///
 /// If it is the one that signs, the next takes over at once, shown for long enough or not: whoever does not know it yet
 /// asks for the JWKS again.
-pub fn retire(keys: &[KeyRecord], key_id: &str, now: Timestamp) -> Vec<Step> {
+pub(crate) fn retire(keys: &[KeyRecord], key_id: &str, now: Timestamp) -> Vec<Step> {
     let Some(compromised) = keys.iter().find(|key| key.key_id == key_id) else {
         return Vec::new();
     };

@@ -3,7 +3,6 @@
 use oauth_core::time::Timestamp;
 use serde_json::Value;
 
-use super::authentication::{registration, self_signed};
 use super::{DEMO, Harness, certificate, now, post, verifier};
 use crate::Configuration;
 use crate::registrations::Registrations;
@@ -70,23 +69,6 @@ fn unverified_header(jwt: &str) -> Value {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let header = jwt.split('.').next().unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
-}
-
-/// M14, M20: what is let into a handshake, and under which anchors, changes with the registrations.
-#[tokio::test]
-async fn self_signed_certificates_follow_the_registrations() {
-    let (_, mine, jwks) = self_signed("demo-partner", |_| ());
-    let client = registration("self-signed", "self_signed_tls_client_auth", &jwks);
-    let harness = Harness::new();
-    let request = || post(TOKEN, "grant_type=client_credentials&client_id=self-signed");
-    let answer = harness.send(request(), Some(&mine)).await;
-    assert_eq!(answer.refusal(), (401, "invalid_client".into(), "unknown_client"));
-    harness.register_anew(&format!("{DEMO}{client}"));
-    let answer = harness.send(request(), Some(&mine)).await;
-    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
-    harness.register_anew(DEMO);
-    let answer = harness.send(request(), Some(&mine)).await;
-    assert_eq!(answer.refusal(), (401, "invalid_client".into(), "unknown_client"));
 }
 
 impl Harness {

@@ -87,7 +87,7 @@ async fn refuses_callers_that_are_not_authenticated() {
     let token = harness.token(&certificate("demo-partner")).await;
     for (authorization, reason, challenge) in [
         (None, "no_client_id", None),
-        (Some(format!("Bearer {token}")), "not_basic", None),
+        (Some(format!("Bearer {token}")), "not_basic", Some("Basic")),
         (
             Some("Basic aW50cm9zcGVjdC1jbGllbnQ6d3Jvbmc=".to_owned()),
             "wrong_secret",

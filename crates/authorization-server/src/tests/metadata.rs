@@ -79,6 +79,13 @@ fn offers_secrets_at_the_token_endpoint_only_where_a_client_may_use_one_there() 
     );
 }
 
+/// D9, I5: what a disabled client might ask for is offered to nobody.
+#[test]
+fn lists_the_scopes_that_enabled_clients_may_ask_for_and_no_others() {
+    let document = document(&format!("{DEMO}{MORE_CLIENTS}"));
+    assert_eq!(document["scopes_supported"], json!(["accounts", "transactions"]));
+}
+
 /// D9.
 #[test]
 fn leaves_out_what_would_be_empty() {

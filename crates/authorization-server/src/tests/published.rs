@@ -138,6 +138,7 @@ async fn token(harness: &Harness, key: &SigningKey) -> Answer {
 
 const LATER: Duration = Duration::from_secs(11);
 const MUCH_LATER: Duration = Duration::from_secs(301);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// M20, F13, K1: fetched once, and again at the first assertion of a new key.
 #[tokio::test]
@@ -195,6 +196,26 @@ async fn refuses_a_key_that_the_partner_has_removed() {
             (401, "invalid_client".into(), "assertion_unknown_key")
         );
     }
+}
+
+/// M20, F13: renewed beside the requests of a client that is about, which wait for no answer of the partner's.
+#[tokio::test]
+async fn accepts_a_key_while_it_is_asked_for_again_and_not_once_it_is_too_old() {
+    let own = key();
+    let partner = Partner::publishing(jwks(&[&own])).await;
+    let harness = partner.authorization_server("private_key_jwt");
+    assert_eq!(token(&harness, &own).await.status, StatusCode::OK);
+    partner.publish(None);
+    pass(Duration::from_secs(241)).await;
+    assert_eq!(token(&harness, &own).await.status, StatusCode::OK);
+    let asked_again = async {
+        while partner.asked() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asked_again).await.unwrap();
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(token(&harness, &own).await.refusal().0, 503);
 }
 
 /// M20: nobody can tell whether it is the client, so nobody says that it is not; and nothing is issued.

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn server(configuration: &PostgresConfiguration) -> Harness {
     let store = Arc::new(PostgresTokenStore::open(configuration).await.unwrap());
-    let policy = crate::rotation(&Configuration::demo().unwrap());
+    let policy = crate::rotation(&Configuration::from_toml(DEMO).unwrap());
     let keys = SigningKeys::shared(Arc::clone(&store), policy, crate::now())
         .await
         .unwrap();

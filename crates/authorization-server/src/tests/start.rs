@@ -10,15 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use mtls::{ClientTls, Credentials, Timeouts, TrustAnchors};
 use oauth_core::certificate::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use service::{Occasion, Running, Shutdown};
+use service::{Running, Shutdown};
 use tempfile::TempDir;
 
+use super::DEMO;
 use super::authentication::{registration, self_signed};
 use super::published::Partner;
-use super::{DEMO, Harness};
 use crate::client_anchors::ClientTrust;
 use crate::router::TOKEN;
-use crate::{Configuration, StoreConfiguration, now, reload_registrations, start, verify_current};
+use crate::{Configuration, StoreConfiguration, now, start, verify_current};
 
 /// The demo's configuration with all of its files in `directory`, on ports of the system's choice.
 pub(super) fn configuration(directory: &Path) -> Configuration {
@@ -57,7 +57,7 @@ fn names_in(directory: &Path) -> BTreeSet<OsString> {
     entries.map(|entry| entry.unwrap().file_name()).collect()
 }
 
-async fn started(configuration: &Configuration) -> anyhow::Result<(Running, Shutdown)> {
+pub(super) async fn started(configuration: &Configuration) -> anyhow::Result<(Running, Shutdown)> {
     let shutdown = Shutdown::new();
     Ok((start(configuration.clone(), shutdown.clone()).await?, shutdown))
 }
@@ -106,38 +106,6 @@ async fn refuses_to_start_without_its_certificate_and_names_the_file() {
     );
 }
 
-/// Registrations follow the configuration file, and a broken one changes nothing.
-#[tokio::test]
-async fn registrations_follow_the_configuration_file_and_a_broken_one_changes_nothing() {
-    let directory = TempDir::new().unwrap();
-    let file = directory.path().join("authorization-server.toml");
-    std::fs::write(&file, DEMO).unwrap();
-    let harness = Harness::new();
-    let mut running = Running::new(Shutdown::new());
-    reload_registrations(&mut running, file.clone(), &harness.server).unwrap();
-    let knows = |client_id: &str| harness.server.clients().find(client_id).is_some();
-    let reload = |contents: &str| {
-        std::fs::write(&file, contents).unwrap();
-        running.reloads().attempt(Occasion::Demand);
-    };
-
-    reload(&DEMO.replace("\"other-client\"", "\"new-client\""));
-    assert!(knows("new-client") && !knows("other-client") && knows("partner-client"));
-    for broken in [
-        "not TOML".to_owned(),
-        DEMO.replace("scope = \"transactions\"", "scope = \"not a \\\\ scope\""),
-        DEMO.replace("\"gateway\"", "\"partner-client\""),
-    ] {
-        reload(&broken);
-        assert!(knows("new-client") && knows("gateway"), "{broken}");
-    }
-    std::fs::remove_file(&file).unwrap();
-    running.reloads().attempt(Occasion::Demand);
-    assert!(knows("new-client"));
-    reload(DEMO);
-    assert!(!knows("new-client") && knows("other-client"));
-}
-
 #[test]
 fn is_ready_only_while_the_revocation_lists_are_current() {
     let (past, future) = (
@@ -150,7 +118,7 @@ fn is_ready_only_while_the_revocation_lists_are_current() {
 }
 
 /// Asks for a token over a connection of its own.
-async fn token_over_tls(
+pub(super) async fn token_over_tls(
     configuration: &Configuration,
     running: &Running,
     client_id: &str,

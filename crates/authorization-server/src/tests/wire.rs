@@ -57,7 +57,7 @@ impl Misbehaving {
 }
 
 impl TokenStore for Misbehaving {
-    fn insert(&self, _record: TokenRecord) -> Pending<'_, ()> {
+    fn insert(&self, _record: Arc<TokenRecord>) -> Pending<'_, ()> {
         self.answer()
     }
 

@@ -116,9 +116,8 @@ impl EmbeddedTokenStore {
 }
 
 impl TokenStore for EmbeddedTokenStore {
-    fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
+    fn insert(&self, record: Arc<TokenRecord>) -> Pending<'_, ()> {
         let change = Change::Insert(Arc::new(EncodedRecord::of(&record)));
-        let record = Arc::new(record);
         Box::pin(async move {
             self.write(change).await?;
             self.known.add(record);

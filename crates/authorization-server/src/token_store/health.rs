@@ -23,6 +23,14 @@ pub(super) fn channel() -> (watch::Sender<Condition>, StoreHealth) {
     (sender, StoreHealth(receiver))
 }
 
+/// Counts a commit, and wakes nobody for it.
+pub(super) fn count_commit(condition: &watch::Sender<Condition>) {
+    condition.send_if_modified(|condition| {
+        condition.commits += 1;
+        false
+    });
+}
+
 /// Whether a store works, seen from outside.
 #[derive(Clone, Debug)]
 pub struct StoreHealth(watch::Receiver<Condition>);

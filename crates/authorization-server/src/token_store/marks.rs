@@ -1,7 +1,8 @@
 //! Marks: all tokens of a client, or of a certificate, that were issued up to a moment are revoked.
 //!
 //! One mark does for any number of tokens; it is looked at when a record is read. Decides nothing about where marks
-//! lie: that is each engine's.
+//! lie: that is each engine's. The moment is one server's and a record's time of issue perhaps another's: they compare as
+//! well as the clocks agree.
 
 use std::time::Duration;
 

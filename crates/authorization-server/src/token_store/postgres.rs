@@ -113,8 +113,8 @@ impl PostgresTokenStore {
 }
 
 impl TokenStore for PostgresTokenStore {
-    fn insert(&self, record: TokenRecord) -> Pending<'_, ()> {
-        Box::pin(async move { self.write(Change::Insert(Box::new(record))).await.map(|_| ()) })
+    fn insert(&self, record: Arc<TokenRecord>) -> Pending<'_, ()> {
+        Box::pin(async move { self.write(Change::Insert(record)).await.map(|_| ()) })
     }
 
     fn record(&self, id: Uuid) -> Pending<'_, Option<Arc<TokenRecord>>> {

@@ -13,16 +13,15 @@ use x509_cert::{
     der::{Decode as _, Reader as _, SliceReader, asn1::ObjectIdentifier, asn1::UintRef},
 };
 
-use crate::{certificate::ClientCertificate, thumbprint::CertificateThumbprint};
+use crate::{
+    certificate::ClientCertificate, jwt::SHORTEST_RSA_MODULUS_BYTES, thumbprint::CertificateThumbprint,
+};
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-
-/// Keys below this are within reach of factoring. RFC 9325 §4.5
-const SHORTEST_RSA_MODULUS_BYTES: usize = 2048 / 8;
 
 /// The certificates of a `self_signed_tls_client_auth` client.
 ///

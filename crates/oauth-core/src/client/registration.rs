@@ -163,8 +163,10 @@ fn certificate_subjects(metadata: &ClientMetadata) -> Result<Vec<CertificateSubj
 
 fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, RegistrationError> {
     match metadata.grant_types.as_slice() {
-        [] if metadata.lifetime.is_some() => Err(RegistrationError::LifetimeNotUsed),
-        [] => Ok(None),
+        [] => match member_of_no_grant(metadata) {
+            Some(member) => Err(RegistrationError::NoGrant(member)),
+            None => Ok(None),
+        },
         [grant_type] if grant_type == "client_credentials" => Ok(Some(ClientCredentialsGrant {
             scope: metadata.scope.parse()?,
             audience: metadata.audience.clone().ok_or(RegistrationError::Audience)?,
@@ -179,6 +181,19 @@ fn grant(metadata: &ClientMetadata) -> Result<Option<ClientCredentialsGrant>, Re
         })),
         _ => Err(RegistrationError::GrantTypes),
     }
+}
+
+/// A member that says something of tokens, of a client that obtains none.
+fn member_of_no_grant(metadata: &ClientMetadata) -> Option<&'static str> {
+    let bound = metadata.tls_client_certificate_bound_access_tokens;
+    let members = [
+        ("scope", !metadata.scope.is_empty()),
+        ("audience", metadata.audience.is_some()),
+        ("lifetime", metadata.lifetime.is_some()),
+        ("tls_client_certificate_bound_access_tokens", bound.is_some()),
+    ];
+    let (member, _) = members.into_iter().find(|(_, is_given)| *is_given)?;
+    Some(member)
 }
 
 /// RFC 9701 §6
@@ -279,9 +294,9 @@ pub enum RegistrationError {
     /// A lifetime out of bounds.
     #[error("lifetime: must be between 1s and 24h")]
     Lifetime,
-    /// A lifetime of tokens that are never issued.
-    #[error("lifetime: the client obtains no tokens; remove it, or give grant_types")]
-    LifetimeNotUsed,
+    /// A member about tokens that are never issued.
+    #[error("{0}: the client obtains no tokens; remove it, or give grant_types")]
+    NoGrant(&'static str),
     /// The scope breaks its grammar.
     #[error("resource_server_scope: {0}")]
     ResourceServerScope(MalformedScope),

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use x509_cert::der::{Decode as _, Tag, Tagged as _, asn1::AnyRef};
 
-use crate::thumbprint::CertificateThumbprint;
+use crate::{hex, thumbprint::CertificateThumbprint};
 
 /// An encoding of a client certificate as a header's value, by its name in configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -174,7 +174,7 @@ fn percent_decoded(value: &str, unencoded: &str) -> Option<String> {
     let mut bytes = value.bytes();
     while let Some(byte) = bytes.next() {
         let byte = match byte {
-            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
+            b'%' => hex::byte([bytes.next()?, bytes.next()?])?,
             byte if stays(byte) => byte,
             _ => return None,
         };
@@ -187,12 +187,6 @@ fn percent_decoded(value: &str, unencoded: &str) -> Option<String> {
         return None;
     }
     text(decoded)
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn traefik(value: &str) -> Option<Vec<Vec<u8>>> {

@@ -6,6 +6,7 @@ use std::str::Chars;
 use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::{Attribute, DistinguishedName, RelativeName, Value, value_from_der};
+use crate::hex;
 
 /// Why a text is not a distinguished name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,17 +154,9 @@ fn hex_value(characters: &mut Peekable<Chars<'_>>) -> Result<Value, Distinguishe
 }
 
 fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = digits
-        .chars()
-        .map(|digit| digit.to_digit(16))
-        .collect::<Option<_>>()?;
-    digits
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(high.checked_mul(16)?.checked_add(*low)?).ok(),
-            _ => None,
-        })
-        .collect()
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|pair| hex::byte(*pair));
+    rest.is_empty().then(|| bytes.collect())?
 }
 
 fn text_value(characters: &mut Peekable<Chars<'_>>) -> Result<Value, DistinguishedNameError> {

@@ -5,23 +5,23 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, header_of};
+use super::{
+    SignatureAlgorithm, SigningError, SigningKey, VerificationKeys, has_critical_member, header_of,
+    is_of_type, one_or_many,
+};
 use crate::{
     access_token::TokenRecord,
     confirmation::{Confirmation, present},
     scope::Scope,
     time::Timestamp,
-    token_facts::{Members, TokenFacts},
+    token_facts::{Audience, Members, TokenFacts},
 };
 
 /// The explicit type. RFC 9068 §2.1
 pub(super) const TYP: &str = "at+jwt";
 
-/// The same with the prefix that RFC 7515 §4.1.9 lets a sender leave out.
-const LONG_TYP: &str = "application/at+jwt";
-
 /// What libraries write that know of no explicit type. RFC 7519 §5.1
-const PLAIN_TYP: &str = "JWT";
+pub(super) const PLAIN_TYP: &str = "JWT";
 
 /// By how much clocks may differ. It bounds for how long an expired token can still be used, and how far ahead of
 /// us the issuer's clock may run.
@@ -109,24 +109,8 @@ impl AccessTokenClaims {
     }
 }
 
-fn one_or_many<S: serde::Serializer>(audience: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    match audience {
-        [one] => serializer.serialize_str(one),
-        many => many.serialize(serializer),
-    }
-}
-
 fn many_or_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Audience {
-        One(String),
-        Many(Vec<String>),
-    }
-    Audience::deserialize(deserializer).map(|audience| match audience {
-        Audience::One(one) => vec![one],
-        Audience::Many(many) => many,
-    })
+    Audience::deserialize(deserializer).map(Vec::from)
 }
 
 /// The claims of a token whose signature, type, issuer, audience and times have been checked; nothing else makes one.
@@ -251,7 +235,7 @@ impl AccessTokenVerifier {
 }
 
 fn is_access_token(typ: Option<&str>) -> bool {
-    typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYP) || typ.eq_ignore_ascii_case(LONG_TYP))
+    typ.is_some_and(|typ| is_of_type(typ, TYP))
 }
 
 /// The claims of a JWT whose type, algorithm and signature are as they should be. Nothing else of it is checked.
@@ -267,7 +251,7 @@ pub(super) fn verified<C: DeserializeOwned>(
     if !is_type(header.typ.as_deref()) {
         return Err(VerificationError::OtherType);
     }
-    if header.crit.is_some() || header.extras.inner().contains_key("b64") {
+    if has_critical_member(&header) {
         return Err(VerificationError::CriticalHeader);
     }
     let algorithm = SignatureAlgorithm::from_header(header.alg)

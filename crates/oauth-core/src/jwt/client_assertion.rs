@@ -14,18 +14,14 @@ use serde_json::{Map, Value};
 
 use super::{
     CLOCK_LEEWAY, SignatureAlgorithm, SigningError, SigningKey,
-    access_token::signature_alone,
-    header_of,
+    access_token::{PLAIN_TYP, signature_alone},
+    has_critical_member, header_of, is_of_type,
     verification_keys::{is, possible_algorithms},
 };
 use crate::time::Timestamp;
 
 /// The explicit type. RFC 8725 §3.11
 const TYP: &str = "client-authentication+jwt";
-
-/// What libraries write that know of no explicit type, and the explicit type with the prefix that RFC 7515 §4.1.9
-/// lets a sender leave out.
-const OTHER_TYPS: [&str; 2] = ["JWT", "application/client-authentication+jwt"];
 
 /// How far ahead an assertion may expire: bounds how long it must be remembered, and how long a stolen one is good.
 pub const LONGEST_ASSERTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -137,8 +133,10 @@ impl AssertionKeys {
         now: Timestamp,
     ) -> Result<VerifiedAssertion, AssertionError> {
         let header = header_of(assertion).ok_or(AssertionError::Malformed)?;
-        verify_type(header.typ.as_deref())?;
-        if header.crit.is_some() || header.extras.inner().contains_key("b64") {
+        if !is_assertion(header.typ.as_deref()) {
+            return Err(AssertionError::OtherType);
+        }
+        if has_critical_member(&header) {
             return Err(AssertionError::CriticalHeader);
         }
         let (claims, algorithm) = self.verified_claims(assertion, header.alg, header.kid.as_deref())?;
@@ -185,17 +183,8 @@ impl std::fmt::Debug for AssertionKeys {
     }
 }
 
-fn verify_type(typ: Option<&str>) -> Result<(), AssertionError> {
-    let Some(typ) = typ else { return Ok(()) };
-    let accepted = OTHER_TYPS.iter().chain(&[TYP]);
-    if accepted
-        .into_iter()
-        .any(|accepted| accepted.eq_ignore_ascii_case(typ))
-    {
-        Ok(())
-    } else {
-        Err(AssertionError::OtherType)
-    }
+fn is_assertion(typ: Option<&str>) -> bool {
+    typ.is_none_or(|typ| is_of_type(typ, TYP) || typ.eq_ignore_ascii_case(PLAIN_TYP))
 }
 
 impl ClientAssertionClaims {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{
     SignatureAlgorithm, SigningError, SigningKey, VerificationError, VerificationKeys,
-    access_token::verified, verify_time,
+    access_token::verified, is_of_type, one_or_many, verify_time,
 };
 use crate::{
     introspection::IntrospectionResponse,
@@ -16,9 +16,6 @@ use crate::{
 
 /// RFC 9701 §5
 const TYP: &str = "token-introspection+jwt";
-
-/// The same with the prefix that RFC 7515 §4.1.9 lets a sender leave out.
-const LONG_TYP: &str = "application/token-introspection+jwt";
 
 /// For how long after it was made an answer is believed. It has no `exp` of its own: this bounds for how long an answer
 /// that was recorded while its token was active can be played back.
@@ -40,14 +37,6 @@ pub struct IntrospectionClaims<'a> {
     pub iat: Timestamp,
     /// The answer.
     pub token_introspection: &'a IntrospectionResponse,
-}
-
-/// RFC 7519 §4.1.3
-fn one_or_many<S: Serializer>(audience: &[&str], serializer: S) -> Result<S::Ok, S::Error> {
-    match audience {
-        [only] => serializer.serialize_str(only),
-        many => many.serialize(serializer),
-    }
 }
 
 impl IntrospectionClaims<'_> {
@@ -104,7 +93,7 @@ impl IntrospectionVerifier {
 }
 
 fn is_introspection(typ: Option<&str>) -> bool {
-    typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYP) || typ.eq_ignore_ascii_case(LONG_TYP))
+    typ.is_some_and(|typ| is_of_type(typ, TYP))
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::SignatureAlgorithm;
 
 /// Keys below this are within reach of factoring. RFC 9325 §4.5
-const SHORTEST_RSA_MODULUS_BYTES: usize = 2048 / 8;
+pub(crate) const SHORTEST_RSA_MODULUS_BYTES: usize = 2048 / 8;
 
 /// The keys of a JWKS that can verify a signature; clones are the same set.
 ///

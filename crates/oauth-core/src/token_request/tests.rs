@@ -20,18 +20,22 @@ fn client(metadata: ClientMetadata) -> ClientRegistration {
         client_id: "partner-client".to_owned(),
         token_endpoint_auth_method: "tls_client_auth".to_owned(),
         tls_client_auth_subject_dn: Some("CN=demo-partner".to_owned()),
-        scope: "transactions accounts".to_owned(),
-        audience: Some("api.example.com".to_owned()),
         ..metadata
     })
     .unwrap()
 }
 
-fn partner() -> ClientRegistration {
-    client(ClientMetadata {
+fn with_grant() -> ClientMetadata {
+    ClientMetadata {
         grant_types: vec!["client_credentials".to_owned()],
+        scope: "transactions accounts".to_owned(),
+        audience: Some("api.example.com".to_owned()),
         ..ClientMetadata::default()
-    })
+    }
+}
+
+fn partner() -> ClientRegistration {
+    client(with_grant())
 }
 
 fn certificate_until(year: i32) -> ClientCertificate {
@@ -124,9 +128,8 @@ fn refuses_a_bound_client_without_certificate_and_never_falls_back_to_an_unbound
     let error = issue("grant_type=client_credentials", &partner(), None).unwrap_err();
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     let unbound = client(ClientMetadata {
-        grant_types: vec!["client_credentials".to_owned()],
         tls_client_certificate_bound_access_tokens: Some(false),
-        ..ClientMetadata::default()
+        ..with_grant()
     });
     assert_eq!(
         issue("grant_type=client_credentials", &unbound, None)

@@ -27,7 +27,7 @@ use super::journal::Journal;
 use super::known::Known;
 use super::mark::{self, Marks};
 use super::recent::Recent;
-use crate::token_store::health::{self, Condition};
+use crate::token_store::health::{self, Condition, count_commit};
 use crate::token_store::queue::{Effect, LARGEST_BATCH, Queue, Request};
 use crate::token_store::{AssertionDigest, StoreError, StoreHealth, TokensOf};
 
@@ -158,7 +158,7 @@ impl WritingThread {
     fn commit(&mut self, batch: &[Request<Change>]) -> Result<Vec<Effect>, RecordError> {
         let started = Instant::now();
         let effects = self.files.commit(batch)?;
-        self.condition.send_modify(|condition| condition.commits += 1);
+        count_commit(&self.condition);
         counter!("certbound_authorization_server_store_commits_total").increment(1);
         counter!("certbound_authorization_server_store_changes_total").increment(batch.len() as u64);
         histogram!("certbound_authorization_server_store_commit_duration_seconds").record(started.elapsed());

@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::schema;
 use crate::configuration::{Encryption, PostgresConfiguration};
 use crate::token_store::StoreError;
-use crate::token_store::health::Condition;
+use crate::token_store::health::{self, Condition};
 
 /// Bounds what one server takes of the database's connections.
 const MOST_CONNECTIONS: usize = 16;
@@ -105,7 +105,7 @@ impl Connections {
     }
 
     pub(super) fn count_commit(&self) {
-        self.condition.send_modify(|condition| condition.commits += 1);
+        health::count_commit(&self.condition);
     }
 
     /// Says so in the log, and has the database asked whether it still answers.

@@ -2,6 +2,8 @@
 //!
 //! Each is a transaction of its own. Changes go in batches: one statement, one flush, whatever their number.
 
+use std::sync::Arc;
+
 use deadpool_postgres::Client;
 use oauth_core::access_token::TokenRecord;
 use oauth_core::time::Timestamp;
@@ -53,21 +55,24 @@ pub(super) async fn record(client: &Client, id: Uuid) -> Result<Option<TokenReco
     Ok(Some(marks::apply(record, mark.map(timestamp).transpose()?)))
 }
 
-pub(super) async fn insert(client: &Client, records: &[TokenRecord]) -> Result<(), Failure> {
+pub(super) async fn insert(client: &Client, records: &[Arc<TokenRecord>]) -> Result<(), Failure> {
     if records.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
     let texts: Vec<String> = records
         .iter()
-        .map(serde_json::to_string)
+        .map(|record| serde_json::to_string(&**record))
         .collect::<Result<_, _>>()?;
     let expiries: Vec<i64> = records
         .iter()
         .map(|record| seconds(record.expires_at))
         .collect::<Result<_, _>>()?;
-    let clients: Vec<String> = records.iter().map(marks::client_key).collect();
-    let certificates: Vec<Option<String>> = records.iter().map(marks::certificate_key).collect();
+    let clients: Vec<String> = records.iter().map(|record| marks::client_key(record)).collect();
+    let certificates: Vec<Option<String>> = records
+        .iter()
+        .map(|record| marks::certificate_key(record))
+        .collect();
     execute(
         client,
         INSERT,

@@ -22,7 +22,7 @@ use crate::token_store::{AssertionDigest, StoreError};
 /// A change to what is stored.
 #[derive(Debug)]
 pub(super) enum Change {
-    Insert(Box<TokenRecord>),
+    Insert(Arc<TokenRecord>),
     Revoke {
         id: Uuid,
         now: Timestamp,
@@ -97,7 +97,7 @@ fn answer(batch: &mut Vec<Request<Change>>, mut new_assertions: HashSet<Vec<u8>>
 /// A batch, by what is to be done.
 #[derive(Debug, Default)]
 struct Changes {
-    records: Vec<TokenRecord>,
+    records: Vec<Arc<TokenRecord>>,
     revocations: Vec<(Uuid, Timestamp)>,
     assertions: Vec<(AssertionDigest, Timestamp)>,
 }
@@ -107,7 +107,7 @@ impl Changes {
         let mut changes = Self::default();
         for request in batch {
             match &request.change {
-                Change::Insert(record) => changes.records.push((**record).clone()),
+                Change::Insert(record) => changes.records.push(Arc::clone(record)),
                 Change::Revoke { id, now } => changes.revocations.push((*id, *now)),
                 Change::RememberAssertion {
                     assertion,

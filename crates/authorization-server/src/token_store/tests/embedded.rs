@@ -51,8 +51,8 @@ async fn finds_after_a_crash_every_token_and_every_revocation_it_answered() {
     let store = open(&path);
     let ((kept, kept_record), (revoked, revoked_record)) =
         (token_issued_at(START), token_issued_at(START + 1));
-    store.insert(kept_record.clone()).await.unwrap();
-    store.insert(revoked_record).await.unwrap();
+    store.insert(kept_record.clone().into()).await.unwrap();
+    store.insert(revoked_record.into()).await.unwrap();
     store
         .revoke(revoked.id(), Timestamp::from_unix_seconds(START + 2))
         .await
@@ -74,7 +74,9 @@ async fn commits_many_changes_at_once() {
     let in_the_way = store.database().begin_write().unwrap();
     let purging = store.purge(at(START));
     let inserting = unconstrained(join_all(
-        tokens.iter().map(|(_, record)| store.insert(record.clone())),
+        tokens
+            .iter()
+            .map(|(_, record)| store.insert(record.clone().into())),
     ));
     let release = async {
         tokio::task::yield_now().await;
@@ -125,7 +127,7 @@ async fn purges_only_hours_in_which_every_token_has_expired() {
     let (late, late_record) = token_issued_at(START + HOUR - 1);
     let (young, young_record) = token_issued_at(START + HOUR);
     for record in [&late_record, &old_record, &young_record] {
-        store.insert(record.clone()).await.unwrap();
+        store.insert(record.clone().into()).await.unwrap();
     }
     let late_expiry = late_record.expires_at;
     store
@@ -238,7 +240,7 @@ async fn stops_for_good_when_a_commit_fails() {
     std::fs::write(Journal::path(&path), "").unwrap();
     let journal = Journal::recover(&database, &Journal::path(&path)).unwrap();
     let store = EmbeddedTokenStore::over(database, journal, &path).unwrap();
-    store.insert(token_issued_at(START).1).await.unwrap();
+    store.insert(token_issued_at(START).1.into()).await.unwrap();
     assert_eq!(store.health().verify(), Ok(()));
 
     fails.store(true, Ordering::SeqCst);
@@ -247,7 +249,7 @@ async fn stops_for_good_when_a_commit_fails() {
     assert_eq!(store.health().verify(), Err(StoreError::Failed));
     fails.store(false, Ordering::SeqCst);
     assert_eq!(
-        store.insert(token_issued_at(START).1).await,
+        store.insert(token_issued_at(START).1.into()).await,
         Err(StoreError::Failed)
     );
     // Which ends the service, so that it is started again.
@@ -268,7 +270,7 @@ async fn stops_for_good_when_the_journal_cannot_be_written() {
     let store =
         EmbeddedTokenStore::over(database, Journal::on_a_full_disk(), Path::new("tokens.redb")).unwrap();
     let (token, record) = token_issued_at(START);
-    assert_eq!(store.insert(record).await, Err(StoreError::Failed));
+    assert_eq!(store.insert(record.into()).await, Err(StoreError::Failed));
     store.health().stopped().await;
     // Nothing is called active that could not be revoked.
     assert_eq!(store.record(token.id()).await, Err(StoreError::Failed));
@@ -289,8 +291,8 @@ async fn finds_every_whole_group_of_a_journal_and_no_part_of_one() {
     let store = open(&path);
     let (whole, whole_record) = token_issued_at(START);
     let (torn, torn_record) = token_issued_at(START);
-    store.insert(whole_record.clone()).await.unwrap();
-    store.insert(torn_record.clone()).await.unwrap();
+    store.insert(whole_record.clone().into()).await.unwrap();
+    store.insert(torn_record.clone().into()).await.unwrap();
     let journal = std::fs::read(Journal::path(&path)).unwrap();
     let between = end_of_group(&journal, 0);
     let end = end_of_group(&journal, between);
@@ -320,7 +322,7 @@ async fn ignores_a_journal_of_another_time_or_file() {
     let path = directory.path().join("tokens.redb");
     let store = open(&path);
     let (token, record) = token_issued_at(START);
-    store.insert(record).await.unwrap();
+    store.insert(record.into()).await.unwrap();
     let journal = std::fs::read(Journal::path(&path)).unwrap();
     store.revoke(token.id(), at(START + 1)).await.unwrap();
     drop(store);
@@ -341,7 +343,12 @@ async fn empties_the_journal_into_the_file_when_it_is_full_and_when_it_is_closed
         .map(|second| token_issued_at(START + second))
         .collect();
     for group in tokens.chunks(900) {
-        let inserted = join_all(group.iter().map(|(_, record)| store.insert(record.clone()))).await;
+        let inserted = join_all(
+            group
+                .iter()
+                .map(|(_, record)| store.insert(record.clone().into())),
+        )
+        .await;
         assert!(inserted.iter().all(Result::is_ok));
     }
     let journal = size(&Journal::path(&path));
@@ -439,7 +446,7 @@ fn size(path: &Path) -> u64 {
 
 async fn issue(store: &EmbeddedTokenStore, hour: u64, count: u64) {
     let records = (0..count).map(|_| token_issued_at(START + hour * HOUR).1);
-    let inserted = join_all(records.map(|record| store.insert(record))).await;
+    let inserted = join_all(records.map(|record| store.insert(record.into()))).await;
     assert!(inserted.iter().all(Result::is_ok));
 }
 
@@ -493,13 +500,13 @@ async fn keeps_a_million_records_in_bounded_memory() {
     for batch in 0..250 {
         // As they come in: later tokens have later ids.
         let records = (0..4_000).map(|index| token_issued_at(START + (batch * 4_000 + index) / 300).1);
-        let inserted = join_all(records.map(|record| store.insert(record))).await;
+        let inserted = join_all(records.map(|record| store.insert(record.into()))).await;
         assert!(inserted.iter().all(Result::is_ok));
     }
     drop(store);
     let store = open(&path);
     let (token, record) = token_issued_at(START);
-    store.insert(record.clone()).await.unwrap();
+    store.insert(record.clone().into()).await.unwrap();
     assert_eq!(find(&store, &token).await, Some(record));
     let taken = memory_in_use().saturating_sub(before);
     assert!(taken < 256 * 1024 * 1024, "{taken}");

@@ -32,7 +32,7 @@ async fn refused_at_once_and_waiting(configuration: &PostgresConfiguration) {
     assert!(started.elapsed() < LONGEST_REFUSAL, "{:?}", started.elapsed());
     assert_eq!(store.health().verify(), Err(StoreError::Failed));
     let (_, record) = token_issued_at(START);
-    assert_eq!(store.insert(record).await, Err(StoreError::Failed));
+    assert_eq!(store.insert(record.into()).await, Err(StoreError::Failed));
 }
 
 async fn refusal(configuration: &PostgresConfiguration) -> String {
@@ -54,7 +54,7 @@ async fn lets_two_servers_answer_for_one_another() {
     };
     let (one, other) = (shared(database.open().await), shared(database.open().await));
     let (token, record) = token_issued_at(START);
-    one.insert(record.clone()).await.unwrap();
+    one.insert(record.clone().into()).await.unwrap();
     assert_eq!(find(&other, &token).await, Some(record));
     other.revoke(token.id(), at(START + 1)).await.unwrap();
     assert_eq!(find(&one, &token).await.unwrap().revoked_at, Some(at(START + 1)));
@@ -254,7 +254,7 @@ async fn finishes_an_upgrade_that_was_cut_short() {
         return;
     };
     let (token, record) = token_issued_at(START);
-    database.open().await.insert(record.clone()).await.unwrap();
+    database.open().await.insert(record.clone().into()).await.unwrap();
     // As a database leaves it that does not undo what it was doing.
     database
         .execute("UPDATE certbound_schema SET version = 0; DROP TABLE certbound_assertions")
@@ -281,7 +281,7 @@ async fn needs_no_right_to_make_tables_that_are_there() {
         .url_at("127.0.0.1", "p", "postgres")
         .replace(USER, "service");
     let store = open(&url).await.unwrap();
-    store.insert(token_issued_at(START).1).await.unwrap();
+    store.insert(token_issued_at(START).1.into()).await.unwrap();
     store.purge(at(START + HOUR)).await.unwrap();
     cluster.stop();
 }
@@ -294,7 +294,11 @@ async fn commits_many_changes_at_once() {
     let store = shared(database.open().await);
     let tokens: Vec<_> = (0..500).map(|second| token_issued_at(START + second)).collect();
     let before = store.health().commits();
-    let inserting = join_all(tokens.iter().map(|(_, record)| store.insert(record.clone())));
+    let inserting = join_all(
+        tokens
+            .iter()
+            .map(|(_, record)| store.insert(record.clone().into())),
+    );
     let results = tokio::task::unconstrained(inserting).await;
     assert!(results.iter().all(Result::is_ok));
     let commits = store.health().commits() - before;
@@ -311,7 +315,7 @@ async fn deletes_more_than_fits_into_one_statement() {
     };
     let store = shared(database.open().await);
     let records: Vec<_> = (0..2_500).map(|_| token_issued_at(START).1).collect();
-    let inserted = join_all(records.iter().map(|record| store.insert(record.clone()))).await;
+    let inserted = join_all(records.iter().map(|record| store.insert(record.clone().into()))).await;
     assert!(inserted.iter().all(Result::is_ok));
     store.purge(records[0].expires_at).await.unwrap();
     let left = database
@@ -360,12 +364,12 @@ async fn refuses_while_the_database_is_stopped_and_resumes_by_itself() {
     let mut health = store.health();
     for round in 0..2 {
         let (token, record) = token_issued_at(START + round);
-        store.insert(record.clone()).await.unwrap();
+        store.insert(record.clone().into()).await.unwrap();
         assert_eq!(health.verify(), Ok(()));
         cluster.stop();
         let started = Instant::now();
         assert_eq!(
-            store.insert(token_issued_at(START).1).await,
+            store.insert(token_issued_at(START).1.into()).await,
             Err(StoreError::Failed)
         );
         assert_eq!(store.record(token.id()).await, Err(StoreError::Failed));
@@ -406,12 +410,15 @@ async fn gives_up_on_a_query_that_is_not_answered_and_works_when_it_is_again() {
     };
     let store = shared(database.open().await);
     let (token, record) = token_issued_at(START);
-    store.insert(record.clone()).await.unwrap();
+    store.insert(record.clone().into()).await.unwrap();
     let in_the_way = database.client().await;
     let lock = "BEGIN; LOCK TABLE certbound_tokens IN ACCESS EXCLUSIVE MODE";
     in_the_way.batch_execute(lock).await.unwrap();
     let started = Instant::now();
-    let (read, written) = tokio::join!(store.record(token.id()), store.insert(token_issued_at(START).1));
+    let (read, written) = tokio::join!(
+        store.record(token.id()),
+        store.insert(token_issued_at(START).1.into())
+    );
     assert_eq!(
         (read, written),
         (Err(StoreError::Failed), Err(StoreError::Failed))

@@ -90,7 +90,12 @@ async fn finds_after_a_restart_whatever_it_kept(ground: Ground) {
         record.confirmation = Some(Confirmation::new(CertificateThumbprint::of_der(b"a certificate")));
         tokens.push((token, record));
     }
-    let inserted = join_all(tokens.iter().map(|(_, record)| store.insert(record.clone()))).await;
+    let inserted = join_all(
+        tokens
+            .iter()
+            .map(|(_, record)| store.insert(record.clone().into())),
+    )
+    .await;
     assert!(inserted.iter().all(Result::is_ok));
     drop(store);
     let store = ground.open().await;
@@ -103,8 +108,8 @@ async fn keeps_the_first_revocation(ground: Ground) {
     let store = ground.open().await;
     let (token, record) = token_issued_at(START);
     let (other, other_record) = token_issued_at(START);
-    store.insert(record).await.unwrap();
-    store.insert(other_record.clone()).await.unwrap();
+    store.insert(record.into()).await.unwrap();
+    store.insert(other_record.clone().into()).await.unwrap();
     let revoked_at_once = join_all([1, 1].map(|second| store.revoke(token.id(), at(START + second)))).await;
     assert_eq!(revoked_at_once, [Ok(()), Ok(())]);
     store.revoke(token.id(), at(START + 2)).await.unwrap();
@@ -121,7 +126,7 @@ async fn says_of_a_revocation_as_soon_as_it_is_made(ground: Ground) {
     let store = ground.open().await;
     let tokens = [START, START + 1, START + 2].map(token_issued_at);
     for (token, record) in &tokens {
-        store.insert(record.clone()).await.unwrap();
+        store.insert(record.clone().into()).await.unwrap();
         assert_eq!(find(&store, token).await.as_ref(), Some(record));
     }
     let [(marked, _), (revoked, _), (kept, kept_record)] = &tokens;
@@ -146,7 +151,7 @@ async fn has_nothing_to_revoke_for_an_unknown_id(ground: Ground) {
 async fn does_not_know_a_token_of_the_right_id_and_the_wrong_secret(ground: Ground) {
     let store = ground.open().await;
     let (token, record) = token_issued_at(START);
-    store.insert(record.clone()).await.unwrap();
+    store.insert(record.clone().into()).await.unwrap();
     let guess = AccessToken::new(token.id(), [8; SECRET_LENGTH]);
     assert_eq!(find(&store, &guess).await, None);
     assert_eq!(find(&store, &token).await, Some(record));
@@ -156,8 +161,8 @@ async fn purges_what_has_expired_and_nothing_else(ground: Ground) {
     let store = ground.open().await;
     let (old, old_record) = token_issued_at(START);
     let (young, young_record) = token_issued_at(START + HOUR);
-    store.insert(old_record.clone()).await.unwrap();
-    store.insert(young_record.clone()).await.unwrap();
+    store.insert(old_record.clone().into()).await.unwrap();
+    store.insert(young_record.clone().into()).await.unwrap();
     let expiry = old_record.expires_at;
     store.purge(expiry.minus(Duration::from_secs(1))).await.unwrap();
     assert_eq!(find(&store, &old).await, Some(old_record));
@@ -177,7 +182,7 @@ async fn a_mark_revokes_what_was_issued_up_to_it_and_survives_a_restart(ground: 
     record.expires_at = hours(27);
     let store = ground.open().await;
     for record in [&record, &later, &other] {
-        store.insert(record.clone()).await.unwrap();
+        store.insert(record.clone().into()).await.unwrap();
     }
     let client = TokensOf::Client("partner-client".to_owned());
     store.revoke_all(client.clone(), mark).await.unwrap();
@@ -201,7 +206,7 @@ async fn a_mark_revokes_the_tokens_of_one_certificate_and_of_no_other(ground: Gr
     for x5t_s256 in thumbprints {
         let (token, mut record) = token_issued_at(START);
         record.confirmation = Some(Confirmation::new(x5t_s256));
-        store.insert(record).await.unwrap();
+        store.insert(record.into()).await.unwrap();
         tokens.push(token);
     }
     let lost = TokensOf::Certificate(thumbprints[0]);
@@ -271,7 +276,7 @@ async fn refuses_an_assertion_again_whatever_its_expiry(ground: Ground) {
 async fn works_again_after_refusing_what_was_too_much(ground: Ground) {
     let store = ground.open().await;
     let records: Vec<_> = (0..12_000).map(|_| token_issued_at(START).1).collect();
-    let inserting = join_all(records.iter().map(|record| store.insert(record.clone())));
+    let inserting = join_all(records.iter().map(|record| store.insert(record.clone().into())));
     let results = tokio::task::unconstrained(inserting).await;
     for (record, result) in records.iter().zip(results) {
         match result {
@@ -280,6 +285,6 @@ async fn works_again_after_refusing_what_was_too_much(ground: Ground) {
         }
     }
     let (token, record) = token_issued_at(START);
-    store.insert(record.clone()).await.unwrap();
+    store.insert(record.clone().into()).await.unwrap();
     assert_eq!(find(&store, &token).await, Some(record));
 }

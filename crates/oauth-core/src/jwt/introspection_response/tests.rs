@@ -73,7 +73,14 @@ fn refuses_other_types_of_jwt() {
         let answer = key.sign(typ, &claims()).unwrap();
         assert_eq!(verify(&answer, &key), Err(VerificationError::OtherType), "{typ}");
     }
-    assert!(verify(&key.sign(LONG_TYP, &claims()).unwrap(), &key).is_ok());
+    assert!(
+        verify(
+            &key.sign("application/Token-Introspection+JWT", &claims())
+                .unwrap(),
+            &key
+        )
+        .is_ok()
+    );
 }
 
 /// J2: from whom, for whom, and when.
