@@ -158,7 +158,7 @@ impl PresentedCertificate {
         }
     }
 
-    /// The value of `Client-Cert`, written when it is first asked for: few APIs want it. RFC 9440 §2.2
+    /// The value of `Client-Cert`, written when it is first asked for. RFC 9440 §2.2
     pub(crate) fn header(&self) -> HeaderValue {
         let write = || visible(&client_cert_header::encode(self.certificate.der()));
         self.header.get_or_init(write).clone()

@@ -238,7 +238,7 @@ pub struct RouteSection {
     /// The methods let through; absent: all.
     pub methods: Option<Vec<String>>,
     /// `http://` or `https://` host and port of each of its servers; routes that name the same one share its
-    /// connections.
+    /// connections, unless it is offered HTTP/2 (`upstream_http2`).
     pub upstream: Vec<String>,
     /// What a token's `aud` must hold.
     pub audience: String,

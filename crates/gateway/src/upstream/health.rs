@@ -28,9 +28,9 @@ impl Health {
         }
     }
 
-    /// Whether a request is to try this server now. When a rest is over, one request finds out whether the server is
-    /// back, and the others stay away for another while.
-    pub(super) fn admits_request(&self) -> bool {
+    /// Lets a request try this server, or not. When a rest is over, one request finds out whether the server is back,
+    /// and the others stay away for another while: a yes may use up the one try.
+    pub(super) fn try_admit(&self) -> bool {
         let until = self.rests_until.load(Ordering::Relaxed);
         if until == 0 {
             return true;
@@ -82,14 +82,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rests_after_a_failure_and_then_admits_one_request_alone() {
         let health = Health::new();
-        assert!(health.admits_request());
+        assert!(health.try_admit());
         health.out_of_reach();
-        assert!(!health.admits_request());
+        assert!(!health.try_admit());
         advance(FIRST_REST).await;
-        assert!(health.admits_request());
-        assert!(!health.admits_request());
+        assert!(health.try_admit());
+        assert!(!health.try_admit());
         health.reached();
-        assert!(health.admits_request() && health.admits_request());
+        assert!(health.try_admit() && health.try_admit());
     }
 
     #[tokio::test(start_paused = true)]
@@ -98,14 +98,14 @@ mod tests {
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             health.out_of_reach();
             advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
-            assert!(!health.admits_request(), "{seconds}");
+            assert!(!health.try_admit(), "{seconds}");
             advance(Duration::from_millis(1)).await;
-            assert!(health.admits_request(), "{seconds}");
+            assert!(health.try_admit(), "{seconds}");
         }
         for _ in 0..100 {
             health.out_of_reach();
         }
         advance(LONGEST_REST).await;
-        assert!(health.admits_request());
+        assert!(health.try_admit());
     }
 }

@@ -33,7 +33,7 @@ impl Lease {
         }
     }
 
-    /// Sends the request, and takes it; with it go the gateway's own fields, none of which it has.
+    /// Sends the request, and takes it. The gateway's own fields are sent with it; it has none of them itself.
     ///
     /// # Errors
     ///

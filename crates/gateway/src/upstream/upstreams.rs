@@ -76,8 +76,8 @@ impl<'a> Iterator for InTurn<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         for upstream in self.upstreams.by_ref() {
-            // Who has no place there finds nothing out.
-            if upstream.has_place() && upstream.server.health().admits_request() {
+            // Last, since it may use up the server's one try, and who has no place there finds nothing out.
+            if upstream.has_place() && upstream.server.health().try_admit() {
                 return Some(upstream);
             }
             self.resting.push(upstream);
@@ -190,7 +190,7 @@ mod tests {
             server.health().out_of_reach();
             advance(Duration::from_secs(60)).await;
             assert_eq!(order(asking).len(), 2);
-            assert_eq!(server.health().admits_request(), is_left);
+            assert_eq!(server.health().try_admit(), is_left);
         }
     }
 

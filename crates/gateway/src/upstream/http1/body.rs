@@ -8,7 +8,7 @@ use http_body::{Frame, SizeHint};
 
 use super::chunked::{Chunked, Decoded};
 use super::connection::Switched;
-use super::exchange::{Lent, Unsent, Upload};
+use super::exchange::{Lent, SendState, Unsent};
 use super::framing::{Framing, Length};
 use super::{ExchangeError, Malformed};
 
@@ -145,9 +145,9 @@ impl Body {
             return Poll::Ready(());
         }
         match upload {
-            Upload::UnderWay(_) => return Poll::Pending,
-            Upload::Refused => {}
-            Upload::Done => {
+            SendState::UnderWay(_) => return Poll::Pending,
+            SendState::Refused => {}
+            SendState::Done => {
                 self.unsent = None;
                 if self.is_read() {
                     self.end();

@@ -46,7 +46,7 @@ pub(crate) struct Exchange<'a, B> {
     /// Taken with the answer, as is the request.
     lent: Option<Lent>,
     request: &'a mut Option<Request<B>>,
-    upload: Upload,
+    upload: SendState,
     asks_to_switch: bool,
     interim_answers: u8,
 }
@@ -61,7 +61,7 @@ impl<B: http_body::Body<Data = Bytes, Error = UploadError> + Send + Unpin> Outgo
 
 /// What is left of a request whose answer came early.
 pub(super) struct Unsent<B: ?Sized = dyn OutgoingBody> {
-    pub(super) upload: Upload,
+    pub(super) upload: SendState,
     pub(super) body: B,
 }
 
@@ -73,14 +73,14 @@ impl fmt::Debug for Unsent {
 
 /// How far a request has come.
 #[derive(Debug)]
-pub(super) enum Upload {
+pub(super) enum SendState {
     UnderWay(Sending),
     Done,
     /// The server takes no more of it; perhaps it says why.
     Refused,
 }
 
-impl Upload {
+impl SendState {
     /// Sends on.
     ///
     /// # Errors
@@ -132,10 +132,10 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
     ) -> Self {
         let (upload, asks_to_switch) = match request {
             Some(request) => (
-                Upload::UnderWay(Sending::new(request, own_fields)),
+                SendState::UnderWay(Sending::new(request, own_fields)),
                 request.headers().contains_key(UPGRADE),
             ),
-            None => (Upload::Done, false),
+            None => (SendState::Done, false),
         };
         Self {
             lent: Some(lent),
@@ -154,7 +154,7 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
         if self.upload.is_untouched() {
             return Poll::Pending;
         }
-        // Whatever was there has been written, and what comes finds room in it.
+        // The head stands in what is being sent; its map has room for the answer's fields.
         let fields = request.headers_mut();
         let head = loop {
             let head = ready!(lent.connection.poll_head(fields, context))?;
@@ -181,7 +181,7 @@ impl<'a, B: OutgoingBody + 'static> Exchange<'a, B> {
         }
         let framing = Framing::of_answer(request.method(), head.status, head.version, &head.headers)?;
         settle_content_length(&mut head.headers);
-        let upload = mem::replace(&mut self.upload, Upload::Done);
+        let upload = mem::replace(&mut self.upload, SendState::Done);
         let unsent: Option<Box<Unsent>> = match upload.is_done() {
             true => None,
             false => Some(Box::new(Unsent {

@@ -19,7 +19,7 @@ use crate::body::UploadError;
 use crate::upstream::OwnField;
 
 const LAST_CHUNK: &str = "0\r\n";
-/// What one TLS record holds: of a first write that failed, the server has read nothing if it was no longer.
+/// What one TLS record holds: a first write of no more than that which fails has shown the server nothing.
 const RECORD: usize = 16 * 1024;
 /// A piece of the body that is copied, so that many go out at once; larger ones go out as they are.
 const SMALL: usize = 1024;
