@@ -217,8 +217,8 @@ impl Configuration {
     /// [`ConfigurationError`] names the file and every key at fault: values and files at once.
     pub fn load(source: ConfigurationSource) -> Result<Self, ConfigurationError> {
         match source {
-            ConfigurationSource::Demo => Self::check(parse(DEMO)?, Files::Read),
-            ConfigurationSource::File(path) => Self::of_file(&path, Files::Read),
+            ConfigurationSource::Demo => Self::check(parse(DEMO)?, Files::Read, None),
+            ConfigurationSource::File(path) => Self::of_file(&path, Files::Read, None),
         }
     }
 
@@ -228,11 +228,17 @@ impl Configuration {
     ///
     /// As [`Self::load`].
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
-        Self::of_file(path, Files::Unread)
+        Self::of_file(path, Files::Unread, None)
     }
 
-    fn of_file(path: &Path, files: Files) -> Result<Self, ConfigurationError> {
-        let configuration = Self::check(read_toml(path)?, files)?;
+    /// The same for a server that runs under this profile: its clients have to satisfy that one, whatever the file says by
+    /// now.
+    pub(crate) fn read_under(profile: Profile, path: &Path) -> Result<Self, ConfigurationError> {
+        Self::of_file(path, Files::Unread, Some(profile))
+    }
+
+    fn of_file(path: &Path, files: Files, running: Option<Profile>) -> Result<Self, ConfigurationError> {
+        let configuration = Self::check(read_toml(path)?, files, running)?;
         Ok(Self {
             file: Some(path.to_path_buf()),
             ..configuration
@@ -245,10 +251,14 @@ impl Configuration {
     ///
     /// [`ConfigurationError`] names line and column, or every key at fault.
     pub fn from_toml(text: &str) -> Result<Self, ConfigurationError> {
-        Self::check(parse(text)?, Files::Unread)
+        Self::check(parse(text)?, Files::Unread, None)
     }
 
-    fn check(file: ConfigurationFile, files: Files) -> Result<Self, ConfigurationError> {
+    fn check(
+        file: ConfigurationFile,
+        files: Files,
+        running: Option<Profile>,
+    ) -> Result<Self, ConfigurationError> {
         let mut problems = Problems::new();
         if files == Files::Read {
             files::verify(&file, &mut problems);
@@ -267,7 +277,7 @@ impl Configuration {
         }
         let proxies = proxies(file.listen.proxied.as_ref(), &mut problems);
         file.profile.verify_signing(file.signing.algorithm, &mut problems);
-        let clients = registry(file.clients, file.profile, &mut problems);
+        let clients = registry(file.clients, running.unwrap_or(file.profile), &mut problems);
         if files == Files::Read {
             ClientsPublishedKeys::load(&clients, &file.outbound_tls, &mut problems);
         }

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::ensure;
 use service::{ConfigurationError, Fingerprint, Reload, Running, StartedWith};
 
 use crate::configuration::Configuration;
@@ -41,7 +40,8 @@ impl FollowedFile {
             read,
         } = self;
         let file = started_with.file().to_path_buf();
-        let named = move || Some(files(&Configuration::read(&file).ok()?, &file));
+        let profile = server.configuration.profile;
+        let named = move || Some(files(&Configuration::read_under(profile, &file).ok()?, &file));
         // The reload keeps nothing alive: it outlives the server's work.
         let server = Arc::downgrade(server);
         let read_again = move || match server.upgrade() {
@@ -65,13 +65,8 @@ fn files(configuration: &Configuration, file: &Path) -> Vec<PathBuf> {
 
 fn register_anew(server: &AuthorizationServer, started_with: &StartedWith) -> anyhow::Result<()> {
     started_with.warn_of_waiting_keys();
-    let configuration = Configuration::read(started_with.file())?;
-    // Clients were checked under the profile of the file, and would be let in under that of the start.
-    ensure!(
-        configuration.profile == server.configuration.profile,
-        "profile: has changed since the start, and what depends on it waits for the next one; start the server again, \
-         or restore the profile"
-    );
+    // A profile that has changed waits for the next start; what clients lose meanwhile does not.
+    let configuration = Configuration::read_under(server.configuration.profile, started_with.file())?;
     server.register_anew(Registrations::load(&configuration)?);
     Ok(())
 }

@@ -94,7 +94,7 @@ impl Guesses {
         let Some(address) = guess.address else {
             return;
         };
-        // Who is still about proves itself again; nobody is left out for good.
+        // Who is still about proves itself again.
         if counted.proven.len() >= MOST_COUNTED && !counted.is_proven(guess) {
             counted.proven.clear();
         }

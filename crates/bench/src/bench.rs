@@ -26,6 +26,8 @@ pub(crate) struct Bench {
     pub(crate) peers: Peers,
     /// What could not be run, and why.
     pub(crate) missing: RefCell<Vec<String>>,
+    /// What is otherwise than it was meant.
+    pub(crate) notes: RefCell<Vec<String>>,
     /// When the run began.
     pub(crate) started: Instant,
 }
@@ -65,6 +67,7 @@ impl Bench {
             }),
             peers: Peers::Beside,
             missing: RefCell::default(),
+            notes: RefCell::default(),
             started,
         })
     }
@@ -78,6 +81,7 @@ impl Bench {
             split: self.split,
             peers: self.peers,
             missing: RefCell::default(),
+            notes: RefCell::default(),
             started: self.started,
         }
     }
@@ -89,16 +93,23 @@ impl Bench {
 
     /// Notes and tells what cannot be run; the rest still runs.
     pub(crate) fn without(&self, what: &str, error: &anyhow::Error) {
-        self.note(&format!("{what} is left out: {error:#}"));
-    }
-
-    /// Notes and tells what is not as it was meant.
-    pub(crate) fn note(&self, line: &str) {
+        let line = format!("{what} is left out: {error:#}");
         self.progress(&format!("{line}\n"));
         let mut missing = self.missing.borrow_mut();
-        if !missing.iter().any(|noted| noted == line) {
-            missing.push(line.to_owned());
+        if !missing.contains(&line) {
+            missing.push(line);
         }
+    }
+
+    /// Notes and tells what is otherwise than it was meant.
+    pub(crate) fn note(&self, line: String) {
+        self.progress(&format!("{line}\n"));
+        self.notes.borrow_mut().push(line);
+    }
+
+    /// All that whoever reads a report has to know of the run.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        [self.notes.borrow().as_slice(), self.missing.borrow().as_slice()].concat()
     }
 }
 

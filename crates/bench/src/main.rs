@@ -121,7 +121,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<(Bench, &'static str)> {
     let ground = |core| Ground::prepare(directory, services.binaries, database, core);
     let bench = Bench::new(arguments, ground, started)?;
     if let Some(note) = services.note {
-        bench.note(&note);
+        bench.note(note);
     }
     Ok((bench, services.built))
 }
@@ -142,7 +142,7 @@ async fn run(bench: &Bench, built: &str, jobs: &[Job]) -> RunReport {
             }
         }
     }
-    report.missing.clone_from(&bench.missing.borrow());
+    report.remarks = bench.remarks();
     report
 }
 

@@ -122,18 +122,29 @@ impl Optimised {
         fs::create_dir_all(target).with_context(|| target.display().to_string())?;
         let (target, value) = (target.canonicalize()?, value.canonicalize()?);
         let binaries = target.join(&self.host).join("release");
-        let mut flags = env::var_os("RUSTFLAGS").unwrap_or_default();
-        flags.push(format!(" -C{flag}="));
-        flags.push(&value);
+        let flags = flags(
+            env::var("CARGO_ENCODED_RUSTFLAGS").ok(),
+            env::var("RUSTFLAGS").ok(),
+            format!("-C{flag}={}", value.display()),
+        );
         // An explicit target keeps the flags away from build scripts, which would be counted too.
         build_services(&binaries, |cargo| {
             cargo
                 .args(["--target", &self.host])
                 .arg("--target-dir")
                 .arg(&target);
-            cargo.env("RUSTFLAGS", &flags);
+            cargo.env("CARGO_ENCODED_RUSTFLAGS", &flags);
         })?;
         Ok(binaries)
+    }
+}
+
+/// Those that cargo would use, and one more, in the form in which a path may hold blanks.
+fn flags(encoded: Option<String>, plain: Option<String>, one_more: String) -> String {
+    let plain = || plain.map(|plain| plain.split_whitespace().collect::<Vec<_>>().join("\x1f"));
+    match encoded.or_else(plain).filter(|given| !given.is_empty()) {
+        Some(given) => format!("{given}\x1f{one_more}"),
+        None => one_more,
     }
 }
 
@@ -199,6 +210,16 @@ mod tests {
         fs::write(&profile, "").unwrap();
         assert_eq!(optimised.profile(), Some(profile));
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn adds_a_flag_to_those_that_cargo_would_use() {
+        let of = |encoded: Option<&str>, plain: Option<&str>| {
+            flags(encoded.map(Into::into), plain.map(Into::into), "-Ca=/b c".into())
+        };
+        assert_eq!(of(None, None), "-Ca=/b c");
+        assert_eq!(of(None, Some(" -C  d ")), "-C\x1fd\x1f-Ca=/b c");
+        assert_eq!(of(Some("-Ce=f g"), Some("-C d")), "-Ce=f g\x1f-Ca=/b c");
     }
 
     #[test]

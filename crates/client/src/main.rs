@@ -85,9 +85,16 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn initialize_logging() {
-    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
-    let wanted = wanted.and_then(|wanted| wanted.parse().ok());
-    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let warnings = Targets::new().with_default(LevelFilter::WARN);
+    let filter = match std::env::var("RUST_LOG").unwrap_or_default().trim() {
+        "" => warnings,
+        wanted => wanted.parse().unwrap_or_else(|error| {
+            complain(&format!(
+                "RUST_LOG cannot be understood ({error}); warnings are shown"
+            ));
+            warnings
+        }),
+    };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }

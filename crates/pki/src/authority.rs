@@ -153,10 +153,6 @@ impl Authority {
         }
         let key = PrivateKey::generate(key_algorithm)?;
         let identity = self.root.issue(usage, leaf, key)?;
-        let removed = match pkcs12 {
-            Pkcs12::Skip => files::remove_if_there(&archive_path)?.then(|| archive_path.clone()),
-            Pkcs12::Write { .. } => None,
-        };
         let mut made = Vec::new();
         let mut write = |path: PathBuf, contents: &[u8], readers| {
             files::write(&path, contents, readers, overwrite)?;
@@ -164,10 +160,14 @@ impl Authority {
             Ok::<_, Error>(())
         };
         write(key_path, identity.key_pem().as_bytes(), Readers::Owner)?;
-        if let Pkcs12::Write { iterations } = pkcs12 {
-            let archive = identity.pkcs12(self.root.certificate(), PKCS12_PASSWORD, iterations)?;
-            write(archive_path, &archive, Readers::Owner)?;
-        }
+        let removed = match pkcs12 {
+            Pkcs12::Skip => files::remove_if_there(&archive_path)?.then_some(archive_path),
+            Pkcs12::Write { iterations } => {
+                let archive = identity.pkcs12(self.root.certificate(), PKCS12_PASSWORD, iterations)?;
+                write(archive_path, &archive, Readers::Owner)?;
+                None
+            }
+        };
         let certificate = identity.certificate();
         write(
             certificate_path,

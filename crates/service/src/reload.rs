@@ -116,11 +116,15 @@ impl Reload {
         if occasion == Occasion::Poll && Fingerprint::of(&self.files) == self.attempted {
             return;
         }
-        if let Some(files) = (self.find)() {
-            self.files = files;
-        }
         // Before they are read: what changes from here on is found at the next look.
         self.attempted = Fingerprint::of(&self.files);
+        if let Some(files) = (self.find)() {
+            // One that changed while it was read may name others by now: what was seen before is no longer met.
+            if Fingerprint::of(&self.files) == self.attempted {
+                self.attempted = Fingerprint::of(&files);
+            }
+            self.files = files;
+        }
         self.find_ends();
         let name = self.name;
         match (self.action)() {

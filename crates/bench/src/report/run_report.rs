@@ -17,8 +17,8 @@ pub(crate) struct RunReport {
     pub(crate) machine: Vec<String>,
     /// Rounds and lengths.
     pub(crate) plan: String,
-    /// What could not be run, and why.
-    pub(crate) missing: Vec<String>,
+    /// What could not be run, or is otherwise than it was meant, and why.
+    pub(crate) remarks: Vec<String>,
     /// Whether a whole job is missing.
     pub(crate) is_incomplete: bool,
     /// The tables.
@@ -52,7 +52,7 @@ impl fmt::Display for RunReport {
             writeln!(formatter, "- {line}")?;
         }
         writeln!(formatter, "- {}", self.plan)?;
-        for line in &self.missing {
+        for line in &self.remarks {
             writeln!(formatter, "- **{line}**")?;
         }
         writeln!(
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn names_what_is_missing_and_is_json_too() {
         let report = RunReport {
-            missing: vec!["nginx is left out: nginx is not installed".into()],
+            remarks: vec!["nginx is left out: nginx is not installed".into()],
             ..RunReport::default()
         };
         assert!(
@@ -87,6 +87,6 @@ mod tests {
                 .contains("- **nginx is left out: nginx is not installed**")
         );
         let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(json["missing"][0], "nginx is left out: nginx is not installed");
+        assert_eq!(json["remarks"][0], "nginx is left out: nginx is not installed");
     }
 }

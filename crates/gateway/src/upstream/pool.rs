@@ -201,10 +201,16 @@ impl Shared {
         open < MOST_STREAMS && (open as usize) < self.allowed_streams()
     }
 
-    /// How many streams the server allows, which may change at any time. RFC 9113 §5.1.2
+    /// How many streams the server allows, which may change at any time; none, once the connection has ended.
+    /// RFC 9113 §5.1.2
     fn allowed_streams(&self) -> usize {
         let connection = self.connection.upgrade();
-        connection.map_or(0, |connection| lock(&connection).current_max_send_streams())
+        match connection.map(|connection| lock(&connection).current_max_send_streams()) {
+            // For a while, says the RFC: requests wait for its end rather than open one connection each.
+            Some(0) => usize::MAX,
+            Some(allowed) => allowed,
+            None => 0,
+        }
     }
 
     fn is_idle(&self) -> bool {

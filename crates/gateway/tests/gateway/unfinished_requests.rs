@@ -309,3 +309,17 @@ async fn no_request_waits_on_a_connection_that_has_as_many_streams_as_its_api_al
         );
     }
 }
+
+/// RFC 9113 §6.5.2: "a value of 0 … should only be set for short durations".
+#[tokio::test]
+async fn requests_wait_together_for_an_api_that_allows_no_stream_for_now() {
+    let api = serve_http2(0, Answer::AtOnce).await;
+    let harness = harness(Api::InTlsAt(api.address), "answer_timeout = \"100ms\"").await;
+    // Sent before the API has said so, it is refused.
+    let first = get(&harness).await;
+    assert!(matches!(first, 502 | 504), "{first}");
+    for _ in 0..4 {
+        assert_eq!(get(&harness).await, 504);
+    }
+    assert_eq!(api.connections(), 1);
+}
