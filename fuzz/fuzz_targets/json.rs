@@ -54,10 +54,10 @@ fn verify_introspected(introspected: &Introspected, json: &Value) {
         Value::Bool(*introspected != Introspected::Inactive)
     );
     if let Introspected::Active(facts) = introspected {
-        assert_eq!(json["exp"].as_u64(), Some(facts.exp.as_unix_seconds()));
+        assert_eq!(json["exp"].as_u64(), Some(facts.lifetime.exp.as_unix_seconds()));
         assert_eq!(
             json.get("cnf").is_some(),
-            facts.cnf.is_some(),
+            facts.grant.cnf.is_some(),
             "a confirmation is lost"
         );
     }
