@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -218,10 +221,20 @@ fn is_ready(service: Service, configuration: &Path) -> bool {
     healthcheck.status().unwrap().success()
 }
 
-/// Ports that were free a moment ago; all are held until the last is found, so that they differ.
+/// Ports that are free, others each time.
 fn free_ports() -> [u16; 7] {
-    let listeners: [TcpListener; 7] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    // Below those that the system gives to connections: one of them could take a port before its service does.
+    const FIRST: u32 = 15_000;
+    const EACH_PROCESS: u32 = 300;
+    const PROCESSES: u32 = 56;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id() % PROCESSES * EACH_PROCESS;
+    let ports = std::iter::repeat_with(|| {
+        let place = own + TAKEN.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(FIRST + place % (PROCESSES * EACH_PROCESS)).unwrap()
+    });
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    std::array::from_fn(|_| free.next().unwrap())
 }
 
 #[cfg(test)]
