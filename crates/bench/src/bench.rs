@@ -5,6 +5,8 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use tokio::runtime;
+use tokio::task::LocalSet;
 
 use crate::arguments::Arguments;
 use crate::measure::{Placement, available_cores};
@@ -111,6 +113,16 @@ impl Bench {
     pub(crate) fn remarks(&self) -> Vec<String> {
         [self.notes.borrow().as_slice(), self.missing.borrow().as_slice()].concat()
     }
+}
+
+/// Runs what there is to run, on this thread alone.
+///
+/// # Errors
+///
+/// Where the system gives no runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(LocalSet::new().block_on(&runtime, work))
 }
 
 /// Tells how far it is since the start, over the last such line on a terminal.

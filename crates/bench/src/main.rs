@@ -25,11 +25,9 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use clap::Parser as _;
-use tokio::runtime;
-use tokio::task::LocalSet;
 
 use crate::arguments::{Arguments, Command};
-use crate::bench::Bench;
+use crate::bench::{Bench, block_on};
 use crate::instructions::Counts;
 use crate::jobs::Job;
 use crate::report::RunReport;
@@ -69,8 +67,7 @@ fn compare(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         arguments.jobs.clone()
     };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = LocalSet::new().block_on(&runtime, run(&bench, built, &jobs));
+    let report = block_on(run(&bench, built, &jobs))?;
     let files = report.write(&arguments.directory)?;
     let files = files.map(|file| file.display().to_string()).join(" and ");
     show(&format_args!("{report}Written to {files}."));
@@ -80,8 +77,7 @@ fn compare(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Counts what is executed for a step and for a request.
 fn count_instructions(arguments: &Arguments, counts: Counts) -> anyhow::Result<ExitCode> {
     let (bench, _) = prepare(arguments)?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let comparison = LocalSet::new().block_on(&runtime, instructions::count(&bench, counts))?;
+    let comparison = block_on(instructions::count(&bench, counts))??;
     show(&comparison);
     let is_refused = counts == Counts::Compared && !comparison.is_as_accepted();
     if is_refused {
@@ -99,8 +95,7 @@ fn measure_growth(arguments: &Arguments, into: &Path) -> anyhow::Result<ExitCode
         "growth fills the embedded store: leave --store out"
     );
     let (bench, built) = prepare(arguments)?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let page = LocalSet::new().block_on(&runtime, growth::run(&bench, built, into))?;
+    let page = block_on(growth::run(&bench, built, into))??;
     show(&page);
     Ok(exit_code(!bench.missing.borrow().is_empty()))
 }

@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use tokio::runtime;
-use tokio::task::LocalSet;
 
 use crate::arguments::{Arguments, Command};
-use crate::bench::{Bench, Peers, tell};
+use crate::bench::{Bench, Peers, block_on, tell};
 use crate::optimised::Optimised;
 use crate::plan::Plan;
 use crate::systems::{Ground, build_services};
@@ -106,10 +104,7 @@ pub(crate) fn optimise(arguments: &Arguments, started: Instant) -> anyhow::Resul
             started,
         )?
     };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new()
-        .block_on(&runtime, train(&bench))
-        .context("the training")?;
+    block_on(train(&bench))?.context("the training")?;
     let profile = optimised.keep_what_was_counted()?;
     tell(started, "3 of 3: building the services with the profile");
     optimised.build(&profile)

@@ -48,17 +48,17 @@ impl TokenKeeper {
     }
 
     fn fresh(&self, thumbprint: &CertificateThumbprint) -> Option<AccessToken> {
-        let held = self.held();
-        let held = held.as_ref()?;
-        let is_fresh = held.is_fresh(thumbprint, Instant::now());
-        is_fresh.then(|| held.token.clone())
+        self.held_if(|held| held.is_fresh(thumbprint, Instant::now()))
     }
 
     fn usable(&self, thumbprint: &CertificateThumbprint) -> Option<AccessToken> {
+        self.held_if(|held| held.is_usable(thumbprint, Instant::now()))
+    }
+
+    fn held_if(&self, is_fit: impl FnOnce(&HeldToken) -> bool) -> Option<AccessToken> {
         let held = self.held();
         let held = held.as_ref()?;
-        let is_usable = held.is_usable(thumbprint, Instant::now());
-        is_usable.then(|| held.token.clone())
+        is_fit(held).then(|| held.token.clone())
     }
 
     fn held(&self) -> MutexGuard<'_, Option<HeldToken>> {

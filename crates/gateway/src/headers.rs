@@ -269,20 +269,15 @@ pub(crate) fn reads_as_hop_or_request(canonical_name: &str) -> bool {
     names.any(|name| name == canonical_name)
 }
 
-/// In any letter case, and with `_` for `-`.
+/// In any letter case.
 fn is_client_cert(name: &str) -> bool {
+    let name = canonical(name);
     [CLIENT_CERT, CLIENT_CERT_CHAIN]
         .iter()
-        .any(|wanted| reads_as(name, wanted))
+        .any(|wanted| name.eq_ignore_ascii_case(wanted))
 }
 
-fn reads_as(name: &str, canonical_name: &str) -> bool {
-    let is_same =
-        |(byte, wanted): (u8, u8)| byte.eq_ignore_ascii_case(&wanted) || (byte, wanted) == (b'_', b'-');
-    name.len() == canonical_name.len() && name.bytes().zip(canonical_name.bytes()).all(is_same)
-}
-
-/// A field's name as some servers read it. Field names are in lower case already.
+/// A field's name as some servers read it, in the letter case it has; that of a field is lower case already.
 pub(crate) fn canonical(name: &str) -> Cow<'_, str> {
     if name.as_bytes().contains(&b'_') {
         Cow::Owned(name.replace('_', "-"))

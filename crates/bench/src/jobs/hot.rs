@@ -1,13 +1,10 @@
 //! *hot*: a token that is known, on connections that stay.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use super::contender::{Contender, Refusal};
 use super::runner::{Prepared, measure};
 use super::stage::{OTHER, PARTNER, Stage};
 use crate::bench::Bench;
-use crate::generator::{Load, Request, Resume, Reuse, Same, Target, WarmUp};
+use crate::generator::{Load, Request, Reuse, Same, Target};
 use crate::report::{Comparison, JobReport, Measure};
 use crate::systems::nginx::Variant;
 
@@ -99,18 +96,13 @@ pub(crate) fn load(
     reuse: Reuse,
 ) -> anyhow::Result<Load> {
     let plan = &stage.bench.plan;
+    let connections = match reuse {
+        Reuse::KeepAlive => plan.connections,
+        Reuse::NewConnection => plan.new_connections,
+    };
     Ok(Load {
-        target,
-        tls: stage.tls(PARTNER)?,
-        resume: Resume::Never,
         reuse,
-        connections: match reuse {
-            Reuse::KeepAlive => plan.connections,
-            Reuse::NewConnection => plan.new_connections,
-        },
-        requests: Rc::new(RefCell::new(Same(request.clone()))),
-        expected: 200,
-        warm_up: WarmUp::UntilAnswered,
+        ..Load::kept_alive(target, stage.tls(PARTNER)?, connections, Same(request.clone()))
     })
 }
 
