@@ -465,25 +465,6 @@ async fn stays_of_the_same_size_under_constant_issue() {
     assert!(*largest <= 2 * first, "{sizes:?}");
 }
 
-#[tokio::test]
-async fn gives_back_what_a_rush_has_taken() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("tokens.redb");
-    let store = open(&path);
-    for _ in 0..12 {
-        issue(&store, 0, 4_000).await;
-    }
-    let rush = size(&path);
-    issue(&store, 1, 1).await;
-    // A few commits, which take place all the time: free pages lie there for one, and are given back by the next.
-    for _ in 0..8 {
-        store.purge(at(START + HOUR)).await.unwrap();
-        issue(&store, 1, 1).await;
-    }
-    let rest = size(&path);
-    assert!(rest <= rush / 2, "{rush} {rest}");
-}
-
 /// Bytes of memory in use by this process.
 fn memory_in_use() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
