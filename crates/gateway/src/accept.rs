@@ -18,10 +18,9 @@ use rustls::AlertDescription;
 use service::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::server::TlsStream;
 
 use self::client_hello::{ClientHello, ClientHelloError};
-use self::handshake::{handshake, send_alert};
+use self::handshake::{Encrypted, handshake, send_alert};
 use crate::addresses::AddressPlace;
 use crate::certificate_header::CertificateHeader;
 use crate::clock::now;
@@ -175,7 +174,7 @@ impl Frontier {
 
     async fn serve(
         &self,
-        stream: Box<TlsStream<TcpStream>>,
+        stream: Box<Encrypted>,
         offer: Offer,
         server_name: HostName,
         peer: SocketAddr,

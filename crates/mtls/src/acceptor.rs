@@ -28,6 +28,7 @@ use crate::chain::PresentedChain;
 use crate::farewell::Untrusted;
 use crate::linger::linger;
 use crate::network::TrustedProxies;
+use crate::one_piece::OnePiece;
 use crate::patience::Patience;
 use crate::proxy_protocol;
 use crate::serve::Limits;
@@ -82,8 +83,11 @@ pub(crate) struct Acceptor {
     proxies: Option<TrustedProxies>,
 }
 
+/// TLS over a socket.
+type Encrypted = TlsStream<OnePiece<TcpStream>>;
+
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub(crate) type AcceptedStream = Until<Patience<TlsStream<TcpStream>>, Ends>;
+pub(crate) type AcceptedStream = Until<Patience<Encrypted>, Ends>;
 
 /// Why an accepted connection ends before its peer ends it.
 #[derive(Debug)]
@@ -189,8 +193,10 @@ impl Acceptor {
         stream: TcpStream,
         peer: SocketAddr,
         config: Arc<ServerConfig>,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
+    ) -> io::Result<Encrypted> {
+        let handshake = TlsAcceptor::from(config)
+            .accept(OnePiece::new(stream))
+            .into_fallible();
         match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err((error, stream))) => {
@@ -242,7 +248,7 @@ pub(crate) fn words_of(error: &rustls::Error) -> String {
     }
 }
 
-fn facts(stream: &TlsStream<TcpStream>, peer_address: SocketAddr, offer: Offer) -> io::Result<Connection> {
+fn facts(stream: &Encrypted, peer_address: SocketAddr, offer: Offer) -> io::Result<Connection> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let client_certificate = leaf

@@ -81,12 +81,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut self.stream);
-        let polled = match slices {
-            // Sending one piece costs the system less than writing a list of them, and TLS hardly ever has more.
-            [slice] => stream.poll_write(context, slice),
-            _ => stream.poll_write_vectored(context, slices),
-        };
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.bounded(polled, context)
     }
 

@@ -5,17 +5,20 @@
 
 use std::io;
 
-use mtls::{Offer, linger};
+use mtls::{Offer, OnePiece, linger};
 use oauth_core::time::Timestamp;
 use rustls::AlertDescription;
 use rustls::server::Accepted;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::Refusal;
+
+/// TLS over a socket.
+pub(super) type Encrypted = TlsStream<OnePiece<TcpStream>>;
 
 /// Goes on after the `ClientHello`, to the end of the handshake.
 pub(super) async fn handshake(
@@ -24,12 +27,14 @@ pub(super) async fn handshake(
     offer: &Offer,
     now: Timestamp,
     deadline: Instant,
-) -> Result<Box<TlsStream<TcpStream>>, Refusal> {
+) -> Result<Box<Encrypted>, Refusal> {
     let mut resumption = Ok(());
-    let mut handshake =
-        StartHandshake::from_parts(accepted, stream).into_stream_with(offer.config(), |session| {
+    let mut handshake = StartHandshake::from_parts(accepted, OnePiece::new(stream)).into_stream_with(
+        offer.config(),
+        |session| {
             resumption = offer.verify_resumption(session, now);
-        });
+        },
+    );
     if let Err(error) = resumption {
         // With an alert the session is over for the peer too: its next handshake will be a full one. RFC 8446 §6.2
         if let Some(stream) = handshake.get_mut() {
@@ -65,7 +70,10 @@ fn alert_of(error: &rustls::Error) -> AlertDescription {
 }
 
 /// Sends a fatal alert to a peer that waits for a `ServerHello`. RFC 8446 §5.1, §6
-pub(super) async fn send_alert(stream: &mut TcpStream, alert: AlertDescription) {
+pub(super) async fn send_alert<S>(stream: &mut S, alert: AlertDescription)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let record = [21, 3, 3, 0, 2, 2, alert.into()];
     if stream.write_all(&record).await.is_ok() {
         linger(stream).await;

@@ -9,12 +9,14 @@ use hyper::client::conn::http2;
 use hyper::service::Service;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mtls::{Alpn, ClientTls};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower::util::MapResponse;
 
-use super::http1::{self, Connected, Lent};
+use super::http1::{self, Connected, Lent, Socket};
 use super::lease::Lease;
 use super::pool::{MOST_STREAMS, Shared};
 use super::server::{Protocols, Server};
@@ -36,7 +38,9 @@ pub(crate) struct Connector {
     http1: Tls,
 }
 
-type Tls = TowerToHyperService<HttpsConnector<HttpConnector>>;
+type Tls = TowerToHyperService<HttpsConnector<Tcp>>;
+
+type Tcp = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Socket>>;
 
 impl Connector {
     /// Connects as `tls` says.
@@ -49,6 +53,7 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(ADDRESSES));
+        let tcp = Tcp::new(tcp, |socket| TokioIo::new(Socket::new(socket.into_inner())));
         let builder = || -> Result<_, mtls::ClientError> {
             let config = tls.rustls_client_config(Alpn::Unset)?;
             Ok(HttpsConnectorBuilder::new()

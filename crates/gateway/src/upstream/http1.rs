@@ -24,9 +24,9 @@ pub(crate) use self::connection::{Connection, Switched};
 pub(crate) use self::early_answer::EarlyAnswer;
 pub(crate) use self::exchange::{Exchange, Lent};
 pub(super) use self::framing::settle_content_length;
-pub(super) use self::stream::Connected;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::stream::Stream;
+pub(super) use self::stream::{Connected, Socket};
 use crate::body::UploadError;
 
 /// Why an exchange came to nothing, or its answer breaks off.

@@ -6,16 +6,20 @@ use std::task::{Context, Poll, Waker};
 
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use mtls::OnePiece;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// What the connector makes.
-pub(in crate::upstream) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(in crate::upstream) type Connected = MaybeHttpsStream<TokioIo<Socket>>;
+
+/// The socket below, whether there is TLS over it or not.
+pub(in crate::upstream) type Socket = OnePiece<TcpStream>;
 
 /// The way to an API.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Clear(TcpStream),
+    Clear(Socket),
     /// Boxed: it is thirty times as large.
     Tls(Box<Tls>),
     #[cfg(any(test, fuzzing))]
