@@ -200,7 +200,7 @@ impl Passed {
             observation.end(&response);
             response
         };
-        Ok(id.name(observed).await)
+        Ok(service::logging::logged(id.name(observed)).await)
     }
 }
 

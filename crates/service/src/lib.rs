@@ -8,6 +8,7 @@ mod command_line;
 pub mod configuration;
 mod exchange;
 mod healthcheck;
+mod lines;
 pub mod logging;
 mod operation;
 mod plain_fields;

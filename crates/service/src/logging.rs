@@ -6,6 +6,7 @@ use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::lines::LINES;
 use crate::plain_fields::{PlainFields, PlainLine};
 
 /// rustls speaks of every alert it sends; the acceptors do as well, with the reason and the peer.
@@ -36,7 +37,7 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
         Err(error) => (targets(default_filter).unwrap_or_default(), Some(error)),
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(&LINES);
     let _already_started = match format {
         LogFormat::Text if wants_colour() => registry.with(lines.with_ansi(true)).try_init(),
         LogFormat::Text => {
@@ -55,6 +56,12 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
              info,gateway=debug"
         );
     }
+}
+
+/// Gives what `answer` gives, once every line that it logged is written: together with those of the answers that come
+/// about meanwhile, so that many cost one write. Lines that something else logs are written at once.
+pub async fn logged<F: Future>(answer: F) -> F::Output {
+    LINES.logged(answer).await
 }
 
 /// What to log, as it is wanted, or by default where nothing is. A filter that looks at spans too would take a lock
