@@ -175,11 +175,15 @@ impl Observation {
         }
     }
 
-    /// Measures the request, and logs its refusal: the only place that does.
-    pub(crate) fn end(self, response: &Response) {
+    /// Logs the request's refusal, if it is one: the only place that does.
+    pub(crate) fn log(&self, response: &Response) {
         if let Some(refused) = response.extensions().get::<Refused>() {
             log_refusal(&self.endpoint.name, refused, self.connection.as_deref());
         }
+    }
+
+    /// Measures the request, its log lines included.
+    pub(crate) fn end(self) {
         self.endpoint.duration.record(self.started.elapsed());
     }
 }

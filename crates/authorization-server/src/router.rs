@@ -195,12 +195,14 @@ impl Passed {
     /// The answer is boxed where it is made: each of those around it would hold it twice, before and while it runs.
     async fn answer(self, answer: Pending) -> Result<Response, Infallible> {
         let Self { id, observation } = self;
-        let observed = async move {
+        let observed = async {
             let response = within_bounds(answer).await;
-            observation.end(&response);
+            observation.log(&response);
             response
         };
-        Ok(service::logging::logged(id.name(observed)).await)
+        let response = service::logging::logged(id.name(observed)).await;
+        observation.end();
+        Ok(response)
     }
 }
 

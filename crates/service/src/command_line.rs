@@ -146,6 +146,7 @@ fn serve<C>(
     });
     // A name that is still being looked up must not hold the end of the process.
     runtime.shutdown_background();
+    logging::write_held();
     result
 }
 

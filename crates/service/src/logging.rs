@@ -64,6 +64,11 @@ pub async fn logged<F: Future>(answer: F) -> F::Output {
     LINES.logged(answer).await
 }
 
+/// Writes what the answers have logged that are not to be waited for any more.
+pub(crate) fn write_held() {
+    LINES.write();
+}
+
 /// What to log, as it is wanted, or by default where nothing is. A filter that looks at spans too would take a lock
 /// whenever one is entered.
 fn filter(wanted: &str, default_filter: &str) -> Result<Targets, ParseError> {
