@@ -81,7 +81,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let stream = Pin::new(&mut self.stream);
+        let polled = match slices {
+            // Of one piece TLS writes as much as goes, of a list only what it encrypts at once.
+            [slice] => stream.poll_write(context, slice),
+            _ => stream.poll_write_vectored(context, slices),
+        };
         self.bounded(polled, context)
     }
 
