@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::install_metrics;
 use crate::configuration::{ConfigurationError, ConfigurationSource};
 use crate::healthcheck;
+use crate::lines::LINES;
 use crate::logging::{self, LogFormat};
 use crate::operation::Operation;
 use crate::running::Running;
@@ -146,7 +147,8 @@ fn serve<C>(
     });
     // A name that is still being looked up must not hold the end of the process.
     runtime.shutdown_background();
-    logging::write_held();
+    // Of answers that are not waited for any more.
+    LINES.write_held();
     result
 }
 

@@ -3,19 +3,18 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io::{self, Write};
+use std::io::{self, Stderr, Write, stderr};
 use std::mem::take;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// In bytes. A pipe takes so many as a whole or not at all, and lets nobody write between them.
 const MOST_HELD: usize = 4 * 1024;
 
 /// The lines of this process.
-pub(crate) static LINES: Lines<StandardError> = Lines::new(StandardError);
+pub(crate) static LINES: LazyLock<Lines<Stderr>> = LazyLock::new(|| Lines::new(stderr()));
 
 /// Lines that wait to be written, in the order in which they were logged, and where they go.
 #[derive(Debug)]
@@ -93,8 +92,8 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// Writes what is held.
-    pub(crate) fn write(&self) {
+    /// Writes what is held, before whatever waits for it comes back.
+    pub(crate) fn write_held(&self) {
         self.lock().write();
     }
 
@@ -147,7 +146,7 @@ struct Unwritten<'a, W: Write> {
 impl<W: Write> Unwritten<'_, W> {
     fn write(&mut self) {
         if take(&mut self.are_there) {
-            self.lines.write();
+            self.lines.write_held();
         }
     }
 }
@@ -159,44 +158,14 @@ impl<W: Write> Drop for Unwritten<'_, W> {
 }
 
 /// Takes each line as a whole, as the subscriber gives it.
-#[derive(Debug)]
-pub(crate) struct Line<W: 'static>(&'static Lines<W>);
-
-impl<W: Write> Write for Line<W> {
+impl<W: Write> Write for &Lines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.add(line);
+        self.add(line);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<W: Write> MakeWriter<'_> for &'static Lines<W> {
-    type Writer = Line<W>;
-
-    fn make_writer(&self) -> Line<W> {
-        Line(self)
-    }
-}
-
-/// The process's own, unbuffered.
-#[derive(Debug)]
-pub(crate) struct StandardError;
-
-impl Write for StandardError {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write(bytes)
-    }
-
-    /// Nobody else writes between the parts, should there be any.
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::stderr().write_all(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }
 
@@ -336,7 +305,7 @@ mod tests {
         let (lines, writes) = lines();
         let mut logging = pin!(lines.logged(async { lines.add(b"one\n") }));
         assert!(poll!(logging.as_mut()).is_pending());
-        lines.write();
+        lines.write_held();
         assert_eq!(writes.so_far(), ["one\n"]);
     }
 

@@ -37,7 +37,7 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
         Err(error) => (targets(default_filter).unwrap_or_default(), Some(error)),
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(&LINES);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| &*LINES);
     let _already_started = match format {
         LogFormat::Text if wants_colour() => registry.with(lines.with_ansi(true)).try_init(),
         LogFormat::Text => {
@@ -62,11 +62,6 @@ pub fn initialize_with_default(format: LogFormat, default_filter: &str) {
 /// about meanwhile, so that many cost one write. Lines that something else logs are written at once.
 pub async fn logged<F: Future>(answer: F) -> F::Output {
     LINES.logged(answer).await
-}
-
-/// Writes what the answers have logged that are not to be waited for any more.
-pub(crate) fn write_held() {
-    LINES.write();
 }
 
 /// What to log, as it is wanted, or by default where nothing is. A filter that looks at spans too would take a lock
