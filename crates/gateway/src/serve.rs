@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use mtls::{Lingering, Patience};
+use mtls::{Lingering, OnArrival, Patience};
 use service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::unconstrained;
@@ -63,7 +63,7 @@ pub(crate) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = TokioIo::new(Lingering::new(
-        Patience::new(stream, UNREAD),
+        Patience::new(OnArrival::new(stream), UNREAD),
         LINGER,
         MOST_DISCARDED,
     ));

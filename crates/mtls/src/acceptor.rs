@@ -28,6 +28,7 @@ use crate::chain::PresentedChain;
 use crate::farewell::Untrusted;
 use crate::linger::linger;
 use crate::network::TrustedProxies;
+use crate::on_arrival::OnArrival;
 use crate::one_piece::OnePiece;
 use crate::patience::Patience;
 use crate::proxy_protocol;
@@ -87,7 +88,7 @@ pub(crate) struct Acceptor {
 type Encrypted = TlsStream<OnePiece<TcpStream>>;
 
 /// The stream of an accepted connection; holds the connection's place among [`Limits::connections`].
-pub(crate) type AcceptedStream = Until<Patience<Encrypted>, Ends>;
+pub(crate) type AcceptedStream = OnArrival<Until<Patience<Encrypted>, Ends>>;
 
 /// Why an accepted connection ends before its peer ends it.
 #[derive(Debug)]
@@ -156,7 +157,7 @@ impl Acceptor {
             _place: place,
         };
         let stream = Patience::new(stream, self.limits.unread);
-        Ok((Until::new(stream, ends), connection))
+        Ok((OnArrival::new(Until::new(stream, ends)), connection))
     }
 
     fn take_place(&self, peer: SocketAddr) -> io::Result<OwnedSemaphorePermit> {
