@@ -1,10 +1,13 @@
 //! Whether a connection is still used: what is under way on it, and when something last happened.
 
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::lock::lock;
 
 /// A connection's pulse.
 #[derive(Debug)]
@@ -39,12 +42,24 @@ impl Activity {
 
     /// Resolves once nothing has been under way and nothing has happened for as long as `limit`.
     pub(crate) async fn quiet_for(&self, limit: Duration) {
+        let timer = pin!(sleep_until(self.last() + limit));
+        self.quiet_by(timer, limit).await;
+    }
+
+    /// The same, by a timer that may be set to any time.
+    pub(crate) async fn quiet_by(&self, mut timer: Pin<&mut Sleep>, limit: Duration) {
+        let mut quiet_until = self.last() + limit;
+        // One that runs out too early is cheaper looked at again than set anew.
+        if timer.deadline() > quiet_until {
+            timer.as_mut().reset(quiet_until);
+        }
         loop {
-            let quiet_until = self.last() + limit;
-            sleep_until(quiet_until).await;
-            if self.last() + limit <= quiet_until {
+            timer.as_mut().await;
+            quiet_until = self.last() + limit;
+            if quiet_until <= timer.deadline() {
                 return;
             }
+            timer.as_mut().reset(quiet_until);
         }
     }
 
@@ -54,6 +69,24 @@ impl Activity {
             0 => self.started + Duration::from_millis(self.last.load(Ordering::Relaxed)),
             _ => Instant::now(),
         }
+    }
+}
+
+/// Where a timer is left for whoever needs the next one: to start one and to stop it again is dear for what hardly ever
+/// runs out.
+#[derive(Debug, Default)]
+pub(crate) struct TimerSlot(Mutex<Option<Pin<Box<Sleep>>>>);
+
+impl TimerSlot {
+    /// The timer that was left, set to any time, or else one that runs out after `limit`.
+    pub(crate) fn take(&self, limit: Duration) -> Pin<Box<Sleep>> {
+        let left = lock(&self.0).take();
+        left.unwrap_or_else(|| Box::pin(sleep(limit)))
+    }
+
+    /// Leaves a timer.
+    pub(crate) fn leave(&self, timer: Pin<Box<Sleep>>) {
+        *lock(&self.0) = Some(timer);
     }
 }
 
@@ -70,7 +103,7 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep;
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -105,5 +138,20 @@ mod tests {
             drop(under_way);
         });
         assert_eq!(started.elapsed().as_secs(), 45);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_quiet_after_the_limit_whatever_a_timer_was_set_to() {
+        let slot = TimerSlot::default();
+        for (limit, seconds) in [(LIMIT, 10), (LIMIT, 10), (LIMIT / 2, 5), (LIMIT * 3, 30)] {
+            let (activity, started) = (Activity::new(), Instant::now());
+            let mut timer = slot.take(limit);
+            activity.quiet_by(timer.as_mut(), limit).await;
+            assert_eq!(started.elapsed().as_secs(), seconds);
+            // Used for a moment, and left before it runs out.
+            let _quiet = Activity::new().quiet_by(timer.as_mut(), limit).now_or_never();
+            slot.leave(timer);
+            sleep(limit / 10).await;
+        }
     }
 }

@@ -150,9 +150,9 @@ impl UploadProgress {
         }
     }
 
-    /// Resolves once nothing of the body has passed for as long as `limit`.
-    pub(crate) async fn stalled_for(&self, limit: Duration) {
-        self.activity.quiet_for(limit).await;
+    /// Resolves once nothing of the body has passed for as long as `limit`, by a timer set to any time.
+    pub(crate) async fn stalled_by(&self, timer: Pin<&mut Sleep>, limit: Duration) {
+        self.activity.quiet_by(timer, limit).await;
     }
 
     /// Whether it is the caller who is waited for, not the API.
@@ -218,6 +218,7 @@ pub(crate) fn clean_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut Header
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::pin::pin;
 
     use futures_util::{FutureExt, stream};
     use http_body_util::{BodyExt, Full, StreamBody};
@@ -285,9 +286,10 @@ mod tests {
     async fn a_caller_who_stops_sending_is_the_one_waited_for() {
         let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, io::Error>>());
         let (mut upload, progress) = Upload::new(silent, None);
+        let (limit, timer) = (Duration::from_secs(30), pin!(sleep(Duration::ZERO)));
         tokio::select! {
             _ = upload.frame() => panic!("there is no frame"),
-            () = progress.stalled_for(Duration::from_secs(30)) => {}
+            () = progress.stalled_by(timer, limit) => {}
         }
         assert!(progress.waits_for_caller());
     }

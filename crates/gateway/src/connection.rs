@@ -9,7 +9,7 @@ use oauth_core::certificate::ClientCertificate;
 use oauth_core::client_cert_header;
 use oauth_core::time::Timestamp;
 
-use crate::activity::Activity;
+use crate::activity::{Activity, TimerSlot};
 use crate::certificate_header::CertificateHeader;
 use crate::host::HostName;
 use crate::rejection::Rejection;
@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) client_certificate: Option<Arc<PresentedCertificate>>,
     certificate_source: CertificateSource,
     pub(crate) activity: Arc<Activity>,
+    /// Bounds the wait for an answer of an API.
+    pub(crate) answer_timer: TimerSlot,
     /// What goes on over the connection after its last request, if that request switched it to another protocol.
     pub(crate) tunnel: TunnelSlot,
     pub(crate) response_bodies: Arc<ResponseBodies>,
@@ -67,6 +69,7 @@ impl Connection {
             client_certificate: client_certificate.map(Arc::new),
             certificate_source: CertificateSource::Handshake,
             activity: Arc::new(Activity::new()),
+            answer_timer: TimerSlot::default(),
             tunnel: TunnelSlot::default(),
             response_bodies: Arc::default(),
             forwarded_for: visible(&peer_address.ip().to_canonical().to_string()),

@@ -158,10 +158,12 @@ async fn send_over(
     } = outgoing;
     let unsent = request.as_mut().ok_or(Rejection::UpstreamFailed)?;
     address(unsent, server, lease.version())?;
+    let (limit, slot) = (forwarding.answer_timeout, &own_word.connection.answer_timer);
+    let mut timer = slot.take(limit);
     let sent = tokio::select! {
         biased;
         sent = lease.send(request, own_word.fields()) => sent,
-        () = progress.stalled_for(forwarding.answer_timeout) => {
+        () = progress.stalled_by(timer.as_mut(), limit) => {
             // It was reached, whatever became of the request.
             server.health().reached();
             return Err(Failure::Final(match progress.waits_for_caller() {
@@ -170,6 +172,7 @@ async fn send_over(
             }));
         }
     };
+    slot.leave(timer);
     match sent {
         Ok(response) => {
             server.health().reached();

@@ -160,7 +160,10 @@ impl Body for ResponseBody {
         };
         let polled = content.poll_frame(context);
         if polled.is_ready() {
-            progress.last = Instant::now();
+            // Nothing more of it can stall, and a clock is a look outside.
+            if !content.is_end_stream() {
+                progress.last = Instant::now();
+            }
             progress.waiting = None;
         } else {
             progress.waiting = Some(context.waker().clone());
