@@ -150,9 +150,10 @@ impl Acceptor {
         let offer = self.tls.offer();
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
+        let idle = self.limits.idle_over(stream.get_ref().1.alpn_protocol());
         let ends = Ends {
             untrusted: Untrusted::new(&connection.standing),
-            idle: Idle::new(requests, self.limits.idle),
+            idle: Idle::new(requests, idle),
             start: StartDeadline::new(self.limits.first_bytes),
             _place: place,
         };
