@@ -32,6 +32,14 @@ impl KeyPair {
         pair.map_err(|_| SigningError::Key)
     }
 
+    /// How many bytes each of its signatures has.
+    pub(super) fn signature_length(&self) -> usize {
+        match self {
+            Self::Ec(_) | Self::Ed(_) => 64,
+            Self::Rsa(key, _) => key.public_modulus_len(),
+        }
+    }
+
     /// The signature over `message`, as JWS has it.
     ///
     /// RFC 7518 §3.3 to §3.5, RFC 8037 §3.1

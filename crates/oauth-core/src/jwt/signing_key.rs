@@ -95,9 +95,10 @@ impl SigningKey {
     fn sign_under<T: Serialize>(&self, header: &str, claims: &T) -> Result<String, SigningError> {
         let mut json = Vec::with_capacity(USUAL_CLAIMS);
         serde_json::to_writer(&mut json, claims).map_err(|_| SigningError::Encoding)?;
-        // The claims grow by a third; a signature follows, of 86 characters as a rule.
-        let length = header.len().saturating_add(json.len().saturating_mul(2));
-        let mut input = String::with_capacity(length);
+        // All of it, and no more: who keeps a JWT keeps this memory, and to give some of it back is dear.
+        let encoded = |length| base64::encoded_len(length, false).unwrap_or_default();
+        let (claims, signature) = (encoded(json.len()), encoded(self.key.signature_length()));
+        let mut input = String::with_capacity(header.len() + claims + signature + "..".len());
         input.push_str(header);
         input.push('.');
         URL_SAFE_NO_PAD.encode_string(json, &mut input);

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::bucket::RecordError;
 use crate::places::{Places, key_of};
 
-/// Bounds the memory: 8 MiB of records as they are as a rule.
-const MOST_KNOWN: usize = 1 << 14;
+/// Bounds the memory: 32 MiB of records as they are as a rule.
+const MOST_KNOWN: usize = 1 << 16;
 /// Of the texts of a record; one with longer ones, of a client with a long scope, is read each time.
 const LONGEST_TEXTS: usize = 1024;
 

@@ -1,3 +1,5 @@
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::{
     Engine as _,
@@ -86,6 +88,23 @@ fn signs_and_verifies_with_ed25519_too() {
     let key = SigningKey::from_pkcs8_pem(pem(pkcs8.as_ref()).as_bytes(), SignatureAlgorithm::EdDSA).unwrap();
     assert!(verify(&claims().sign(&key).unwrap(), &key).is_ok());
     assert!(SigningKey::from_pkcs8_pem(pem(pkcs8.as_ref()).as_bytes(), SignatureAlgorithm::ES256).is_err());
+}
+
+/// Whoever remembers a token holds all of the memory it was written into.
+#[test]
+fn writes_a_token_into_as_much_memory_as_it_takes() {
+    let ed25519 = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
+    let rsa = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let rsa: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+    let key = |pkcs8, algorithm| SigningKey::from_pkcs8_pem(pem(pkcs8).as_bytes(), algorithm).unwrap();
+    for key in [
+        es256(),
+        key(ed25519.as_ref(), SignatureAlgorithm::EdDSA),
+        key(rsa.as_ref(), SignatureAlgorithm::PS256),
+    ] {
+        let token = claims().sign(&key).unwrap();
+        assert_eq!(token.capacity(), token.len());
+    }
 }
 
 /// A7, J12.
