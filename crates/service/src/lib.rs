@@ -30,3 +30,9 @@ pub use request_id::RequestId;
 pub use running::Running;
 pub use shutdown::Shutdown;
 pub use started_with::StartedWith;
+
+/// For every service, because what it remembers comes and goes in any order, for which the system's takes more time and
+/// leaves more between. Not where a sanitizer watches the system's.
+#[cfg(not(fuzzing))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
