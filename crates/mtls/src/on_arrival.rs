@@ -113,7 +113,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OnArrival<S> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::task::ready;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -173,19 +172,16 @@ mod tests {
 
     #[tokio::test]
     async fn wakes_the_reader_who_asked_last() {
-        let (stream, mut theirs) = asked();
-        let stream = Arc::new(std::sync::Mutex::new(stream));
+        let (mut stream, mut theirs) = asked();
         // Asks in this task, and waits in another.
-        assert_eq!(now(&mut stream.lock().unwrap()).await, None);
-        let waiting = tokio::spawn(poll_fn(move |context| {
+        assert_eq!(now(&mut stream).await, None);
+        let waiting = tokio::spawn(async move {
             let mut byte = [0];
-            let mut buffer = ReadBuf::new(&mut byte);
-            ready!(Pin::new(&mut *stream.lock().unwrap()).poll_read(context, &mut buffer)).unwrap();
-            Poll::Ready(byte)
-        }));
+            stream.read_exact(&mut byte).await.map(|_| byte)
+        });
         tokio::task::yield_now().await;
         theirs.write_all(b"x").await.unwrap();
-        assert_eq!(waiting.await.unwrap(), *b"x");
+        assert_eq!(waiting.await.unwrap().unwrap(), *b"x");
     }
 
     /// A stream that is asked while it wakes, as where a turn is used up, is asked again.

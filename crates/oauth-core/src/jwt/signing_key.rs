@@ -97,8 +97,9 @@ impl SigningKey {
         serde_json::to_writer(&mut json, claims).map_err(|_| SigningError::Encoding)?;
         // All of it, and no more: who keeps a JWT keeps this memory, and to give some of it back is dear.
         let encoded = |length| base64::encoded_len(length, false).unwrap_or_default();
-        let (claims, signature) = (encoded(json.len()), encoded(self.key.signature_length()));
-        let mut input = String::with_capacity(header.len() + claims + signature + "..".len());
+        let signature_length = encoded(self.key.signature_length());
+        let lengths = [header.len(), encoded(json.len()), signature_length, "..".len()];
+        let mut input = String::with_capacity(lengths.iter().sum());
         input.push_str(header);
         input.push('.');
         URL_SAFE_NO_PAD.encode_string(json, &mut input);
