@@ -58,7 +58,7 @@ impl fmt::Display for RunReport {
         writeln!(
             formatter,
             "\nCPU time is the server's own, user and system, with everything on one core; rates and latencies are from \
-             split cores. Ratios carry over to other machines, microseconds do not. A round is disturbed when \
+             split cores. Ratios carry over to machines with such a processor, microseconds do not. A round is disturbed when \
              strangers used more than 6 % of the core in all its repetitions. Our services run as shipped, with every \
              check, the audit log and the metrics on; only the limits on token requests and on connections from one \
              address are raised, since one generator asks for all, and `wide` keeps more tokens for longer.\n"
