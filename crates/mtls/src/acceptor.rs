@@ -150,10 +150,9 @@ impl Acceptor {
         let offer = self.tls.offer();
         let stream = self.handshake(stream, peer, offer.config()).await?;
         let connection = facts(&stream, peer, offer)?;
-        let idle = self.limits.idle_over(stream.get_ref().1.alpn_protocol());
         let ends = Ends {
             untrusted: Untrusted::new(&connection.standing),
-            idle: Idle::new(requests, idle),
+            idle: Idle::new(requests, self.limits.idle),
             start: StartDeadline::new(self.limits.first_bytes),
             _place: place,
         };

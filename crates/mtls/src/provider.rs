@@ -24,9 +24,6 @@ pub fn install_crypto_provider() {
     let _already_installed = restricted_provider().install_default();
 }
 
-/// HTTP/2, as handshakes name it. RFC 9113 §3.1
-pub(crate) const HTTP2: &[u8] = b"h2";
-
 /// The application protocols a configuration offers. RFC 7301 §3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
@@ -41,7 +38,7 @@ pub enum Alpn {
 impl Alpn {
     pub(crate) fn protocols(self) -> Vec<Vec<u8>> {
         match self {
-            Self::Http2OrHttp1 => vec![HTTP2.to_vec(), b"http/1.1".to_vec()],
+            Self::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Self::Http1 => vec![b"http/1.1".to_vec()],
             Self::Unset => Vec::new(),
         }

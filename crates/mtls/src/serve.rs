@@ -15,7 +15,6 @@ use tower::Service;
 
 use crate::acceptor::Acceptor;
 use crate::network::TrustedProxies;
-use crate::provider::HTTP2;
 use crate::server_tls::ServerTls;
 
 /// Bounds the memory one request's header fields can take.
@@ -32,10 +31,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// From the handshake to the bytes that tell the HTTP version.
     pub first_bytes: Duration,
-    /// Without a request in hand, and with it for a request's header fields: runs from the end of the request before.
-    pub idle_http1: Duration,
-    /// Without a request in hand over HTTP/2, however many pings are answered.
-    pub idle_http2: Duration,
+    /// For a request's header fields over HTTP/1.1; bounds an idle connection as well.
+    pub headers: Duration,
+    /// Without a request in hand, whatever the HTTP version and however many pings are answered.
+    pub idle: Duration,
     /// For a peer to read on.
     pub unread: Duration,
     /// Between two HTTP/2 pings; a peer that leaves one unanswered for half of it is gone.
@@ -50,21 +49,11 @@ impl Default for Limits {
             connections: 4096,
             handshake: Duration::from_secs(10),
             first_bytes: Duration::from_secs(10),
-            idle_http1: Duration::from_secs(30),
-            idle_http2: Duration::from_secs(60),
+            headers: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
             unread: Duration::from_secs(30),
             ping: Duration::from_secs(20),
             drain: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Limits {
-    /// The limit for a connection on which this protocol was agreed on. RFC 7301
-    pub(crate) fn idle_over(&self, protocol: Option<&[u8]>) -> Duration {
-        match protocol {
-            Some(HTTP2) => self.idle_http2,
-            _ => self.idle_http1,
         }
     }
 }
@@ -178,13 +167,13 @@ async fn serve(
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle.clone())
         .acceptor(acceptor);
+    // Without a timer hyper's limits of time do nothing.
     server
         .http_builder()
         .http1()
-        // Reading header fields is bounded by how long a connection may be idle: one timer for it, not one a request.
-        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
         .max_buf_size(LARGEST_HEADERS as usize);
-    // Without a timer hyper's limits of time do nothing.
     server
         .http_builder()
         .http2()

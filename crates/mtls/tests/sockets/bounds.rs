@@ -48,7 +48,7 @@ async fn closes_a_connection_that_never_shows_its_http_version() {
 #[tokio::test]
 async fn closes_a_connection_on_which_nothing_more_is_asked() {
     let server = server(Limits {
-        idle_http1: SHORT,
+        idle: SHORT,
         ..Limits::default()
     });
     let mut idle = connect(server.address, server.client(None).into()).await.unwrap();
@@ -62,27 +62,10 @@ async fn closes_a_connection_on_which_nothing_more_is_asked() {
     closed(&mut idle).await;
 }
 
-/// Nothing but the preface and settings, which are no request. RFC 9113 §3.4
-#[tokio::test]
-async fn closes_an_http2_connection_on_which_nothing_is_asked() {
-    let server = server(Limits {
-        idle_http2: SHORT,
-        ..Limits::default()
-    });
-    let mut config = server.client(None);
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut idle = connect(server.address, config.into()).await.unwrap();
-    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        .await
-        .unwrap();
-    assert_eq!(server.ask(None).await.unwrap(), "anonymous");
-    closed(&mut idle).await;
-}
-
 #[tokio::test]
 async fn closes_a_request_whose_header_never_ends() {
     let server = server(Limits {
-        idle_http1: SHORT,
+        headers: SHORT,
         ..Limits::default()
     });
     let mut slow = connect(server.address, server.client(None).into()).await.unwrap();
