@@ -160,7 +160,7 @@ impl Body for ResponseBody {
         };
         let polled = content.poll_frame(context);
         if polled.is_ready() {
-            // Nothing more of it can stall, and a clock is a look outside.
+            // At its end nothing more of it can stall, for whoever sends it lets go of it; and reading a clock costs.
             if !content.is_end_stream() {
                 progress.last = Instant::now();
             }

@@ -9,15 +9,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Asks its stream for more only after the stream has woken who waits for it.
+/// Once its stream had nothing, asks it again only after it has woken whoever waits.
 ///
-/// Whoever serves HTTP asks at every turn, several times a request, and as a rule in vain; each time the question would pass
-/// through TLS and all else that stands before the socket.
+/// Whoever serves HTTP asks at every turn, several times a request, and as a rule in vain; each time the question would
+/// pass through TLS and all else that stands before the socket.
 #[derive(Debug)]
 pub struct OnArrival<S> {
     stream: S,
     arrival: Arc<Arrival>,
-    /// Of the arrival.
+    /// Wakes `arrival`; the stream gets it in place of the reader's.
     waker: Waker,
 }
 
@@ -70,7 +70,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for OnArrival<S> {
         if !arrival.is_possible.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        // Before the stream is asked: what arrives after that sets it again.
+        // Before the stream is asked: a wake overwritten here is of what the stream is about to tell, and a later one sets it
+        // again.
         arrival.is_possible.store(false, Ordering::Release);
         let polled = Pin::new(stream).poll_read(&mut Context::from_waker(waker), buffer);
         if polled.is_ready() {
@@ -113,6 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OnArrival<S> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -184,7 +186,7 @@ mod tests {
         assert_eq!(waiting.await.unwrap().unwrap(), *b"x");
     }
 
-    /// A stream that is asked while it wakes, as where a turn is used up, is asked again.
+    /// As where a turn is used up.
     #[tokio::test]
     async fn asks_again_where_the_stream_woke_while_it_was_asked() {
         struct Late(bool);
@@ -204,5 +206,26 @@ mod tests {
         }
         let mut byte = [0];
         assert_eq!(OnArrival::new(Late(false)).read(&mut byte).await.unwrap(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn misses_nothing_that_comes_from_another_thread_while_it_asks() {
+        const BYTES: usize = 20_000;
+        let (mut stream, mut theirs) = asked();
+        let sending = tokio::spawn(async move {
+            for _ in 0..BYTES {
+                theirs.write_all(b"x").await.unwrap();
+                theirs.read_exact(&mut [0]).await.unwrap();
+            }
+        });
+        let answering = async {
+            for _ in 0..BYTES {
+                stream.read_exact(&mut [0]).await.unwrap();
+                stream.stream.stream.write_all(b"y").await.unwrap();
+            }
+        };
+        let answered = tokio::time::timeout(Duration::from_secs(60), answering).await;
+        answered.expect("a wake is lost");
+        sending.await.unwrap();
     }
 }

@@ -31,8 +31,8 @@ pub use running::Running;
 pub use shutdown::Shutdown;
 pub use started_with::StartedWith;
 
-/// For every service, because what it remembers comes and goes in any order, for which the system's takes more time and
-/// leaves more between. Not where a sanitizer watches the system's.
+/// For every service: what it remembers comes and goes in any order, for which the system's allocator takes more time. Not
+/// in the build of the fuzz targets, where a sanitizer watches the system's.
 #[cfg(not(fuzzing))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
